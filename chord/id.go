@@ -1,0 +1,77 @@
+package chord
+
+import (
+	"bytes"
+	"crypto/sha1"
+	"encoding/hex"
+	"fmt"
+)
+
+// IDBytes is the width of an identifier: the ring has 2^160 places.
+const IDBytes = 20
+
+// ID is a place on the ring, big-endian, modulo 2^160.
+type ID [IDBytes]byte
+
+// ParseID reads the 40 hex digits that String writes.
+func ParseID(s string) (ID, error) {
+	var id ID
+	if len(s) != 2*IDBytes {
+		return id, fmt.Errorf("ring id %q: want %d hex digits, have %d", s, 2*IDBytes, len(s))
+	}
+	if _, err := hex.Decode(id[:], []byte(s)); err != nil {
+		return id, fmt.Errorf("ring id %q: %w", s, err)
+	}
+	return id, nil
+}
+
+// String gives 40 hex digits.
+func (id ID) String() string { return hex.EncodeToString(id[:]) }
+
+// Short gives the first 8 hex digits, for people.
+func (id ID) Short() string { return hex.EncodeToString(id[:4]) }
+
+// Compare orders identifiers as numbers: -1, 0, +1.
+func (id ID) Compare(other ID) int { return bytes.Compare(id[:], other[:]) }
+
+// Between reports whether x lies strictly inside the arc that runs clockwise
+// from a to b. With a == b the arc is the whole ring but that one place.
+func Between(a, x, b ID) bool {
+	if a.Compare(b) < 0 {
+		return a.Compare(x) < 0 && x.Compare(b) < 0
+	}
+	return x.Compare(a) > 0 || x.Compare(b) < 0
+}
+
+// InArc reports whether x lies in the half-open arc (a, b], the shape of the
+// range a member owns: a is its predecessor, b the member itself. With a == b
+// the arc is the whole ring.
+func InArc(a, x, b ID) bool { return x == b || Between(a, x, b) }
+
+// Distance is the way clockwise from a to b, as a number modulo 2^160.
+func Distance(a, b ID) ID {
+	var d ID
+	borrow := 0
+	for i := IDBytes - 1; i >= 0; i-- {
+		v := int(b[i]) - int(a[i]) - borrow
+		borrow = 0
+		if v < 0 {
+			v += 256
+			borrow = 1
+		}
+		d[i] = byte(v)
+	}
+	return d
+}
+
+// Ref names a ring member and says how to reach it.
+type Ref struct {
+	ID   ID
+	Addr string // host:port of its ring port, as it advertises it
+}
+
+// IsZero reports whether the Ref names nobody.
+func (r Ref) IsZero() bool { return r == Ref{} }
+
+// HashKey is the place of a key on the ring: SHA-1 over all its bytes.
+func HashKey(k Key) ID { return sha1.Sum([]byte(k)) }
