@@ -1,0 +1,47 @@
+# chordtorrent: every task by name. `make help` lists them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
+LDFLAGS := -s -w -X chordtorrent/version.release=$(VERSION)
+GO_BUILD := CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)'
+LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+FUZZTIME ?= 60s
+BENCHTIME ?= 1s
+
+.PHONY: help build demo test race lint fuzz bench compose-demo clean
+
+help: ## list the tasks
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## compile both programs, static, into bin/
+	@mkdir -p bin
+	$(GO_BUILD) -o bin/ ./cmd/chordnode ./cmd/btclient
+
+demo: build ## a ring of three, a publish, three downloads, a node killed; everything compared
+	@scripts/demo.sh
+
+test: ## the tests, quick and dependable, with the race detector
+	@scripts/need.sh cc
+	go vet ./...
+	go test -race -timeout 10m ./...
+
+race: ## the same, again and again: COUNT=5 make race
+	@scripts/need.sh cc
+	go test -race -timeout 60m -count=$(or $(COUNT),3) ./...
+
+lint: ## formatting, vet and golangci-lint with the import directions
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -d $$(git ls-files '*.go'); exit 1; }
+	go run $(LINT) run ./...
+
+fuzz: ## every fuzz target for FUZZTIME (60s)
+	@scripts/fuzz.sh $(FUZZTIME)
+
+bench: ## the Go benchmarks, in the form benchstat reads
+	go test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./...
+
+compose-demo: ## a ring, a publisher and two downloaders in containers; a node killed
+	@scripts/compose-demo.sh
+
+clean: ## remove what make built
+	rm -rf bin dist

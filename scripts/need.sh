@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# need.sh COMMAND...: makes sure that each command is there, installing it by
+# the machine's package manager when it is not.
+set -euo pipefail
+
+missing=()
+for command in "$@"; do
+	command -v "$command" >/dev/null 2>&1 || missing+=("$command")
+done
+[ ${#missing[@]} -gt 0 ] || exit 0
+
+# The package that brings a command, where the names differ.
+package() {
+	case $1 in
+	cc) echo gcc libc6-dev ;;
+	aria2c) echo aria2 ;;
+	ip) echo iproute2 ;;
+	*) echo "$1" ;;
+	esac
+}
+
+packages=()
+for command in "${missing[@]}"; do
+	read -ra names <<<"$(package "$command")"
+	packages+=("${names[@]}")
+done
+
+sudo=()
+if [ "$(id -u)" -ne 0 ]; then
+	sudo=(sudo)
+fi
+echo "installing ${packages[*]} (for ${missing[*]})" >&2
+if command -v apt-get >/dev/null 2>&1; then
+	"${sudo[@]}" apt-get update -qq >&2
+	DEBIAN_FRONTEND=noninteractive "${sudo[@]}" apt-get install -y -qq --no-install-recommends "${packages[@]}" >&2
+elif command -v dnf >/dev/null 2>&1; then
+	"${sudo[@]}" dnf install -y -q "${packages[@]/libc6-dev/glibc-devel}" >&2
+elif command -v apk >/dev/null 2>&1; then
+	"${sudo[@]}" apk add -q "${packages[@]/libc6-dev/musl-dev}" >&2
+else
+	echo "need.sh: no apt-get, dnf or apk here; please install: ${missing[*]}" >&2
+	exit 1
+fi
+for command in "${missing[@]}"; do
+	command -v "$command" >/dev/null 2>&1 || {
+		echo "need.sh: $command is still missing after installing ${packages[*]}" >&2
+		exit 1
+	}
+done
