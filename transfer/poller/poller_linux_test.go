@@ -1,0 +1,3 @@
+package poller
+
+func init() { implementations["epoll"] = NewEpoll }
