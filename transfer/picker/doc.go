@@ -1,0 +1,3 @@
+// Package picker answers one question: which block should this peer be asked
+// for next?
+package picker
