@@ -1,0 +1,48 @@
+package rpc
+
+import "chordtorrent/chord"
+
+// Version is the version of this table and of everything in it. Two programs
+// of different versions refuse each other in their Hello.
+const Version = 1
+
+// role says when a message may travel.
+type role uint8
+
+const (
+	setup   role = iota + 1 // the first frames of a connection, and its last
+	request                 // a client's operation
+	reply                   // the answer to one
+	message                 // between members, either way
+)
+
+// kind is one row of the table: an example of the message, by value.
+type kind struct {
+	role role
+	msg  any
+}
+
+// kinds is the one list of what may stand in a frame: frame number → message.
+// A number is never given to another message, and 1..127 is what there is
+// (the top bit of the number on the wire marks a reply).
+//
+// To add a message between members: one line below, with the next number. Its
+// fields are exported and of plain types (integers, bool, string, []byte,
+// [n]byte, slices and structs of those); a program that finds another kind of
+// field in the table does not start, and the tests walk the table.
+var kinds = [maxKinds]kind{
+	1: {setup, Hello{}},
+	2: {setup, Refused{}},
+
+	// Clients and members: chord/op.go.
+	16: {request, chord.Get{}},
+	17: {reply, chord.GetReply{}},
+	18: {request, chord.Put{}},
+	19: {reply, chord.PutReply{}},
+	20: {request, chord.AssignID{}},
+	21: {reply, chord.AssignIDReply{}},
+	22: {request, chord.GetStatus{}},
+	23: {reply, chord.Status{}},
+
+	// Members among themselves: chord/message.go, from 40 on.
+}
