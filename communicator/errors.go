@@ -1,0 +1,66 @@
+package communicator
+
+import (
+	"errors"
+	"fmt"
+
+	"chordtorrent/chord"
+)
+
+// Errors that the operations wrap; compare with errors.Is.
+var (
+	// ErrNoRing: no ring member was found, or none is in reach any more.
+	ErrNoRing = errors.New("no ring member in reach: start one with `chordnode` (or use --embedded), or name one with --ring host:port")
+	// ErrNotFound: the ring says for certain that it holds no such thing.
+	ErrNotFound = chord.ErrNotFound
+	// ErrNotReady: the ring is moving the data between members; nothing is
+	// lost, try again.
+	ErrNotReady = chord.ErrNotReady
+	// ErrUnavailable: the responsible members did not answer in time.
+	ErrUnavailable = chord.ErrUnavailable
+	// ErrTooLarge: what was to be written exceeds a limit.
+	ErrTooLarge = chord.ErrTooLarge
+	// ErrName: a name that cannot be published; the text says why.
+	ErrName = errors.New("not a possible name")
+	// ErrMismatch: a metainfo is not what its info hash promises.
+	ErrMismatch = errors.New("metainfo and info hash do not match")
+	// ErrIncomplete: a torrent's header is in the ring but not all its chunks.
+	ErrIncomplete = errors.New("the ring holds only a part of the metainfo: publish it again")
+	// ErrMalformed: a value in the ring does not decode: damaged, or written
+	// by a newer program.
+	ErrMalformed = errors.New("value in a form this program does not know")
+	// ErrBadArgument: the caller asked for something that makes no sense.
+	ErrBadArgument = errors.New("impossible request")
+	// ErrClosed: the Communicator was closed.
+	ErrClosed = errors.New("communicator is closed")
+)
+
+// Degraded tells how many members hold a write that too few acknowledged: it
+// is kept and will be repaired, but does not count yet. Found with errors.As
+// on a *Degraded.
+type Degraded = chord.ErrDegraded
+
+// codeError gives the sentinel of an operation's outcome, nil for CodeOK.
+func codeError(code chord.Code, copies, want int) error {
+	switch code {
+	case chord.CodeOK:
+		return nil
+	case chord.CodeNotFound:
+		return chord.ErrNotFound
+	case chord.CodeNotReady:
+		return chord.ErrNotReady
+	case chord.CodeUnavailable:
+		return chord.ErrUnavailable
+	case chord.CodeTooLarge:
+		return chord.ErrTooLarge
+	case chord.CodeBadRequest:
+		return chord.ErrBadRequest
+	case chord.CodeStore:
+		return chord.ErrStore
+	case chord.CodeLeaving:
+		return chord.ErrLeaving
+	case chord.CodeDegraded:
+		return &chord.ErrDegraded{Copies: copies, Want: want}
+	}
+	return fmt.Errorf("ring member answered with the unknown code %d", code)
+}

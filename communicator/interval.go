@@ -1,0 +1,58 @@
+package communicator
+
+import "time"
+
+const (
+	// youngFor is how long a peer counts as new to a swarm, and announces
+	// often if the swarm is small: peers that start together find each other.
+	youngFor      = 2 * time.Minute
+	youngInterval = 5 * time.Second
+	// aloneInterval applies to a new peer that found nobody to fetch from.
+	aloneInterval = 2 * time.Second
+	aloneFor      = 30 * time.Second
+	// One announce in so much time is what a whole swarm may cost its ring
+	// members: with more peers each of them waits longer.
+	swarmSpacing = 50 * time.Millisecond
+	// The longest intervals: a peer that died is told to others for 2.2 times
+	// as long. A seed asks for nothing, it only has to stay listed.
+	maxLeecherInterval = 3 * time.Minute
+	maxSeederInterval  = 5 * time.Minute
+	maxSwarmInterval   = 15 * time.Minute
+	// minLifetime keeps an entry over a lost announce, however short the
+	// interval.
+	minLifetime = 15 * time.Second
+)
+
+// pace is what the time to the next announce depends on.
+type pace struct {
+	swarm  int           // peers in the swarm, as far as is known
+	age    time.Duration // since this peer's first announce
+	seeder bool
+	alone  bool // it needs others and found none
+}
+
+// interval gives the time to the next announce: seconds while the peer is new
+// and the swarm small, minutes later, in proportion to its size when it is
+// large. r, in [0,1), spreads it by ±20 %.
+func (p pace) interval(r float64) time.Duration {
+	d := youngInterval
+	if p.age > youngFor {
+		d = time.Duration(float64(youngInterval) * float64(p.age) / float64(youngFor))
+	}
+	if p.seeder {
+		d = min(d, maxSeederInterval)
+	} else {
+		d = min(d, maxLeecherInterval)
+	}
+	d = max(d, min(time.Duration(p.swarm)*swarmSpacing, maxSwarmInterval))
+	if p.alone && p.age <= aloneFor {
+		d = min(d, aloneInterval)
+	}
+	return time.Duration(float64(d) * (0.8 + 0.4*r))
+}
+
+// lifetime is how long an entry stays after an announce that was told this
+// interval: one announce may be lost and the next be late.
+func lifetime(interval time.Duration) time.Duration {
+	return max(interval*22/10, minLifetime)
+}
