@@ -1,0 +1,158 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// ErrLocked means that another process runs a ring member in the directory.
+// The error that wraps it is a *LockedError.
+var ErrLocked = errors.New("data directory is in use")
+
+// LockedError names who holds a data directory.
+type LockedError struct {
+	Dir string
+	PID int // 0 when the holder could not be told
+}
+
+func (e *LockedError) Error() string {
+	who := "another process"
+	if e.PID != 0 {
+		who = fmt.Sprintf("the ring member with pid %d", e.PID)
+	}
+	return fmt.Sprintf("data directory %s is in use by %s: stop it, or give this one another --data-dir", e.Dir, who)
+}
+
+func (e *LockedError) Unwrap() error { return ErrLocked }
+
+// Dir is a data directory that this process holds.
+type Dir struct {
+	Path string // absolute
+
+	lock *os.File
+}
+
+// LockDir creates the directory if need be and takes it for this process.
+// Errors: a *LockedError, or why the directory cannot be used.
+func LockDir(path string) (*Dir, error) {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("data directory %s: %w", path, err)
+	}
+	if err := os.MkdirAll(abs, 0o700); err != nil {
+		return nil, unusable(abs, err)
+	}
+	// The lock file stays when the process ends: removing it would let two
+	// processes hold locks on two files of the same name.
+	f, err := os.OpenFile(filepath.Join(abs, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, unusable(abs, err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		pid := readPID(f)
+		_ = f.Close() // nothing was written
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			return nil, &LockedError{Dir: abs, PID: pid}
+		}
+		return nil, fmt.Errorf("lock data directory %s: %w", abs, err)
+	}
+	if err := writePID(f); err != nil {
+		_ = f.Close() // the error to tell is the first
+		return nil, unusable(abs, err)
+	}
+	return &Dir{Path: abs, lock: f}, nil
+}
+
+func unusable(dir string, err error) error {
+	return fmt.Errorf("cannot use data directory %s: %w: make it writable, or choose another with --data-dir", dir, err)
+}
+
+func readPID(f *os.File) int {
+	b := make([]byte, 32)
+	n, err := f.ReadAt(b, 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return 0
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(b[:n])))
+	if err != nil {
+		return 0
+	}
+	return pid
+}
+
+func writePID(f *os.File) error {
+	// Written before it is cut, so that a reader at this moment sees a
+	// whole number; the space pads a longer one left by a former holder.
+	if _, err := f.WriteAt(fmt.Appendf(nil, "%-11d\n", os.Getpid()), 0); err != nil {
+		return err
+	}
+	return f.Truncate(12)
+}
+
+// Open opens the directory's database. The directory stays held when the
+// database is closed.
+func (d *Dir) Open(log *slog.Logger) (*DB, error) { return d.open(options{log: log}) }
+
+// Close lets go of the directory.
+func (d *Dir) Close() error { return d.lock.Close() }
+
+// WriteFile replaces a file of the directory, so that after a crash either
+// the old or the new content is there, whole.
+func (d *Dir) WriteFile(name string, content []byte) error {
+	return replaceFile(filepath.Join(d.Path, name), func(w io.Writer) error {
+		_, err := w.Write(content)
+		return err
+	})
+}
+
+// ReadFile gives the content of a file of the directory.
+func (d *Dir) ReadFile(name string) ([]byte, error) {
+	return os.ReadFile(filepath.Join(d.Path, name))
+}
+
+// replaceFile writes a file beside the old one, makes it durable and renames
+// it into place.
+func replaceFile(path string, write func(io.Writer) error) (err error) {
+	tmp := path + ".new"
+	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	defer func() {
+		if err != nil {
+			_ = f.Close()      // closed twice at worst
+			_ = os.Remove(tmp) // the error to tell is the first
+			err = fmt.Errorf("write %s: %w", path, err)
+		}
+	}()
+	if err := write(f); err != nil {
+		return err
+	}
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	if err := os.Rename(tmp, path); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+// syncDir makes renames and new files of a directory durable.
+func syncDir(path string) error {
+	d, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer d.Close() //nolint:errcheck // read only
+	return d.Sync()
+}

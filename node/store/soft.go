@@ -1,0 +1,180 @@
+package store
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+	"sync"
+
+	"chordtorrent/chord"
+)
+
+// softShards divides the ring by the top 12 bits of the hash, so that adding
+// a key moves few others.
+const softShards = 4096
+
+// softMaps holds the soft keys: maps in memory, in ring order and by name.
+type softMaps struct {
+	mu     sync.RWMutex
+	byKey  map[chord.Key]*softMap
+	shards [softShards][]softKey // each sorted by hash
+	bytes  int64
+}
+
+type softKey struct {
+	hash chord.ID
+	key  chord.Key
+}
+
+// softMap is one key's fields.
+type softMap struct {
+	names   []string // sorted
+	entries map[string]chord.Entry
+}
+
+func newSoftMaps() *softMaps { return &softMaps{byKey: map[chord.Key]*softMap{}} }
+
+func shardOf(hash chord.ID) int { return int(hash[0])<<4 | int(hash[1])>>4 }
+
+func compareHash(k softKey, hash chord.ID) int { return k.hash.Compare(hash) }
+
+func (s *softMaps) apply(op chord.StoreOp) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch op.Kind {
+	case chord.StoreMerge:
+		for _, f := range op.Merge {
+			s.mergeLocked(op.Key, f)
+		}
+	case chord.StoreDrop:
+		if m := s.byKey[op.Key]; m != nil {
+			for _, e := range m.entries {
+				s.bytes -= int64(len(e.Value))
+			}
+			s.deleteLocked(op.Key)
+		}
+	case chord.StorePurge:
+		s.purgeLocked(op.Key, op.Purge)
+	}
+}
+
+func (s *softMaps) mergeLocked(key chord.Key, f chord.Field) {
+	m := s.byKey[key]
+	if m == nil {
+		m = &softMap{entries: map[string]chord.Entry{}}
+		s.byKey[key] = m
+		hash := chord.HashKey(key)
+		shard := &s.shards[shardOf(hash)]
+		i, _ := slices.BinarySearchFunc(*shard, hash, compareHash)
+		*shard = slices.Insert(*shard, i, softKey{hash, key})
+	}
+	held, ok := m.entries[f.Name]
+	winner := f.Entry
+	if ok {
+		winner = chord.Merge(held, f.Entry)
+	} else {
+		i, _ := slices.BinarySearch(m.names, f.Name)
+		m.names = slices.Insert(m.names, i, f.Name)
+	}
+	// A copy: the value may be a small part of a message that would be kept.
+	winner.Value = bytes.Clone(winner.Value)
+	m.entries[f.Name] = winner
+	s.bytes += int64(len(winner.Value) - len(held.Value))
+}
+
+func (s *softMaps) purgeLocked(key chord.Key, fields []chord.Field) {
+	m := s.byKey[key]
+	if m == nil {
+		return
+	}
+	for _, f := range fields {
+		held, ok := m.entries[f.Name]
+		if !ok || held.Stamp > f.Stamp {
+			continue
+		}
+		s.bytes -= int64(len(held.Value))
+		delete(m.entries, f.Name)
+		if i, found := slices.BinarySearch(m.names, f.Name); found {
+			m.names = slices.Delete(m.names, i, i+1)
+		}
+	}
+	if len(m.entries) == 0 {
+		s.deleteLocked(key)
+	}
+}
+
+func (s *softMaps) deleteLocked(key chord.Key) {
+	delete(s.byKey, key)
+	hash := chord.HashKey(key)
+	shard := &s.shards[shardOf(hash)]
+	if i, found := slices.BinarySearchFunc(*shard, hash, compareHash); found {
+		*shard = slices.Delete(*shard, i, i+1)
+	}
+}
+
+// fields is chord.Store.Fields; it yields outside the lock.
+func (s *softMaps) fields(key chord.Key, prefix, after string, yield func(chord.Field) bool) {
+	for {
+		batch := s.fieldBatch(key, prefix, after)
+		for _, f := range batch {
+			if !yield(f) {
+				return
+			}
+		}
+		if len(batch) < batchFields {
+			return
+		}
+		after = batch[len(batch)-1].Name
+	}
+}
+
+func (s *softMaps) fieldBatch(key chord.Key, prefix, after string) (batch []chord.Field) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	m := s.byKey[key]
+	if m == nil {
+		return nil
+	}
+	i, found := slices.BinarySearch(m.names, max(prefix, after))
+	if found && after != "" && m.names[i] == after {
+		i++
+	}
+	for ; i < len(m.names) && len(batch) < batchFields && strings.HasPrefix(m.names[i], prefix); i++ {
+		batch = append(batch, chord.Field{Name: m.names[i], Entry: m.entries[m.names[i]]})
+	}
+	return batch
+}
+
+// keysBetween is for soft keys what DB.hardKeys is for hard ones.
+func (s *softMaps) keysBetween(after chord.ID, inclusive bool, last chord.ID) (batch []chord.Key, upTo chord.ID, damaged int, more bool, err error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	upTo = after
+	for n := shardOf(after); n <= shardOf(last); n++ {
+		i := 0
+		if n == shardOf(after) {
+			var found bool
+			i, found = slices.BinarySearchFunc(s.shards[n], after, compareHash)
+			if found && !inclusive {
+				i++
+			}
+		}
+		for _, k := range s.shards[n][i:] {
+			if k.hash.Compare(last) > 0 {
+				return batch, upTo, 0, false, nil
+			}
+			if len(batch) == batchKeys {
+				return batch, upTo, 0, true, nil
+			}
+			batch = append(batch, k.key)
+			upTo = k.hash
+		}
+	}
+	return batch, upTo, 0, false, nil
+}
+
+func (s *softMaps) count() (keys int, bytes int64) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return len(s.byKey), s.bytes
+}
