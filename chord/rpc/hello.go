@@ -34,7 +34,7 @@ const helloKind = 1
 
 // ErrRefused is the outcome of dialing somebody who does not want us, or whom
 // we do not want: of another cluster or version, or not the member meant.
-var ErrRefused = errors.New("connection refused")
+var ErrRefused = errors.New("refused")
 
 // greet is the dialing side of the handshake; the caller sets a deadline.
 func greet(conn net.Conn, r *frameReader, mine Hello) (Hello, error) {
