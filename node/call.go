@@ -1,0 +1,62 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"chordtorrent/chord"
+	"chordtorrent/chord/rpc"
+)
+
+// Call carries out a client's operation (chord.Get, Put, AssignID or
+// GetStatus, by value) and waits for its reply, which may carry a Code of
+// failure. What op refers to must not be changed afterwards. The error is
+// ctx's, or chord.ErrLeaving when the node has stopped.
+func (n *Node) Call(ctx context.Context, op any) (any, error) {
+	if refusal(op, chord.CodeOK) == nil {
+		panic(fmt.Sprintf("node: %T is no client's operation", op))
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	answer := make(chan any, 1)
+	if !n.ask(op, func(reply any) { answer <- reply }) {
+		return nil, chord.ErrLeaving
+	}
+	select {
+	case reply := <-answer:
+		return reply, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// onRequest takes a client's operation from the network.
+func (n *Node) onRequest(r rpc.Request) {
+	if !r.Deadline.IsZero() && !time.Now().Before(r.Deadline) {
+		r.Reply(refusal(r.Op, chord.CodeUnavailable)) // nobody waits for it any more
+		return
+	}
+	if !n.ask(r.Op, r.Reply) {
+		r.Reply(refusal(r.Op, chord.CodeLeaving))
+	}
+}
+
+// ask gives the loop an operation; false when the loop has ended.
+func (n *Node) ask(op any, reply func(any)) bool {
+	began := time.Now()
+	return n.loop.queue.post(asked{op: op, reply: func(answer any) {
+		if st, ok := answer.(chord.Status); ok {
+			answer = n.complete(st)
+		}
+		n.metrics.operation(op, answer, time.Since(began))
+		reply(answer)
+	}})
+}
+
+// complete adds to a Status what the Member does not know.
+func (n *Node) complete(st chord.Status) chord.Status {
+	st.Version, st.Cluster, st.HTTP = n.cfg.Version, n.cfg.Cluster, n.self.HTTP
+	return st
+}

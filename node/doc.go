@@ -1,0 +1,24 @@
+// Package node answers one question: what is a running ring member made of?
+//
+// Its main type is [Node]: a chord.Member that is driven by one goroutine
+// (loop.go), with a database (package store), the ring port that rpc and
+// gossip share (listen.go), memberlist for who is alive (gossip.go,
+// transport.go), multicast and --join for whom to gossip with (join.go), and
+// an HTTP listener for health and metrics (http.go, metrics.go).
+//
+//	rpc, gossip, store, timers, clients
+//	        |  events, never blocking
+//	        v
+//	     one queue --> loop --> chord.Member --> Take
+//	                    ^                          |
+//	                    +--- store, rpc, replies --+
+//
+// The Member is touched by the loop's goroutine only; everybody else posts
+// events into a queue that has no bound, because neither gossip's handlers
+// nor the disk's may wait for the ring. What bounds it is in front: the
+// limits of package rpc on requests under way.
+//
+// cmd/chordnode runs one Node per process, cmd/btclient one with --embedded.
+// It leaves to others: what a member does next (package chord), what keys
+// mean (package communicator).
+package node

@@ -1,0 +1,110 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+	"text/tabwriter"
+	"time"
+
+	"chordtorrent/chord"
+)
+
+// httpServer is the node's listener for people and their monitoring.
+type httpServer struct {
+	ln   net.Listener
+	addr string // host:port to reach it at
+	port uint16
+	srv  *http.Server
+	wg   sync.WaitGroup
+}
+
+// openHTTP takes the port; nobody is answered before serve. The address that
+// others are told is the bound one, on all interfaces the ring's.
+func openHTTP(bind endpoint, ring netip.Addr) (*httpServer, error) {
+	ln, err := listenHTTP(bind)
+	if err != nil {
+		return nil, err
+	}
+	at := ln.Addr().(*net.TCPAddr).AddrPort() // what "tcp" gives
+	host := at.Addr().Unmap()
+	if host.IsUnspecified() {
+		host = ring
+	}
+	return &httpServer{ln: ln, addr: netip.AddrPortFrom(host, at.Port()).String(), port: at.Port()}, nil
+}
+
+func (h *httpServer) serve(n *Node) {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", n.serveHealth)
+	mux.HandleFunc("GET /metrics", n.serveMetrics)
+	mux.HandleFunc("GET /{$}", n.serveStatus)
+	h.srv = &http.Server{
+		Handler:           mux,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		WriteTimeout:      30 * time.Second,
+		IdleTimeout:       60 * time.Second,
+		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          quiet(n.log),
+	}
+	h.wg.Go(func() {
+		if err := h.srv.Serve(h.ln); !errors.Is(err, http.ErrServerClosed) {
+			n.log.Error("the http port no longer accepts connections", "addr", h.addr, "err", err)
+		}
+	})
+}
+
+func (h *httpServer) close() error {
+	if h.srv == nil {
+		return h.ln.Close()
+	}
+	err := h.srv.Close()
+	h.wg.Wait()
+	return err
+}
+
+// serveHealth answers 200 only when the node is part of a ring.
+func (n *Node) serveHealth(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	if n.leaving.Load() {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		fmt.Fprintln(w, "leaving")
+		return
+	}
+	if !n.isReady() {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		fmt.Fprintln(w, "joining")
+		return
+	}
+	fmt.Fprintln(w, "ready")
+}
+
+// serveStatus shows a person what the node knows.
+func (n *Node) serveStatus(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), 5*time.Second)
+	defer cancel()
+	reply, err := n.Call(ctx, chord.GetStatus{})
+	if err != nil {
+		http.Error(w, "the node does not answer: "+err.Error(), http.StatusServiceUnavailable)
+		return
+	}
+	st := reply.(chord.Status)
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	out := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
+	defer out.Flush() //nolint:errcheck // the client is gone then
+	repaired := "never"
+	if st.LastRepair != 0 {
+		repaired = time.UnixMilli(st.LastRepair).UTC().Format(time.RFC3339)
+	}
+	fmt.Fprintf(out, "chordnode\t%s\ncluster\t%s\nstate\t%s\nid\t%s\naddress\t%s\nkeys\t%d hard, %d soft, %d bytes\nunder-replicated\t%d\nincomplete ranges\t%d\nlast repair\t%s\n\n",
+		st.Version, st.Cluster, st.State, st.Self.ID, st.Self.Addr, st.Keys, st.SoftKeys, st.Bytes, st.UnderReplicated, st.IncompleteRanges, repaired)
+	fmt.Fprintf(out, "%d members in ring order\n", len(st.Members))
+	for _, m := range st.Members {
+		fmt.Fprintf(out, "%s\t%s\n", m.ID, m.Addr)
+	}
+}

@@ -1,0 +1,321 @@
+package node
+
+import (
+	"context"
+	crand "crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"chordtorrent/chord"
+	"chordtorrent/chord/discovery"
+	"chordtorrent/chord/rpc"
+	"chordtorrent/node/store"
+)
+
+// leaveTimeout bounds an orderly leave; the ring mends what it did not finish.
+const leaveTimeout = 10 * time.Second
+
+// Node is a running ring member. Its methods may be called from any
+// goroutine.
+type Node struct {
+	cfg   settled
+	log   *slog.Logger
+	self  presence
+	bound netip.Addr // of the ring port
+
+	dir       *store.Dir
+	db        *store.DB
+	split     *rpc.Splitter
+	transport *rpc.Transport
+	gossip    *gossip
+	joiner    *joiner
+	multicast *discovery.Multicast // nil: off
+	http      *httpServer          // nil: off
+	loop      *loop
+	metrics   *metrics
+	started   time.Time
+
+	background context.Context // ends when the node stops
+	cancel     context.CancelFunc
+	workers    sync.WaitGroup
+	leaving    atomic.Bool
+	stopOnce   sync.Once
+	stopErr    error
+}
+
+// Start runs a node in the background. It returns when the node is part of a
+// ring, be it a ring of one, or when ctx ends, and then nothing is left of
+// it. Errors that a person can mend say how; a *ConfigError is about cfg.
+func Start(ctx context.Context, cfg Config) (*Node, error) {
+	settled, err := cfg.settle()
+	if err != nil {
+		return nil, err
+	}
+	n := &Node{cfg: settled, log: settled.Log, started: time.Now()}
+	n.background, n.cancel = context.WithCancel(context.Background())
+	if err := n.start(ctx); err != nil {
+		n.kill()
+		return nil, err
+	}
+	select {
+	case <-n.loop.ready:
+		return n, nil
+	case <-ctx.Done():
+		n.kill()
+		return nil, fmt.Errorf("the node was not part of a ring yet: %w", ctx.Err())
+	}
+}
+
+// start opens what the node is made of, in order of dependence.
+func (n *Node) start(ctx context.Context) (err error) {
+	if n.dir, err = store.LockDir(n.cfg.DataDir); err != nil {
+		return err
+	}
+	ident, err := loadIdentity(n.dir, n.cfg.Cluster, time.Now())
+	if err != nil {
+		return err
+	}
+	if n.db, err = n.dir.Open(n.log); err != nil {
+		return err
+	}
+	port, err := listenRing(n.cfg.bind, ident.Port)
+	if err != nil {
+		return err
+	}
+	addr, err := advertised(ctx, n.cfg.Advertise, port)
+	if err != nil {
+		port.close()
+		return err
+	}
+	ident.Port = port.port
+	if err := ident.save(n.dir); err != nil {
+		port.close()
+		return err
+	}
+	n.bound = port.host
+	n.self = presence{ID: ident.id, Epoch: ident.Epoch, Addr: addr.String()}
+	if !n.cfg.httpOff {
+		if n.http, err = openHTTP(n.cfg.httpBind, addr.Addr()); err != nil {
+			port.close()
+			return err
+		}
+		n.self.HTTP = n.http.addr
+	}
+	if err := n.startRing(port, addr); err != nil {
+		return err
+	}
+	n.startDiscovery(addr)
+	n.sayWhatIsMissing()
+	return nil
+}
+
+// startRing brings up the Member and what it talks through. It owns port.
+func (n *Node) startRing(port *ringPort, addr netip.AddrPort) error {
+	var seed [32]byte
+	_, _ = crand.Read(seed[:]) // never fails
+	state := n.db.State()
+	member, err := chord.New(chord.Config{Self: n.Ref(), Rand: rand.New(rand.NewChaCha8(seed)), Store: n.db, State: state})
+	if err != nil {
+		port.close()
+		return err
+	}
+	n.loop = &loop{
+		log: n.log, member: member, queue: newQueue(), db: n.db, view: n.viewRefs, clock: newClock(), self: n.Ref(),
+		pending: map[uint64]asked{},
+		ready:   make(chan struct{}), left: make(chan struct{}), stop: make(chan struct{}), done: make(chan struct{}),
+	}
+	n.loop.members.Store(1)
+	n.metrics = newMetrics()
+	n.transport = rpc.NewTransport(rpc.TransportConfig{
+		Self: n.Ref(), Cluster: n.cfg.Cluster, Log: n.log,
+		OnEnvelope:    func(env chord.Envelope) { n.loop.queue.post(received{env}) },
+		OnUnreachable: func(to chord.Ref, seq uint64) { n.loop.queue.post(unreachable{to, seq}) },
+		OnRequest:     n.onRequest,
+	})
+	n.loop.send = n.transport.Send
+	n.split = rpc.Split(port.tcp, n.log)
+	gt := newGossipTransport(port.udp, n.split.Gossip(), addr, n.log)
+	n.gossip, err = startGossip(n.self, n.cfg.Cluster, gt, n.log, n.viewChanged)
+	if err != nil {
+		return errors.Join(err, gt.Shutdown())
+	}
+	n.joiner = newJoiner(n.Ref(), n.cfg.join, state.Known, n.gossip.join, n.gossip.members, n.log)
+	n.workers.Go(func() {
+		if err := n.transport.Serve(n.split.RPC()); err != nil {
+			n.log.Error("the ring port no longer accepts connections", "err", err)
+		}
+	})
+	n.loop.queue.viewChanged()
+	go n.loop.run()
+	n.workers.Go(func() { n.joiner.run(n.background) })
+	if n.http != nil {
+		n.http.serve(n)
+	}
+	return nil
+}
+
+// startDiscovery begins to announce and to listen. A machine on which
+// multicast does not work can still be a member, by --join.
+func (n *Node) startDiscovery(addr netip.AddrPort) {
+	if !n.cfg.group.IsValid() {
+		return
+	}
+	m, err := discovery.Open(discovery.Config{
+		Group: n.cfg.group, TTL: n.cfg.MulticastTTL, Cluster: n.cfg.Cluster, Bind: n.bound, Log: n.log,
+	})
+	if err != nil {
+		n.log.Warn("multicast discovery does not work here, others are found by --join only", "err", err)
+		return
+	}
+	n.multicast = m
+	self := discovery.Self{ID: n.self.ID, Epoch: n.self.Epoch, Ring: addr, RingBind: n.bound}
+	if n.http != nil {
+		self.HTTPPort = n.http.port
+	}
+	n.workers.Go(func() { m.Announce(n.background, self) })
+	n.workers.Go(func() {
+		for {
+			select {
+			case <-n.background.Done():
+				return
+			case h, ok := <-m.Hints():
+				if !ok {
+					return
+				}
+				n.joiner.hint(h)
+			}
+		}
+	})
+	m.Query()
+}
+
+func (n *Node) sayWhatIsMissing() {
+	if n.cfg.UDP != "" && n.cfg.UDP != Off {
+		n.log.Warn("this build has no UDP tracker: --udp has no effect", "addr", n.cfg.UDP)
+	}
+	if n.cfg.RegisteredOnly {
+		n.log.Warn("this build has no tracker: --registered-only has no effect")
+	}
+}
+
+// viewChanged is called by gossip's handlers, under memberlist's locks.
+func (n *Node) viewChanged() { n.loop.queue.viewChanged() }
+
+// viewRefs gives the members by gossip, and keeps their addresses for the
+// time when they are lost.
+func (n *Node) viewRefs() []chord.Ref {
+	members := n.gossip.members()
+	refs := make([]chord.Ref, len(members))
+	for i, p := range members {
+		refs[i] = p.ref()
+		n.joiner.remember(refs[i])
+	}
+	return refs
+}
+
+// Ref says who the node is and where it can be reached.
+func (n *Node) Ref() chord.Ref { return n.self.ref() }
+
+func (n *Node) isReady() bool {
+	select {
+	case <-n.loop.ready:
+		return true
+	default:
+		return false
+	}
+}
+
+// Members is how many members gossip believes alive, this one included.
+func (n *Node) Members() int { return int(n.loop.members.Load()) }
+
+// HTTPAddr is host:port of the status listener, "" when it is off.
+func (n *Node) HTTPAddr() string { return n.self.HTTP }
+
+// Close leaves the ring: the node hands over what it holds, within 10 s and
+// while ctx lasts, then ends. The error says what was not as it should be;
+// the node has ended in any case.
+func (n *Node) Close(ctx context.Context) error {
+	n.stopOnce.Do(func() { n.stopErr = n.close(ctx) })
+	return n.stopErr
+}
+
+func (n *Node) close(ctx context.Context) error {
+	n.leaving.Store(true)
+	var errs []error
+	if !n.handOver(ctx) {
+		errs = append(errs, fmt.Errorf("left before everything was handed over: the ring restores the copies from others: %w", ctx.Err()))
+	}
+	if err := n.gossip.leave(time.Second); err != nil {
+		n.log.Debug("nobody heard us leave", "err", err)
+	}
+	n.cancel() // the announcer says goodbye
+	errs = append(errs, n.teardown())
+	n.workers.Wait()
+	if n.multicast != nil {
+		errs = append(errs, n.multicast.Close())
+	}
+	errs = append(errs, n.db.Close(), n.dir.Close())
+	return errors.Join(errs...)
+}
+
+// handOver lets the Member leave; false when it had no time to.
+func (n *Node) handOver(ctx context.Context) bool {
+	timer := time.NewTimer(leaveTimeout)
+	defer timer.Stop()
+	n.loop.queue.post(leave{})
+	select {
+	case <-n.loop.left:
+		return true
+	case <-timer.C:
+		return false
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// kill ends the node as a crash would: it says nothing to anybody and writes
+// nothing more. It copes with a node that was started half.
+func (n *Node) kill() {
+	n.stopOnce.Do(func() {
+		if n.multicast != nil {
+			_ = n.multicast.Close() // before the announcer can say goodbye
+		}
+		n.cancel()
+		_ = n.teardown() // a crash does not mind
+		n.workers.Wait()
+		if n.db != nil {
+			_ = n.db.Abandon()
+		}
+		if n.dir != nil {
+			_ = n.dir.Close()
+		}
+	})
+}
+
+// teardown closes the sockets and ends the loop.
+func (n *Node) teardown() error {
+	var errs []error
+	if n.http != nil {
+		errs = append(errs, n.http.close())
+	}
+	if n.gossip != nil {
+		errs = append(errs, n.gossip.stop())
+	}
+	if n.transport != nil {
+		errs = append(errs, n.transport.Close())
+	}
+	if n.split != nil {
+		errs = append(errs, n.split.Close())
+	}
+	if n.gossip != nil { // the loop runs since
+		close(n.loop.stop)
+		<-n.loop.done
+	}
+	return errors.Join(errs...)
+}

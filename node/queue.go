@@ -1,0 +1,89 @@
+package node
+
+import (
+	"sync"
+
+	"chordtorrent/chord"
+)
+
+// An event is something the Member has to be told.
+type (
+	// received is a message of another member.
+	received struct{ env chord.Envelope }
+	// unreachable is a request that could not be delivered.
+	unreachable struct {
+		to  chord.Ref
+		seq uint64
+	}
+	// stored is the outcome of a store operation.
+	stored struct {
+		token uint64
+		err   error
+	}
+	// asked is a client's operation; reply is called once, and must not block.
+	asked struct {
+		op    any
+		reply func(any)
+	}
+	// leave asks the Member to hand over and go.
+	leave struct{}
+)
+
+// queue passes events to the loop. It has no bound, so that nobody who posts
+// waits for the ring; a changed view is a flag, as only the newest matters.
+type queue struct {
+	mu     sync.Mutex
+	events []any
+	view   bool
+	closed bool
+	wake   chan struct{} // holds one when there is something to take
+}
+
+func newQueue() *queue { return &queue{wake: make(chan struct{}, 1)} }
+
+// post adds an event; false when nobody will take it any more.
+func (q *queue) post(event any) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return false
+	}
+	q.events = append(q.events, event)
+	q.signal()
+	return true
+}
+
+// viewChanged notes that gossip's view should be looked at again.
+func (q *queue) viewChanged() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.view = true
+	q.signal()
+}
+
+func (q *queue) signal() {
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+}
+
+// take gives and forgets what was posted; spare is memory to use again.
+func (q *queue) take(spare []any) (events []any, view bool) {
+	clear(spare)
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	events, view = q.events, q.view
+	q.events, q.view = spare[:0], false
+	return events, view
+}
+
+// close ends the queue and gives what was left in it.
+func (q *queue) close() []any {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.closed = true
+	left := q.events
+	q.events = nil
+	return left
+}
