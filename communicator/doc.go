@@ -23,6 +23,7 @@
 //	kind  name            field                              value
 //	0x01  file name       'h' infohash                       header: a version, its commit point
 //	                      's' infohash tag                   set: so many chunks were begun
+//	                      's' infohash tag 'r'               mark: the set was replaced
 //	                      'c' infohash tag index(u16)        chunk: raw bytes, 255 KiB at most
 //	0x02  shard, 2 hex    file name                          listing
 //	0x03  infohash, hex   file name                          link
@@ -30,9 +31,9 @@
 //	0x81  file name       infohash peer-id                   peer
 //	0x82  infohash, hex   infohash peer-id                   peer
 //
-// infohash and peer-id are 20 raw bytes, tag is the first 8 bytes of the
-// SHA-1 of the whole metainfo, u16 is big-endian. The shard of a name is the
-// first byte of its SHA-1.
+// infohash and peer-id are 20 raw bytes, tag is 8 random bytes of whoever
+// wrote the chunks, u16 is big-endian. The shard of a name is the first byte
+// of its SHA-1.
 //
 // # Values
 //
@@ -41,10 +42,10 @@
 // length byte (4 or 16), so many bytes of IP and a big-endian u16 port:
 //
 //	header   size uv, pieces uv, publisher uv, published ms uv,
-//	         metainfo length uv, SHA-1 of the metainfo (20)
+//	         metainfo length uv, SHA-1 of the metainfo (20), tag (8)
 //	set      number of chunks uv
 //	listing  size uv, published ms uv, infohash (20)
-//	link     nothing
+//	link     nothing; so has a mark
 //	address  addr
 //	peer     addr, client id uv, left sv, size sv, buckets uv (256 at most), so many bytes
 //
@@ -55,9 +56,15 @@
 // # Order of writes
 //
 // A publish writes the set and the first chunks in one update, then the other
-// chunks, then the header: until the header is there nothing is published,
-// and a set without a header can be cleared away. Listings and links are a
-// derived view; Reassert makes them again from the headers, so that whatever
-// a crash leaves between two writes heals. An unpublish removes the listing
-// and the links first, then headers and chunks in one update.
+// chunks, then the header: until the header is there nothing is published. It
+// then looks whether its set is still there. Chunks are removed only
+// together with their set, and a set only together with the header that
+// refers to it, or an hour after it was written or replaced if no header
+// does; a tag is used once, so no removed set comes back. Hence a header
+// whose set is there has all its chunks, whoever raced whom.
+//
+// Listings and links are a derived view; Reassert makes them again from the
+// headers, so that whatever a crash leaves between two writes heals. An
+// unpublish removes the listing and the links first, then headers and chunks
+// in one update.
 package communicator

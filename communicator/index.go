@@ -18,8 +18,8 @@ const (
 
 // Reassert makes the listing of a name and the links of its info hashes agree
 // with the torrents the ring holds under it: it writes what is missing or
-// different and removes a listing without a torrent. It writes nothing when
-// all agree. The owner of a torrent calls it now and then; Publish and
+// different, removes a listing without a torrent, and chunks that a publish
+// left unfinished over an hour ago. It writes nothing when all agree. The owner of a torrent calls it now and then; Publish and
 // Unpublish end with it.
 func (c *Communicator) Reassert(ctx context.Context, name string) error {
 	if err := CheckName(name); err != nil {
@@ -28,6 +28,9 @@ func (c *Communicator) Reassert(ctx context.Context, name string) error {
 	var tally copyTally
 	if err := c.align(ctx, &tally, name); err != nil {
 		return fmt.Errorf("bringing the listing of %q up to date: %w", name, err)
+	}
+	if err := c.sweep(ctx, name); err != nil {
+		return fmt.Errorf("clearing away what unfinished publishes of %q left: %w", name, err)
 	}
 	return nil
 }
@@ -123,7 +126,7 @@ func (c *Communicator) deriveLink(ctx context.Context, tally *copyTally, name st
 	if linked {
 		return false, nil
 	}
-	if _, err := tally.put(ctx, c, key, chord.Update{Name: name, Value: encodeLink()}); err != nil {
+	if _, err := tally.put(ctx, c, key, chord.Update{Name: name, Value: encodeMark()}); err != nil {
 		return true, fmt.Errorf("writing the name of info hash %x: %w", ih, err)
 	}
 	return true, nil

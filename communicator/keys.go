@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strconv"
+	"strings"
 	"unicode"
 	"unicode/utf8"
 
@@ -36,7 +37,9 @@ const (
 	hashBytes     = 20
 	fieldHeader   = "h"
 	fieldSet      = "s"
+	fieldRetired  = "r"
 	fieldChunk    = "c"
+	fieldClock    = "t" // never there: removing it tells the ring's time
 	fieldAddr     = "a"
 	chunkNameSize = 1 + hashBytes + tagBytes + 2
 )
@@ -104,9 +107,8 @@ func peersKey(name string, ih [20]byte) chord.Key {
 
 func headerField(ih [20]byte) string { return fieldHeader + string(ih[:]) }
 
-// chunkSet names the chunks of one metainfo: other metainfo bytes with the
-// same info hash (another announce list, say) have another tag, so that two
-// writers never mix their chunks.
+// chunkSet names the chunks that one writer wrote of one metainfo. The tag is
+// drawn anew for each attempt, so that two writers never mix their chunks.
 type chunkSet struct {
 	infoHash [20]byte
 	tag      [tagBytes]byte
@@ -122,13 +124,21 @@ func (s chunkSet) chunk(i int) string {
 	return string(binary.BigEndian.AppendUint16([]byte(s.chunkPrefix()), uint16(i)))
 }
 
-func parseSetField(field string) (s chunkSet, ok bool) {
-	if len(field) != len(fieldSet)+hashBytes+tagBytes || field[:1] != fieldSet {
-		return s, false
+// retired is the field that says since when no header refers to the set.
+func (s chunkSet) retired() string { return s.field() + fieldRetired }
+
+// parseSetField reads the names of both fields about a set.
+func parseSetField(field string) (s chunkSet, retired, ok bool) {
+	name, retired := strings.CutSuffix(field, fieldRetired)
+	if len(field) == len(s.field()) {
+		name, retired = field, false // its tag ends so by chance
 	}
-	copy(s.infoHash[:], field[1:])
-	copy(s.tag[:], field[1+hashBytes:])
-	return s, true
+	if len(name) != len(s.field()) || name[:1] != fieldSet {
+		return s, false, false
+	}
+	copy(s.infoHash[:], name[1:])
+	copy(s.tag[:], name[1+hashBytes:])
+	return s, retired, true
 }
 
 func peerField(ih, peerID [20]byte) string { return string(ih[:]) + string(peerID[:]) }

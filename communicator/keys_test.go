@@ -85,8 +85,21 @@ func TestChunkNamesSortByNumber(t *testing.T) {
 	if !slices.IsSorted(names) || len(names[0]) != chunkNameSize {
 		t.Fatal("chunks would be read out of order")
 	}
-	back, ok := parseSetField(set.field())
-	if !ok || back != set {
-		t.Fatalf("%q reads back as %v, %v", set.field(), back, ok)
+}
+
+func TestSetFieldsReadBack(t *testing.T) {
+	for _, tag := range []string{"tagtagta", "tagtagtr"} {
+		set := chunkSet{infoHash: [20]byte{1}, tag: [8]byte([]byte(tag))}
+		if back, retired, ok := parseSetField(set.field()); !ok || retired || back != set {
+			t.Errorf("%q reads back as %v, %v, %v", set.field(), back, retired, ok)
+		}
+		if back, retired, ok := parseSetField(set.retired()); !ok || !retired || back != set {
+			t.Errorf("%q reads back as %v, %v, %v", set.retired(), back, retired, ok)
+		}
+	}
+	for _, bad := range []string{"", "s", "h" + strings.Repeat("x", 28), "s" + strings.Repeat("x", 30), "s" + strings.Repeat("x", 29)} {
+		if _, _, ok := parseSetField(bad); ok {
+			t.Errorf("%q passes for a set", bad)
+		}
 	}
 }

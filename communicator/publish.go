@@ -3,26 +3,20 @@ package communicator
 import (
 	"context"
 	"crypto/sha1"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"sync"
-	"time"
 
 	"chordtorrent/chord"
 )
 
-const (
-	// orphanAge is how long chunks without a header are left alone: their
-	// writer may be slow, and a reader may still be at a replaced set.
-	orphanAge = time.Hour
-	// writeTries bounds how often a publish starts over because somebody
-	// removed the name in the middle of it.
-	writeTries = 3
-	// orphansPerRun bounds one clean-up's size.
-	orphansPerRun = 64
-)
+// writeTries bounds how often a publish starts over because somebody removed
+// the name in the middle of it.
+const writeTries = 3
 
 // Publish puts a version under its name: it becomes the current one, the 15
 // before it stay, older ones are removed. metainfo is the .torrent file,
@@ -39,24 +33,27 @@ func (c *Communicator) Publish(ctx context.Context, v Version, metainfo []byte) 
 		return 0, err
 	}
 	var tally copyTally
+	fail := func(err error) (int, error) {
+		return tally.least(), fmt.Errorf("publishing %q: %w", v.Name, err)
+	}
 	for range writeTries {
-		stamp, err := c.writeTorrent(ctx, &tally, v, h, metainfo)
+		set, stamp, err := c.writeTorrent(ctx, &tally, v, h, metainfo)
 		if err != nil {
-			return tally.least(), fmt.Errorf("publishing %q: %w", v.Name, err)
+			return fail(err)
 		}
-		whole, err := c.tidy(ctx, v.Name, h.set(v.InfoHash), stamp)
+		whole, err := c.tidy(ctx, v.Name, set, stamp)
 		if err != nil {
-			return tally.least(), fmt.Errorf("publishing %q: checking what the ring holds of it: %w", v.Name, err)
+			return fail(fmt.Errorf("checking what the ring holds of it: %w", err))
 		}
 		if !whole {
-			continue
+			continue // removed between its chunks and its header
 		}
 		if err := c.align(ctx, &tally, v.Name); err != nil {
-			return tally.least(), fmt.Errorf("publishing %q: %w", v.Name, err)
+			return fail(err)
 		}
 		return tally.least(), nil
 	}
-	return 0, fmt.Errorf("publishing %q: somebody unpublishes it at the same time: %w", v.Name, ErrIncomplete)
+	return fail(fmt.Errorf("somebody unpublishes it at the same time: %w", ErrIncomplete))
 }
 
 func (c *Communicator) newHeader(v *Version, metainfo []byte) (header, error) {
@@ -87,16 +84,45 @@ func (c *Communicator) newHeader(v *Version, metainfo []byte) (header, error) {
 }
 
 // writeTorrent writes the chunks of a metainfo, then its header; what fits in
-// one update goes in one. It gives the stamp of the header.
-//
-// The first update carries the set field and is acknowledged before another
-// chunk is sent. Whoever removes chunks removes their set with them, so if
-// the set is there after the header was written, all chunks are.
-func (c *Communicator) writeTorrent(ctx context.Context, tally *copyTally, v Version, h header, metainfo []byte) (chord.Stamp, error) {
-	key, set := torrentKey(v.Name), h.set(v.InfoHash)
-	head := chord.Update{Name: headerField(v.InfoHash), Value: h.encode()}
+// one update goes in one. If the ring holds these very bytes already, only
+// the header is written. It gives the set that the header refers to and the
+// header's stamp.
+func (c *Communicator) writeTorrent(ctx context.Context, tally *copyTally, v Version, h header, metainfo []byte) (chunkSet, chord.Stamp, error) {
+	key := torrentKey(v.Name)
+	old, replaces, err := c.getField(ctx, key, headerField(v.InfoHash))
+	if err != nil {
+		return chunkSet{}, 0, fmt.Errorf("looking for an earlier version: %w", err)
+	}
+	var head []chord.Update
+	if replaces {
+		if held, err := parseHeld(old); err == nil {
+			if held.header.digest == h.digest && c.holds(ctx, v.Name, held) {
+				h.tag = held.header.tag
+				stamp, err := tally.put(ctx, c, key, chord.Update{Name: old.Name, Value: h.encode()})
+				return h.set(v.InfoHash), stamp, err
+			}
+			head = append(head, chord.Update{Name: held.header.set(v.InfoHash).retired(), Value: encodeMark()})
+		}
+	}
+	binary.BigEndian.PutUint64(h.tag[:], rand.Uint64())
+	set := h.set(v.InfoHash)
+	head = append(head, chord.Update{Name: headerField(v.InfoHash), Value: h.encode()})
+	stamp, err := c.writeChunks(ctx, tally, key, set, metainfo, head)
+	return set, stamp, err
+}
+
+// holds tells whether the ring has all chunks of a version.
+func (c *Communicator) holds(ctx context.Context, name string, v heldVersion) bool {
+	_, err := c.readChunks(ctx, name, v)
+	return err == nil
+}
+
+// writeChunks writes a set of chunks, then head. The first update carries the
+// set field and is acknowledged before another chunk is sent.
+func (c *Communicator) writeChunks(ctx context.Context, tally *copyTally, key chord.Key, set chunkSet, metainfo []byte, head []chord.Update) (chord.Stamp, error) {
+	chunks := chunkCount(len(metainfo))
 	var groups [][]chord.Update
-	for i := range h.chunks() {
+	for i := range chunks {
 		if i%chunksPerPut == 0 {
 			groups = append(groups, nil)
 		}
@@ -104,10 +130,9 @@ func (c *Communicator) writeTorrent(ctx context.Context, tally *copyTally, v Ver
 		last := len(groups) - 1
 		groups[last] = append(groups[last], chord.Update{Name: set.chunk(i), Value: part})
 	}
-	groups[0] = append(groups[0], chord.Update{Name: set.field(), Value: encodeSet(h.chunks())})
+	groups[0] = append(groups[0], chord.Update{Name: set.field(), Value: encodeSet(chunks)})
 	if len(groups) == 1 {
-		groups[0] = append(groups[0], head)
-		return tally.put(ctx, c, key, groups[0]...)
+		return tally.put(ctx, c, key, append(groups[0], head...)...)
 	}
 	if _, err := tally.put(ctx, c, key, groups[0]...); err != nil {
 		return 0, fmt.Errorf("writing its torrent, part 1 of %d: %w", len(groups), err)
@@ -121,74 +146,7 @@ func (c *Communicator) writeTorrent(ctx context.Context, tally *copyTally, v Ver
 	if err != nil {
 		return 0, err
 	}
-	return tally.put(ctx, c, key, head)
-}
-
-// tidy removes versions over the limit and chunks that nothing refers to,
-// and tells whether the given set is whole: not so if it was removed between
-// the writing of its chunks and of its header. now is a recent stamp.
-func (c *Communicator) tidy(ctx context.Context, name string, mine chunkSet, now chord.Stamp) (whole bool, err error) {
-	key := torrentKey(name)
-	held, err := c.heldVersions(ctx, name)
-	if err != nil {
-		return false, err
-	}
-	sets, err := c.getAll(ctx, chord.Get{Key: key, Prefix: fieldSet})
-	if err != nil {
-		return false, err
-	}
-	var remove []chord.Update
-	wanted := make(map[chunkSet]bool)
-	for i, v := range held {
-		set := v.header.set(v.infoHash)
-		if i < maxVersions {
-			wanted[set] = true
-			continue
-		}
-		remove = append(remove, chord.Update{Name: headerField(v.infoHash), Delete: true})
-		remove = append(remove, removeSet(set, v.header.chunks())...)
-		if err := c.unlink(ctx, name, v.infoHash); err != nil {
-			return false, err
-		}
-	}
-	present, orphans := false, 0
-	for _, f := range sets.Fields {
-		set, ok := parseSetField(f.Name)
-		if !ok {
-			continue
-		}
-		present = present || set == mine
-		age := time.Duration(now.Millis()-f.Stamp.Millis()) * time.Millisecond
-		if wanted[set] || sets.Unconfirmed || age < orphanAge || orphans == orphansPerRun {
-			continue
-		}
-		orphans++
-		remove = append(remove, removeSet(set, chunksOf(f))...)
-	}
-	if len(remove) > 0 {
-		if _, err := c.put(ctx, key, remove...); err != nil {
-			return false, fmt.Errorf("removing old versions: %w", err)
-		}
-	}
-	return present || !wanted[mine], nil
-}
-
-// chunksOf is how many chunks a set field promises; as many as there can be
-// if it does not decode.
-func chunksOf(f chord.Field) int {
-	n, err := decodeSet(f.Value)
-	if err != nil {
-		return chunkCount(maxMetainfo)
-	}
-	return n
-}
-
-func removeSet(set chunkSet, chunks int) []chord.Update {
-	gone := []chord.Update{{Name: set.field(), Delete: true}}
-	for i := range chunks {
-		gone = append(gone, chord.Update{Name: set.chunk(i), Delete: true})
-	}
-	return gone
+	return tally.put(ctx, c, key, head...)
 }
 
 // Unpublish removes a name with all its versions. ErrNotFound if the ring has
@@ -199,35 +157,32 @@ func (c *Communicator) Unpublish(ctx context.Context, name string) error {
 	if err := CheckName(name); err != nil {
 		return err
 	}
-	fail := func(err error) error { return fmt.Errorf("unpublishing %q: %w", name, err) }
+	if err := c.unpublish(ctx, name); err != nil {
+		return fmt.Errorf("unpublishing %q: %w", name, err)
+	}
+	return nil
+}
+
+func (c *Communicator) unpublish(ctx context.Context, name string) error {
 	key := torrentKey(name)
 	headers, err := c.getAll(ctx, chord.Get{Key: key, Prefix: fieldHeader})
 	if err != nil {
-		return fail(err)
-	}
-	sets, err := c.getAll(ctx, chord.Get{Key: key, Prefix: fieldSet})
-	if err != nil {
-		return fail(err)
+		return err
 	}
 	listing, listed, err := c.getField(ctx, filesKey(shardOf(name)), name)
 	if err != nil {
-		return fail(err)
+		return err
 	}
 	if len(headers.Fields) == 0 && !listed {
-		return fail(ErrNotFound)
+		return ErrNotFound
 	}
-
 	var links [][20]byte
 	var remove []chord.Update
 	for _, f := range headers.Fields {
 		remove = append(remove, chord.Update{Name: f.Name, Delete: true})
 		if v, err := parseHeld(f); err == nil {
 			links = append(links, v.infoHash)
-		}
-	}
-	for _, f := range sets.Fields {
-		if set, ok := parseSetField(f.Name); ok {
-			remove = append(remove, removeSet(set, chunksOf(f))...)
+			remove = append(remove, removeSet(v.header.set(v.infoHash), v.header.chunks())...)
 		}
 	}
 	if listed {
@@ -235,24 +190,25 @@ func (c *Communicator) Unpublish(ctx context.Context, name string) error {
 			links = append(links, file.InfoHash)
 		}
 		if err := c.unlist(ctx, name); err != nil {
-			return fail(err)
+			return err
 		}
 	}
 	for _, ih := range links {
 		if err := c.unlink(ctx, name, ih); err != nil {
-			return fail(err)
+			return err
 		}
 	}
 	if len(remove) > 0 {
-		if _, err := c.put(ctx, key, remove...); err != nil {
-			return fail(err)
+		r, err := c.put(ctx, key, remove...)
+		if err != nil {
+			return err
+		}
+		if _, err := c.tidy(ctx, name, chunkSet{}, r.Stamp); err != nil {
+			return err
 		}
 	}
 	var tally copyTally
-	if err := c.align(ctx, &tally, name); err != nil {
-		return fail(err)
-	}
-	return nil
+	return c.align(ctx, &tally, name)
 }
 
 // copyTally finds the least number of copies among several writes.

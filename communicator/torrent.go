@@ -43,28 +43,33 @@ type heldVersion struct {
 // heldVersions reads the headers of a name, newest first. Headers that do not
 // decode are left out; if there are only such, the error says so.
 func (c *Communicator) heldVersions(ctx context.Context, name string) ([]heldVersion, error) {
+	held, opaque, err := c.readVersions(ctx, name)
+	if err == nil && len(held) == 0 && opaque {
+		return nil, fmt.Errorf("versions of %q: %w", name, ErrMalformed)
+	}
+	return held, err
+}
+
+// readVersions is heldVersions; opaque tells whether there are headers that
+// do not decode.
+func (c *Communicator) readVersions(ctx context.Context, name string) (held []heldVersion, opaque bool, err error) {
 	r, err := c.getAll(ctx, chord.Get{Key: torrentKey(name), Prefix: fieldHeader})
 	if err != nil {
-		return nil, fmt.Errorf("asking the ring for the versions of %q: %w", name, err)
+		return nil, false, fmt.Errorf("asking the ring for the versions of %q: %w", name, err)
 	}
-	var held []heldVersion
-	var bad error
 	for _, f := range r.Fields {
 		v, err := parseHeld(f)
 		if err != nil {
-			bad = fmt.Errorf("reading the versions of %q: %w", name, err)
+			opaque = true
 			c.log.Warn("torrent header does not decode", "name", name, "err", err)
 			continue
 		}
 		held = append(held, v)
 	}
-	if len(held) == 0 && bad != nil {
-		return nil, bad
-	}
 	slices.SortFunc(held, func(a, b heldVersion) int {
 		return cmp.Or(-cmp.Compare(a.stamp, b.stamp), slices.Compare(a.infoHash[:], b.infoHash[:]))
 	})
-	return held, nil
+	return held, opaque, nil
 }
 
 func parseHeld(f chord.Field) (heldVersion, error) {

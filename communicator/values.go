@@ -17,6 +17,7 @@ type header struct {
 	publishedMs  uint64
 	length       uint64   // of the metainfo, 1..maxMetainfo
 	digest       [20]byte // SHA-1 of the metainfo
+	tag          [tagBytes]byte
 }
 
 func (h header) encode() []byte {
@@ -24,7 +25,8 @@ func (h header) encode() []byte {
 	for _, v := range []uint64{h.size, h.pieces, h.publisher, h.publishedMs, h.length} {
 		b = binary.AppendUvarint(b, v)
 	}
-	return append(b, h.digest[:]...)
+	b = append(b, h.digest[:]...)
+	return append(b, h.tag[:]...)
 }
 
 func decodeHeader(b []byte) (header, error) {
@@ -36,6 +38,7 @@ func decodeHeader(b []byte) (header, error) {
 	h.publishedMs = d.uint(maxMillis)
 	h.length = d.uint(maxMetainfo)
 	d.fixed(h.digest[:])
+	d.fixed(h.tag[:])
 	if d.err == nil && h.length == 0 {
 		d.fail("metainfo of no bytes")
 	}
@@ -43,11 +46,7 @@ func decodeHeader(b []byte) (header, error) {
 }
 
 // set is the set of chunks that belongs to the header.
-func (h header) set(ih [20]byte) chunkSet {
-	s := chunkSet{infoHash: ih}
-	copy(s.tag[:], h.digest[:])
-	return s
-}
+func (h header) set(ih [20]byte) chunkSet { return chunkSet{ih, h.tag} }
 
 func (h header) chunks() int { return chunkCount(int(h.length)) }
 
@@ -82,7 +81,8 @@ func decodeListing(name string, b []byte) (File, error) {
 	return f, d.end()
 }
 
-func encodeLink() []byte { return []byte{formatV1} }
+// encodeMark is the value of a field whose name says everything.
+func encodeMark() []byte { return []byte{formatV1} }
 
 func encodeAddress(a netip.AddrPort) []byte { return appendAddr([]byte{formatV1}, a) }
 

@@ -45,8 +45,8 @@ var goldenValues = []struct {
 	kind, hex string
 	value     []byte
 }{
-	{"header", "01" + "8094ebdc03" + "e807" + "07" + "d095ffac31" + "8802" + "0102030405060708090a0b0c0d0e0f1011121314",
-		header{size: 1000000000, pieces: 1000, publisher: 7, publishedMs: 13247695568, length: 264, digest: seq20(1)}.encode()},
+	{"header", "01" + "8094ebdc03" + "e807" + "07" + "d095ffac31" + "8802" + "0102030405060708090a0b0c0d0e0f1011121314" + "7461677461677461",
+		header{size: 1000000000, pieces: 1000, publisher: 7, publishedMs: 13247695568, length: 264, digest: seq20(1), tag: [8]byte([]byte("tagtagta"))}.encode()},
 	{"set", "018202", encodeSet(258)},
 	{"listing", "01" + "05" + "00" + "0102030405060708090a0b0c0d0e0f1011121314",
 		encodeListing(File{Size: 5, InfoHash: seq20(1)})},
@@ -95,8 +95,8 @@ func TestValuesThatAreRefused(t *testing.T) {
 		{"address", "01040a00", "cut short in the address"},
 		{"peer", "01047f0000011b5800000081020000", "257 buckets"},
 		{"peer", "01047f0000011b580000000500", "fewer buckets than said"},
-		{"header", "01" + "00000000" + "00" + "0102030405060708090a0b0c0d0e0f1011121314", "a metainfo of no bytes"},
-		{"header", "01" + "00000000" + "81808020" + "0102030405060708090a0b0c0d0e0f1011121314", "a metainfo of more than 64 MiB"},
+		{"header", "01" + "00000000" + "00" + "0102030405060708090a0b0c0d0e0f1011121314" + "7461677461677461", "a metainfo of no bytes"},
+		{"header", "01" + "00000000" + "81808020" + "0102030405060708090a0b0c0d0e0f1011121314" + "7461677461677461", "a metainfo of more than 64 MiB"},
 	} {
 		b, err := hex.DecodeString(c.hex)
 		if err != nil {
