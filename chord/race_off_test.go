@@ -1,0 +1,6 @@
+//go:build !race
+
+package chord
+
+// seedShare divides the number of seeds of the simulations.
+const seedShare = 1
