@@ -1,0 +1,85 @@
+package client
+
+import (
+	"context"
+	"net/netip"
+	"sync"
+	"time"
+
+	"chordtorrent/communicator"
+	"chordtorrent/transfer"
+)
+
+// wantPeers is how many peers an announce asks for: enough to choose from, few
+// enough for one packet's worth of answer.
+const wantPeers = 50
+
+// announcer tells the ring about one torrent of this client and asks it for
+// peers. The engine calls it on the torrent's own goroutine.
+type announcer struct {
+	c        *Client
+	name     string
+	infoHash [20]byte
+	size     int64
+
+	once  sync.Once
+	first chan struct{} // closed when the first announce has ended, well or not
+}
+
+func (c *Client) newAnnouncer(name string, infoHash [20]byte, size int64) *announcer {
+	return &announcer{c: c, name: name, infoHash: infoHash, size: size, first: make(chan struct{})}
+}
+
+// Announce implements transfer.Announcer.
+func (a *announcer) Announce(ctx context.Context, p transfer.Progress) (transfer.Answer, error) {
+	defer a.once.Do(func() { close(a.first) })
+	addr := netip.AddrPortFrom(a.c.ring.LocalAddr(), p.Port)
+	id := a.c.clientID()
+	// The communicator writes it at most once a minute unless it changed.
+	if _, err := a.c.ring.ClientID(ctx, id, addr); err != nil {
+		a.c.log.Debug("the ring did not take this client's address", "addr", addr, "err", err)
+	}
+	swarm, err := a.c.ring.Announce(ctx, communicator.Announce{
+		Name:     a.name,
+		InfoHash: a.infoHash,
+		PeerID:   p.PeerID,
+		Addr:     addr,
+		ClientID: id,
+		Left:     p.Left,
+		Size:     a.size,
+		Have:     p.Have,
+		Event:    announceEvent(p.Event),
+		Want:     wantPeers,
+	})
+	if err != nil {
+		return transfer.Answer{}, err
+	}
+	answer := transfer.Answer{Interval: swarm.Interval}
+	for _, peer := range swarm.Peers {
+		answer.Peers = append(answer.Peers, peer.Addr)
+	}
+	return answer, nil
+}
+
+func announceEvent(e transfer.Event) communicator.Event {
+	switch e {
+	case transfer.Started:
+		return communicator.Started
+	case transfer.Completed:
+		return communicator.Completed
+	case transfer.Stopped:
+		return communicator.Stopped
+	}
+	return communicator.None
+}
+
+// awaitFirst waits until the ring has heard of the torrent, or for a moment.
+func (a *announcer) awaitFirst(ctx context.Context) {
+	timer := time.NewTimer(time.Second)
+	defer timer.Stop()
+	select {
+	case <-a.first:
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}

@@ -1,0 +1,159 @@
+package client
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"sync"
+
+	"chordtorrent/communicator"
+	"chordtorrent/transfer"
+)
+
+// Errors that operations end with; compared with errors.Is.
+var (
+	// ErrInterrupted means that somebody asked to stop before it was done. What
+	// has been done is kept: the same request continues it.
+	ErrInterrupted = errors.New("interrupted")
+	// ErrMismatch means that data is not what its hashes say.
+	ErrMismatch = errors.New("data does not match its hashes")
+	// ErrTargetExists means that something else is where a download should go.
+	ErrTargetExists = errors.New("target exists already")
+)
+
+// The ports that peers reach a client at, unless Config says otherwise.
+const (
+	DefaultPortMin = 7000
+	DefaultPortMax = 7999
+)
+
+// Config is what a Client needs.
+type Config struct {
+	Storage *Storage
+	Ring    *communicator.Communicator
+	// PortMin and PortMax bound the port to listen on; the first free one from
+	// a random start is taken. Both 0 mean 7000 to 7999.
+	PortMin, PortMax uint16
+	// Log is where changes of state go; nil means nowhere.
+	Log *slog.Logger
+}
+
+// Client publishes and downloads for one Storage.
+type Client struct {
+	storage *Storage
+	ring    *communicator.Communicator
+	cfg     Config
+	log     *slog.Logger
+	peerID  [20]byte
+
+	mu     sync.Mutex
+	engine *transfer.Engine // started by the first publication or download
+	id     uint64           // as the ring knows this Storage; 0 before engine
+	closed bool
+}
+
+// New makes a Client. It opens no port yet: listings need none.
+func New(cfg Config) *Client {
+	if cfg.PortMin == 0 && cfg.PortMax == 0 {
+		cfg.PortMin, cfg.PortMax = DefaultPortMin, DefaultPortMax
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Client{storage: cfg.Storage, ring: cfg.Ring, cfg: cfg, log: cfg.Log, peerID: newPeerID()}
+}
+
+// newPeerID is this process in the swarms: the name and version of the program
+// in the form other clients read (-CT0001-), and 12 random bytes.
+func newPeerID() [20]byte {
+	var id [20]byte
+	rand.Read(id[copy(id[:], "-CT0001-"):])
+	return id
+}
+
+// Storage is the folder this client works in.
+func (c *Client) Storage() *Storage { return c.storage }
+
+// PeerID is this process's name in the swarms.
+func (c *Client) PeerID() [20]byte { return c.peerID }
+
+// start gives the engine, on first use opening its port and telling the ring
+// where this client is.
+func (c *Client) start(ctx context.Context) (*transfer.Engine, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return nil, errors.New("client is closed")
+	}
+	if c.engine != nil {
+		return c.engine, nil
+	}
+	engine, err := transfer.Start(transfer.Config{
+		Listen:  listenAddr(c.ring.LocalAddr()),
+		PortMin: c.cfg.PortMin, PortMax: c.cfg.PortMax,
+		PeerID: c.peerID,
+		Log:    c.log,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("opening a port of %d-%d for peers: %w", c.cfg.PortMin, c.cfg.PortMax, err)
+	}
+	addr := netip.AddrPortFrom(c.ring.LocalAddr(), engine.Port())
+	c.id, err = c.storage.refreshClientID(ctx, func(ctx context.Context, have uint64) (uint64, error) {
+		return c.ring.ClientID(ctx, have, addr)
+	})
+	if err != nil && c.id == 0 {
+		engine.Close()
+		return nil, fmt.Errorf("asking the ring for this client's id: %w", err)
+	}
+	if err != nil {
+		// The id is known and the next announce tells the address again.
+		c.log.Warn("the ring did not take this client's address", "addr", addr, "err", err)
+	}
+	c.engine = engine
+	return engine, nil
+}
+
+// listenAddr is where to listen when peers are told addr. A ring on loopback
+// is for this machine only; otherwise every interface, as a client may come
+// back on another one.
+func listenAddr(addr netip.Addr) netip.Addr {
+	switch {
+	case addr.IsLoopback():
+		return addr
+	case addr.Is4() || addr.Is4In6():
+		return netip.IPv4Unspecified()
+	}
+	return netip.IPv6Unspecified()
+}
+
+// Port is where peers reach this client; 0 before it first published or
+// downloaded.
+func (c *Client) Port() uint16 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.engine == nil {
+		return 0
+	}
+	return c.engine.Port()
+}
+
+func (c *Client) clientID() uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.id
+}
+
+// Close ends what still runs. Publications and downloads that were not
+// stopped before are cut off as by a crash.
+func (c *Client) Close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closed = true
+	if c.engine == nil {
+		return nil
+	}
+	return c.engine.Close()
+}

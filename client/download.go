@@ -1,0 +1,275 @@
+package client
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"chordtorrent/communicator"
+	"chordtorrent/transfer"
+	"chordtorrent/transfer/storage"
+)
+
+// DownloadRequest says what to download, and where to.
+type DownloadRequest struct {
+	Source     string // a name in the ring, or the path of a .torrent whose content the ring knows
+	Target     string // see targetPath; empty means into Storage
+	OnProgress OnProgress
+}
+
+// Download is a download of this client: running, then complete and served to
+// others, until Stop.
+type Download struct {
+	Name     string
+	Path     string // the target, absolute
+	InfoHash [20]byte
+	Bytes    int64
+	Pieces   int
+
+	c        *Client
+	began    time.Time
+	lock     *Lock
+	partLock *os.File
+	rec      Record
+	layout   *storage.Layout
+	content  *storage.Content
+	torrent  *transfer.Torrent // nil until it runs
+	present  bool              // everything was at the target already
+	replaces bool              // an earlier version of ours is at Path
+
+	journalMu sync.Mutex
+	journal   *storage.Journal // nil before and after it is open
+
+	stop    chan struct{} // closed by Stop
+	stopped atomic.Bool
+	done    chan struct{} // closed when err is final: complete, failed, or stopped before
+	err     error
+	took    time.Duration
+}
+
+// Download finds what is asked for in the ring and begins to fetch it. It
+// blocks until data that is there from earlier has been looked at; the rest
+// goes on until the Download's Done. communicator.ErrNotFound when the ring has
+// no such name, with near ones in the Hint; ErrBusy when a process of this
+// Storage has the name; ErrTargetExists when something else is in the way.
+func (c *Client) Download(ctx context.Context, req DownloadRequest) (_ *Download, err error) {
+	defer func() { err = asInterrupted(ctx, err) }()
+	version, metainfo, err := c.find(ctx, req.Source)
+	if err != nil {
+		return nil, err
+	}
+	layout, infoHash, err := parseTorrent(metainfo)
+	if err != nil {
+		return nil, fmt.Errorf("the torrent of %q: %w", version.Name, err)
+	}
+	d := &Download{
+		Name: version.Name, InfoHash: infoHash, Bytes: layout.Total, Pieces: layout.NumPieces(),
+		c: c, began: time.Now(), layout: layout, stop: make(chan struct{}), done: make(chan struct{}),
+	}
+	if d.Path, err = targetPath(c.storage.FilesDir(), d.Name, req.Target); err != nil {
+		return nil, err
+	}
+	if d.lock, err = c.storage.lockName(d.Name, "download"); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			d.release()
+		}
+	}()
+	if err := c.storage.SaveTorrent(d.Name, metainfo); err != nil {
+		return nil, err
+	}
+	engine, err := c.start(ctx)
+	if err != nil {
+		return nil, err
+	}
+	have, err := d.prepare(ctx, req.OnProgress)
+	if err != nil {
+		return nil, err
+	}
+	d.torrent, err = engine.Add(transfer.Spec{
+		InfoHash: d.InfoHash, Layout: layout, Content: d.content, Have: have,
+		Announcer: c.newAnnouncer(d.Name, d.InfoHash, d.Bytes), OnPiece: d.verified,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("starting the download of %q: %w", d.Name, err)
+	}
+	go d.run()
+	return d, nil
+}
+
+// verified enters a piece into the journal. A journal that cannot be written
+// costs a re-hash after a crash, not the download.
+func (d *Download) verified(piece int) {
+	d.journalMu.Lock()
+	defer d.journalMu.Unlock()
+	if d.journal == nil {
+		return
+	}
+	if err := d.journal.Add(piece); err != nil {
+		d.c.log.Warn("journal not written", "name", d.Name, "err", err)
+	}
+}
+
+// run waits for the end of the fetching and draws the conclusion.
+func (d *Download) run() {
+	defer close(d.done)
+	select {
+	case <-d.torrent.Done(): // complete counts, whatever else happened
+		d.conclude(d.complete())
+		return
+	default:
+	}
+	select {
+	case <-d.torrent.Done():
+		d.conclude(d.complete())
+	case <-d.torrent.Failed():
+		d.conclude(fmt.Errorf("downloading %q: %w", d.Name, d.torrent.Err()))
+	case <-d.stop:
+		d.err = ErrInterrupted
+	}
+}
+
+// conclude remembers how the download ended.
+func (d *Download) conclude(err error) {
+	d.err, d.took = err, time.Since(d.began)
+	d.rec.State, d.rec.Error, d.rec.Finished = Done, "", time.Now()
+	if err != nil {
+		d.rec.State, d.rec.Error = Failed, err.Error()
+	} else {
+		d.rec.Part = ""
+		if fp, fpErr := fingerprintOf(d.Path); fpErr == nil {
+			d.rec.Fingerprint = fp.digest
+		}
+	}
+	if saveErr := d.c.storage.saveRecord(d.rec); saveErr != nil && d.err == nil {
+		d.err = saveErr
+	}
+	if err == nil {
+		d.c.log.Info("downloaded", "name", d.Name, "info_hash", hex.EncodeToString(d.InfoHash[:]), "path", d.Path)
+	}
+}
+
+// Done is closed when every byte is verified and at its target, or when that
+// will not come: Err says which.
+func (d *Download) Done() <-chan struct{} { return d.done }
+
+// Err is nil when the download is complete. It is valid once Done is closed.
+func (d *Download) Err() error { return d.err }
+
+// Took is the time from the request to Done.
+func (d *Download) Took() time.Duration { return d.took }
+
+// Status tells how far it is and from whom the bytes came.
+func (d *Download) Status() transfer.Status {
+	return d.torrent.Status()
+}
+
+// lingerEvery is how often Linger looks whether peers still fetch.
+const lingerEvery = 100 * time.Millisecond
+
+// Linger serves a complete download until no connected peer is still fetching
+// from it, most at most, or until ctx ends.
+func (d *Download) Linger(ctx context.Context, most time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, most)
+	defer cancel()
+	tick := time.NewTicker(lingerEvery)
+	defer tick.Stop()
+	for d.torrent.Status().PeersWanting > 0 {
+		select {
+		case <-ctx.Done():
+			return
+		case <-d.torrent.Failed():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// Failed is closed when a complete download can be served no longer, for
+// example as somebody changed the file; ServeErr says why.
+func (d *Download) Failed() <-chan struct{} { return d.torrent.Failed() }
+
+// ServeErr says why a complete download is served no longer.
+func (d *Download) ServeErr() error { return d.torrent.Err() }
+
+// Stop ends fetching and serving and tells the ring so, as far as ctx leaves
+// time. What has been fetched is kept and continued by the same request. A
+// second call does nothing.
+func (d *Download) Stop(ctx context.Context) error {
+	if d.stopped.Swap(true) {
+		return nil
+	}
+	close(d.stop)
+	<-d.done
+	var errs []error
+	errs = append(errs, d.torrent.Stop(ctx))
+	if j := d.takeJournal(); j != nil {
+		errs = append(errs, j.CloseClean(d.content))
+	}
+	if errors.Is(d.err, ErrInterrupted) {
+		d.rec.State, d.rec.Finished = Interrupted, time.Now()
+		errs = append(errs, d.c.storage.saveRecord(d.rec))
+	}
+	d.release()
+	return errors.Join(errs...)
+}
+
+// release lets go of everything without any further ado.
+func (d *Download) release() {
+	if j := d.takeJournal(); j != nil {
+		j.Close()
+	}
+	if d.content != nil {
+		d.content.Close()
+	}
+	if d.partLock != nil {
+		d.partLock.Close()
+	}
+	d.lock.Release()
+}
+
+// takeJournal gives the open journal, once.
+func (d *Download) takeJournal() *storage.Journal {
+	d.journalMu.Lock()
+	defer d.journalMu.Unlock()
+	j := d.journal
+	d.journal = nil
+	return j
+}
+
+// find asks the ring for what a person named.
+func (c *Client) find(ctx context.Context, source string) (communicator.Version, []byte, error) {
+	none := communicator.Version{}
+	path, isFile, err := torrentFile(source)
+	if err != nil {
+		return none, nil, err
+	}
+	if !isFile {
+		if err := checkName(source); err != nil {
+			return none, nil, err
+		}
+		v, metainfo, err := c.ring.Torrent(ctx, source)
+		return v, metainfo, c.notFound(ctx, source, err)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return none, nil, err
+	}
+	_, infoHash, err := parseTorrent(b)
+	if err != nil {
+		return none, nil, fmt.Errorf("%s: %w", path, err)
+	}
+	v, metainfo, err := c.ring.TorrentOf(ctx, infoHash)
+	if errors.Is(err, communicator.ErrNotFound) {
+		return none, nil, hint(fmt.Errorf("%s: the ring does not know its info hash %x: %w", path, infoHash, err),
+			"this build downloads what was published in its ring: btclient ls shows what there is")
+	}
+	return v, metainfo, err
+}

@@ -1,0 +1,28 @@
+package client
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"syscall"
+	"time"
+)
+
+// RunHook runs a person's command by sh when a download is complete. It finds
+// BT_NAME, BT_PATH (absolute) and BT_INFO_HASH (40 hex digits) in its
+// environment; what it prints goes to out. RunHook blocks until it ends; when
+// ctx ends first, the command gets a SIGTERM and 5 s to go.
+func RunHook(ctx context.Context, command string, d *Download, out io.Writer) error {
+	cmd := exec.CommandContext(ctx, "sh", "-c", command)
+	cmd.Env = append(os.Environ(), "BT_NAME="+d.Name, "BT_PATH="+d.Path, "BT_INFO_HASH="+hex.EncodeToString(d.InfoHash[:]))
+	cmd.Stdout, cmd.Stderr = out, out
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = 5 * time.Second
+	if err := cmd.Run(); err != nil {
+		return hint(fmt.Errorf("the command given with --exec failed: %w", err), "the download itself is complete: %s", d.Path)
+	}
+	return nil
+}

@@ -1,0 +1,221 @@
+package client
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"chordtorrent/transfer/storage"
+	"chordtorrent/transfer/wire"
+)
+
+// prepare looks at what is on disk from earlier, takes what is good of it, and
+// opens the rest for writing. It gives the pieces that need not be fetched.
+func (d *Download) prepare(ctx context.Context, on OnProgress) (*wire.Bits, error) {
+	part := partPath(d.Path)
+	old, known, err := d.c.storage.record(Downloaded, d.Name, d.Path)
+	if err != nil {
+		return nil, err
+	}
+	d.rec = Record{
+		ID: recordID(Downloaded, d.Name, d.Path), Kind: Downloaded, Name: d.Name, State: Running, Path: d.Path, Part: part,
+		InfoHash: hex.EncodeToString(d.InfoHash[:]), Bytes: d.Bytes, Pieces: d.Pieces,
+		Fingerprint: old.Fingerprint, Started: d.began,
+	}
+	complete, err := d.lookAtTarget(ctx, old, on)
+	if err != nil {
+		return nil, err
+	}
+	if d.present = complete; complete {
+		have := wire.NewBits(d.Pieces)
+		have.SetAll()
+		return have, d.c.storage.saveRecord(d.rec)
+	}
+	ours := known && old.Part == part
+	_, err = os.Lstat(part)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		ours = false
+	case err != nil:
+		return nil, fmt.Errorf("looking at the partial data: %w", err)
+	case !ours:
+		return nil, hint(fmt.Errorf("%w: %s is in the way, and not a partial download of this Storage", ErrTargetExists, part),
+			"move it away, or choose another target with -o PATH")
+	}
+	// The record comes first: whatever this process leaves behind is known to
+	// be ours.
+	if err := d.c.storage.saveRecord(d.rec); err != nil {
+		return nil, err
+	}
+	return d.openPart(ctx, part, ours, old, on)
+}
+
+// openPart opens the partial data, continued or new.
+func (d *Download) openPart(ctx context.Context, part string, continued bool, old Record, on OnProgress) (_ *wire.Bits, err error) {
+	if err := os.MkdirAll(filepath.Dir(part), 0o755); err != nil {
+		return nil, fmt.Errorf("making the target's directory: %w", err)
+	}
+	sameVersion := continued && old.InfoHash == d.rec.InfoHash
+	if continued {
+		if d.partLock, err = lockTarget(part); err != nil {
+			return nil, err
+		}
+		if !sameVersion {
+			d.c.log.Info("a newer version is in the ring: what it shares with the partial data is kept", "name", d.Name)
+			if err := removeUnlisted(part, d.layout); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if d.content, err = storage.OpenTarget(d.layout, part); err != nil {
+		return nil, fmt.Errorf("opening the target: %w", err)
+	}
+	if d.partLock == nil || !stillAt(d.partLock, part) {
+		if d.partLock != nil {
+			d.partLock.Close()
+		}
+		if d.partLock, err = lockTarget(part); err != nil {
+			return nil, err
+		}
+	}
+	if continued && !sameVersion {
+		if b, err := hex.DecodeString(old.InfoHash); err == nil && len(b) == 20 {
+			os.Remove(d.c.storage.journalPath(d.rec.ID, [20]byte(b)))
+		}
+	}
+	return d.openJournal(ctx, continued, on)
+}
+
+// openJournal finds out which pieces are there: from the journal if it can be
+// trusted, else by hashing what is on disk.
+func (d *Download) openJournal(ctx context.Context, continued bool, on OnProgress) (*wire.Bits, error) {
+	path := d.c.storage.journalPath(d.rec.ID, d.InfoHash)
+	var err error
+	if d.journal, err = storage.OpenJournal(path, d.InfoHash, d.Pieces); err != nil {
+		// What it knew is found out again below.
+		d.c.log.Warn("journal set aside", "name", d.Name, "err", err)
+		if err := os.Rename(path, path+".damaged"); err != nil {
+			return nil, fmt.Errorf("setting a damaged journal aside: %w", err)
+		}
+		if d.journal, err = storage.OpenJournal(path, d.InfoHash, d.Pieces); err != nil {
+			return nil, fmt.Errorf("opening the journal of the download: %w", err)
+		}
+	}
+	if continued && d.journal.Trusted(d.content) {
+		return d.journal.Bits(), nil
+	}
+	have := wire.NewBits(d.Pieces)
+	if continued {
+		if have, err = storage.Verify(ctx, d.content, runtime.GOMAXPROCS(0), on.stage(Verifying)); err != nil {
+			return nil, fmt.Errorf("checking the partial data: %w", err)
+		}
+	}
+	if err := d.journal.Reset(have); err != nil {
+		return nil, fmt.Errorf("writing the journal of the download: %w", err)
+	}
+	return have, nil
+}
+
+// lookAtTarget says whether the target is there and complete; then it is open
+// for serving. When something else is there that must not be replaced, it is
+// ErrTargetExists.
+func (d *Download) lookAtTarget(ctx context.Context, old Record, on OnProgress) (complete bool, err error) {
+	if _, err := os.Lstat(d.Path); errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	} else if err != nil {
+		return false, fmt.Errorf("looking at the target: %w", err)
+	}
+	if content, err := storage.OpenSource(d.layout, d.Path); err == nil {
+		have, err := storage.Verify(ctx, content, runtime.GOMAXPROCS(0), on.stage(Verifying))
+		if err == nil && have.All() {
+			d.content = content
+			return true, nil
+		}
+		content.Close()
+		if ctx.Err() != nil {
+			return false, err
+		}
+	}
+	fp, err := fingerprintOf(d.Path)
+	if err != nil {
+		return false, err
+	}
+	ours := old.Fingerprint == fp.digest
+	if pub, known, err := d.c.storage.record(Published, d.Name, ""); err == nil && known && pub.Copy && pub.Path == d.Path {
+		ours = ours || pub.Fingerprint == fp.digest
+	}
+	if !ours {
+		return false, hint(fmt.Errorf("%w: %s is there and is not %q as the ring has it", ErrTargetExists, d.Path, d.Name),
+			"choose another target with -o PATH, or move it away")
+	}
+	d.replaces = true
+	return false, nil
+}
+
+// complete puts the verified data in its place.
+func (d *Download) complete() error {
+	aside := filepath.Join(filepath.Dir(d.Path), ".btclient-"+d.rec.ID+".old")
+	if d.present {
+		return os.RemoveAll(aside) // of a run that was killed before it could
+	}
+	if d.replaces {
+		// An earlier run may have been killed between the two renames.
+		if err := os.RemoveAll(aside); err != nil {
+			return fmt.Errorf("replacing the earlier version: %w", err)
+		}
+		if err := os.Rename(d.Path, aside); err != nil {
+			return fmt.Errorf("replacing the earlier version: %w", err)
+		}
+	}
+	if err := d.content.Finish(d.Path); err != nil {
+		if d.replaces {
+			err = errors.Join(err, os.Rename(aside, d.Path))
+		}
+		return fmt.Errorf("putting %s in place: %w", d.Path, err)
+	}
+	if j := d.takeJournal(); j != nil {
+		j.Close()
+	}
+	path := d.c.storage.journalPath(d.rec.ID, d.InfoHash)
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		d.c.log.Warn("journal of a complete download left behind", "name", d.Name, "err", err)
+	}
+	if err := os.RemoveAll(aside); err != nil {
+		return fmt.Errorf("removing the replaced version: %w", err)
+	}
+	return nil
+}
+
+// removeUnlisted takes out of a partial directory the files of another version
+// that this one does not have.
+func removeUnlisted(part string, layout *storage.Layout) error {
+	info, err := os.Lstat(part)
+	if err != nil {
+		return err
+	}
+	if info.IsDir() == layout.Single {
+		return os.RemoveAll(part) // a file became a directory, or the reverse
+	}
+	if layout.Single {
+		return nil
+	}
+	listed := make(map[string]bool, len(layout.Files))
+	for _, f := range layout.Files {
+		listed[f.Path] = true
+	}
+	return filepath.WalkDir(part, func(p string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(part, p)
+		if err != nil || e.IsDir() || listed[filepath.ToSlash(rel)] {
+			return err
+		}
+		return os.Remove(p)
+	})
+}

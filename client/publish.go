@@ -1,0 +1,335 @@
+package client
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"chordtorrent/communicator"
+	"chordtorrent/transfer"
+	"chordtorrent/transfer/storage"
+	"chordtorrent/transfer/wire"
+)
+
+// Stage says what goes on before bytes move over the network.
+type Stage string
+
+// The stages.
+const (
+	Copying   Stage = "copying"
+	Hashing   Stage = "hashing"
+	Verifying Stage = "verifying"
+)
+
+// OnProgress is told, from any goroutine and often, how far a stage is in bytes.
+type OnProgress func(stage Stage, done, total int64)
+
+func (p OnProgress) stage(s Stage) func(done, total int64) {
+	if p == nil {
+		return nil
+	}
+	return func(done, total int64) { p(s, done, total) }
+}
+
+// PublishRequest says what to publish.
+type PublishRequest struct {
+	Path string // a file or directory
+	Name string // in the ring; empty means the last element of Path
+	// Copy keeps a copy in Storage and serves that, so that the original may
+	// change or go away.
+	Copy       bool
+	OnProgress OnProgress // may be nil
+}
+
+// Publication is something that this client published and serves.
+type Publication struct {
+	Name     string
+	Path     string // of what is served
+	InfoHash [20]byte
+	Bytes    int64
+	Pieces   int
+	Copies   int // ring members that hold its .torrent on disk
+
+	c       *Client
+	lock    *Lock
+	content *storage.Content
+	torrent *transfer.Torrent
+	stopped atomic.Bool
+}
+
+// CheckPublish says whether a request can be carried out as far as that is
+// known without reading the data or asking the ring.
+func CheckPublish(req PublishRequest) error {
+	path, err := checkSource(req.Path)
+	if err != nil {
+		return err
+	}
+	return checkName(publishName(path, req.Name))
+}
+
+func publishName(path, name string) string {
+	if name != "" {
+		return name
+	}
+	return filepath.Base(path)
+}
+
+func checkName(name string) error {
+	if err := communicator.CheckName(name); err != nil {
+		return hint(fmt.Errorf("%w: %w", ErrUsage, err),
+			"a name has 1 to 255 bytes of UTF-8, no slash and no control characters; --name gives another one")
+	}
+	return nil
+}
+
+// Publish hashes a file or directory, stores its .torrent in the ring under
+// its name and serves it. It blocks until the ring has acknowledged; serving
+// goes on until Stop. ErrBusy when a process of this Storage has the name.
+func (c *Client) Publish(ctx context.Context, req PublishRequest) (_ *Publication, err error) {
+	defer func() { err = asInterrupted(ctx, err) }()
+	source, err := checkSource(req.Path)
+	if err != nil {
+		return nil, err
+	}
+	p := &Publication{Name: publishName(source, req.Name), Path: source, c: c}
+	if err := checkName(p.Name); err != nil {
+		return nil, err
+	}
+	if p.lock, err = c.storage.lockName(p.Name, "publish"); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			p.release()
+		}
+	}()
+	engine, err := c.start(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if req.Copy {
+		if p.Path, err = c.copyToStorage(ctx, source, p.Name, req.OnProgress); err != nil {
+			return nil, fmt.Errorf("copying %s into Storage: %w", source, err)
+		}
+	}
+	layout, metainfo, err := c.hash(ctx, p, req)
+	if err != nil {
+		return nil, err
+	}
+	p.Bytes, p.Pieces = layout.Total, layout.NumPieces()
+	if p.content, err = storage.OpenSource(layout, p.Path); err != nil {
+		return nil, fmt.Errorf("opening %s to serve it: %w", p.Path, err)
+	}
+	// The engine announces while the ring stores the .torrent, so that whoever
+	// sees the name finds a peer.
+	announcer := c.newAnnouncer(p.Name, p.InfoHash, p.Bytes)
+	have := wire.NewBits(p.Pieces)
+	have.SetAll()
+	p.torrent, err = engine.Add(transfer.Spec{InfoHash: p.InfoHash, Layout: layout, Content: p.content, Have: have, Announcer: announcer})
+	if err != nil {
+		return nil, fmt.Errorf("serving %s: %w", p.Path, err)
+	}
+	p.Copies, err = c.ring.Publish(ctx, communicator.Version{
+		Name: p.Name, InfoHash: p.InfoHash, Size: p.Bytes, Pieces: p.Pieces, Publisher: c.clientID(), Published: time.Now(),
+	}, metainfo)
+	if err != nil {
+		return nil, fmt.Errorf("storing the torrent of %q in the ring: %w", p.Name, err)
+	}
+	announcer.awaitFirst(ctx)
+	c.log.Info("published", "name", p.Name, "info_hash", hex.EncodeToString(p.InfoHash[:]), "copies", p.Copies)
+	return p, nil
+}
+
+// hash gives the layout and .torrent of p.Path and keeps both what they are
+// and what the path looked like, so that an unchanged path need not be read
+// again.
+func (c *Client) hash(ctx context.Context, p *Publication, req PublishRequest) (*storage.Layout, []byte, error) {
+	began := time.Now()
+	before, err := fingerprintOf(p.Path)
+	if err != nil {
+		return nil, nil, err
+	}
+	rec, known, err := c.storage.record(Published, p.Name, "")
+	if err != nil {
+		return nil, nil, err
+	}
+	if known && rec.Path == p.Path && rec.Fingerprint == before.digest && rec.Fingerprint != "" {
+		if layout, metainfo, ok := c.savedTorrent(p, rec); ok {
+			rec.State, rec.Error = Running, ""
+			return layout, metainfo, c.storage.saveRecord(rec)
+		}
+	}
+	layout, metainfo, infoHash, err := storage.Build(ctx, p.Path, p.Name, runtime.GOMAXPROCS(0), req.OnProgress.stage(Hashing))
+	if err != nil {
+		return nil, nil, fmt.Errorf("hashing %s: %w", p.Path, err)
+	}
+	after, err := fingerprintOf(p.Path)
+	if err != nil {
+		return nil, nil, err
+	}
+	trusted := before.trustedAt(began)
+	if after.digest != before.digest {
+		trusted = ""
+	}
+	p.InfoHash = infoHash
+	if err := c.storage.SaveTorrent(p.Name, metainfo); err != nil {
+		return nil, nil, err
+	}
+	return layout, metainfo, c.storage.saveRecord(Record{
+		ID: recordID(Published, p.Name, ""), Kind: Published, Name: p.Name, State: Running, Path: p.Path,
+		InfoHash: hex.EncodeToString(infoHash[:]), Bytes: layout.Total, Pieces: layout.NumPieces(), Copy: req.Copy,
+		Fingerprint: trusted, Started: began,
+	})
+}
+
+// savedTorrent is the .torrent that Storage kept for an unchanged path.
+func (c *Client) savedTorrent(p *Publication, rec Record) (*storage.Layout, []byte, bool) {
+	metainfo, err := c.storage.LoadTorrent(p.Name)
+	if err != nil {
+		return nil, nil, false
+	}
+	layout, infoHash, err := parseTorrent(metainfo)
+	if err != nil || hex.EncodeToString(infoHash[:]) != rec.InfoHash {
+		return nil, nil, false
+	}
+	p.InfoHash = infoHash
+	return layout, metainfo, true
+}
+
+// parseTorrent reads a .torrent; what makes it dangerous is an error.
+func parseTorrent(b []byte) (*storage.Layout, [20]byte, error) {
+	mi, layout, err := storage.ParseTorrent(b)
+	if err != nil {
+		return nil, [20]byte{}, err
+	}
+	return layout, [20]byte(mi.HashInfoBytes()), nil
+}
+
+// copyToStorage makes files/NAME a copy of source and gives its path. A copy
+// of an earlier time is replaced at the end.
+func (c *Client) copyToStorage(ctx context.Context, source, name string, on OnProgress) (string, error) {
+	dst := filepath.Join(c.storage.FilesDir(), name)
+	if source == dst {
+		return dst, nil
+	}
+	want, err := fingerprintOf(source)
+	if err != nil {
+		return "", err
+	}
+	rec, known, err := c.storage.record(Published, name, "")
+	if err != nil {
+		return "", err
+	}
+	if _, err := os.Lstat(dst); err == nil {
+		have, err := fingerprintOf(dst)
+		switch {
+		case err != nil:
+			return "", err
+		case have.digest == want.digest:
+			return dst, nil
+		case !known || !rec.Copy || rec.Path != dst || (rec.Fingerprint != "" && rec.Fingerprint != have.digest):
+			return "", hint(fmt.Errorf("%w: %s", ErrTargetExists, dst), "move it away, or publish without --copy")
+		}
+	} else if !errors.Is(err, os.ErrNotExist) {
+		return "", err
+	}
+	tmp := filepath.Join(c.storage.FilesDir(), ".copy-"+recordID(Published, name, ""))
+	if err := os.RemoveAll(tmp); err != nil { // of a process that was killed
+		return "", err
+	}
+	var progress func(int64)
+	if on != nil {
+		progress = func(done int64) { on(Copying, done, want.bytes) }
+	}
+	if err := copyInto(ctx, source, tmp, progress); err != nil {
+		os.RemoveAll(tmp)
+		return "", err
+	}
+	if err := os.RemoveAll(dst); err != nil {
+		return "", err
+	}
+	return dst, os.Rename(tmp, dst)
+}
+
+// Status tells about serving.
+func (p *Publication) Status() transfer.Status { return p.torrent.Status() }
+
+// Failed is closed when p can be served no longer, for example as the file
+// was changed; Err says why.
+func (p *Publication) Failed() <-chan struct{} { return p.torrent.Failed() }
+
+// Err is why p is served no longer, nil while it is.
+func (p *Publication) Err() error { return p.torrent.Err() }
+
+// Stop ends serving and tells the ring so, as far as ctx leaves time. The
+// publication stays in the ring. A second call does nothing.
+func (p *Publication) Stop(ctx context.Context) error {
+	if p.stopped.Swap(true) {
+		return nil
+	}
+	err := p.torrent.Stop(ctx)
+	rec, known, recErr := p.c.storage.record(Published, p.Name, "")
+	if recErr == nil && known && rec.State == Running {
+		rec.State = Done
+		if failure := p.torrent.Err(); failure != nil {
+			rec.State, rec.Error = Failed, failure.Error()
+		}
+		rec.Finished = time.Now()
+		recErr = p.c.storage.saveRecord(rec)
+	}
+	p.content.Close()
+	p.lock.Release()
+	return errors.Join(err, recErr)
+}
+
+// release undoes a publication that did not come to be.
+func (p *Publication) release() {
+	if p.torrent != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), stopGrace)
+		p.torrent.Stop(ctx)
+		cancel()
+	}
+	if p.content != nil {
+		p.content.Close()
+	}
+	p.lock.Release()
+}
+
+// stopGrace is how long a torrent that never came to run may take to say
+// goodbye to the ring.
+const stopGrace = 2 * time.Second
+
+// asInterrupted turns whatever an operation failed with into ErrInterrupted
+// when it failed because it was asked to stop.
+func asInterrupted(ctx context.Context, err error) error {
+	if err == nil || ctx.Err() == nil || errors.Is(err, ErrInterrupted) {
+		return err
+	}
+	return ErrInterrupted
+}
+
+// Unpublish takes a name out of the ring. Data and .torrent stay in Storage.
+func (c *Client) Unpublish(ctx context.Context, name string) (err error) {
+	defer func() { err = asInterrupted(ctx, err) }()
+	if err := checkName(name); err != nil {
+		return err
+	}
+	if err := c.ring.Unpublish(ctx, name); err != nil {
+		return c.notFound(ctx, name, err)
+	}
+	if c.storage == nil {
+		return nil
+	}
+	rec, known, err := c.storage.record(Published, name, "")
+	if err != nil || !known {
+		return err
+	}
+	rec.State, rec.Finished = Unpublished, time.Now()
+	return c.storage.saveRecord(rec)
+}

@@ -1,0 +1,143 @@
+package client
+
+import (
+	"crypto/sha1"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Kind tells publications from downloads.
+type Kind string
+
+// The kinds of record.
+const (
+	Published  Kind = "publication"
+	Downloaded Kind = "download"
+)
+
+// State is where a publication or download is in its life.
+type State string
+
+// The states. Running is also what a killed process leaves behind: whether
+// somebody still works on it is what the lock says.
+const (
+	Running     State = "running"
+	Interrupted State = "interrupted" // ended before it was complete, to be continued
+	Done        State = "done"
+	Failed      State = "failed"
+	Unpublished State = "unpublished"
+)
+
+// Record is what Storage remembers about one publication or download.
+type Record struct {
+	ID       string `json:"id"` // see recordID
+	Kind     Kind   `json:"kind"`
+	Name     string `json:"name"`
+	State    State  `json:"state"`
+	Path     string `json:"path"`           // absolute: the published file or directory, or the download's target
+	Part     string `json:"part,omitempty"` // absolute: the partial data while it is not complete
+	InfoHash string `json:"info_hash"`      // 40 hex digits
+	Bytes    int64  `json:"bytes"`
+	Pieces   int    `json:"pieces"`
+	Copy     bool   `json:"copy,omitempty"` // Path is a copy that Storage made
+	// Fingerprint of the data under Path when it was hashed or completed; see
+	// fingerprintOf. Empty means that it must not be trusted unread.
+	Fingerprint string    `json:"fingerprint,omitempty"`
+	Started     time.Time `json:"started"`
+	Finished    time.Time `json:"finished,omitzero"`
+	Error       string    `json:"error,omitempty"` // why State is Failed
+}
+
+// recordID is the same for the same undertaking, so that running a command
+// again continues it: a publication is known by its name, a download by name
+// and target.
+func recordID(kind Kind, name, target string) string {
+	key := string(kind) + "\x00" + name
+	if kind == Downloaded {
+		key += "\x00" + target
+	}
+	sum := sha1.Sum([]byte(key))
+	return hex.EncodeToString(sum[:8])
+}
+
+func (s *Storage) recordPath(id string) string {
+	return filepath.Join(s.dir, "records", id+".json")
+}
+
+// record finds the record of an undertaking; ok is false when there is none.
+// A damaged record counts as none: it is set aside, as what it knew can be
+// found out again by hashing.
+func (s *Storage) record(kind Kind, name, target string) (r Record, ok bool, err error) {
+	path := s.recordPath(recordID(kind, name, target))
+	r, err = readRecord(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return Record{}, false, nil
+	case errors.Is(err, errDamagedRecord):
+		return Record{}, false, os.Rename(path, path+".damaged")
+	case err != nil:
+		return Record{}, false, fmt.Errorf("reading what Storage remembers about %q: %w", name, err)
+	}
+	return r, r.Kind == kind && r.Name == name, nil
+}
+
+var errDamagedRecord = errors.New("damaged record")
+
+func readRecord(path string) (Record, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return Record{}, err
+	}
+	var r Record
+	if err := json.Unmarshal(b, &r); err != nil || r.ID == "" {
+		return Record{}, errDamagedRecord
+	}
+	return r, nil
+}
+
+// saveRecord writes a record so that a crash leaves the old one or the new.
+func (s *Storage) saveRecord(r Record) error {
+	b, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return err
+	}
+	return writeAtomically(s.recordPath(r.ID), append(b, '\n'))
+}
+
+// Records lists what Storage remembers, oldest first. It takes no lock;
+// damaged records are left out.
+func (s *Storage) Records() ([]Record, error) {
+	entries, err := os.ReadDir(filepath.Join(s.dir, "records"))
+	if err != nil {
+		return nil, fmt.Errorf("listing Storage: %w", err)
+	}
+	var all []Record
+	for _, e := range entries {
+		if !strings.HasSuffix(e.Name(), ".json") {
+			continue
+		}
+		r, err := readRecord(filepath.Join(s.dir, "records", e.Name()))
+		if errors.Is(err, errDamagedRecord) || errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("listing Storage: %w", err)
+		}
+		all = append(all, r)
+	}
+	slices.SortFunc(all, func(a, b Record) int {
+		if c := a.Started.Compare(b.Started); c != 0 {
+			return c
+		}
+		return strings.Compare(a.ID, b.ID)
+	})
+	return all, nil
+}
