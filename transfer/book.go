@@ -1,0 +1,152 @@
+package transfer
+
+import (
+	"net/netip"
+	"time"
+)
+
+const (
+	maxAddresses = 4096 // per torrent; what comes after is not remembered
+	firstBackOff = time.Second
+	lastBackOff  = 5 * time.Minute
+	// Up to so many known addresses a download connects to all of them.
+	smallSwarm = 24
+)
+
+// candidate is an address that a peer is said to listen on.
+type candidate struct {
+	addr     netip.AddrPort
+	conn     *conn     // to whoever listens there, in either direction; nil: none
+	failures int       // in a row
+	next     time.Time // not dialled before
+	never    string    // if set: why it is not dialled at all
+	seed     bool      // was complete when last seen
+	trouble  string    // how the last try ended
+}
+
+// book is the addresses of one torrent. order is walked round and round, so
+// that each gets its turn.
+type book struct {
+	by    map[netip.AddrPort]*candidate
+	order []*candidate
+	at    int
+}
+
+func newBook() book { return book{by: make(map[netip.AddrPort]*candidate)} }
+
+func (b *book) add(addrs []netip.AddrPort) {
+	for _, a := range addrs {
+		b.entry(a)
+	}
+}
+
+// entry returns the candidate of an address, a new one if need be; nil when it
+// is no address to connect to or the book is full.
+func (b *book) entry(a netip.AddrPort) *candidate {
+	a = netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
+	if k := b.by[a]; k != nil {
+		return k
+	}
+	if !a.IsValid() || a.Port() == 0 || a.Addr().IsUnspecified() || a.Addr().IsMulticast() || len(b.order) >= maxAddresses {
+		return nil
+	}
+	k := &candidate{addr: a}
+	b.by[a] = k
+	b.order = append(b.order, k)
+	return k
+}
+
+// next returns an address to dial now, nil when there is none.
+func (b *book) next(now time.Time) *candidate {
+	for range b.order {
+		k := b.order[b.at%len(b.order)]
+		b.at++
+		if k.conn == nil && k.never == "" && !now.Before(k.next) {
+			return k
+		}
+	}
+	return nil
+}
+
+// waiting tells whether any address may be dialled, now or later.
+func (b *book) waiting() bool {
+	for _, k := range b.order {
+		if k.conn == nil && k.never == "" {
+			return true
+		}
+	}
+	return false
+}
+
+// failed puts the address off, longer each time. jitter in [0, 1) keeps those
+// that failed together from coming back together.
+func (k *candidate) failed(now time.Time, why string, jitter float64) {
+	wait := min(firstBackOff<<min(k.failures, 16), lastBackOff)
+	k.failures++
+	k.trouble = why
+	k.next = now.Add(wait + time.Duration(jitter*float64(wait)/2))
+}
+
+// dialable tells whether the torrent may want to connect to somebody, now or
+// after a back-off. Seeds do not: whoever needs something comes to them.
+func (s *swarm) dialable() bool {
+	return !s.complete() && !s.halted() && s.book.waiting()
+}
+
+// dialMore connects outward as far as there are too few good connections.
+func (s *swarm) dialMore() {
+	if s.complete() || s.halted() {
+		return
+	}
+	opened, good := 0, 0
+	for _, c := range s.conns {
+		if c.outgoing {
+			opened++
+			if c.good() {
+				good++
+			}
+		}
+	}
+	most := s.l.e.cfg.Neighbours
+	if len(s.book.order) <= smallSwarm {
+		most = max(most, smallSwarm)
+	}
+	// Those that are not good keep their connection, but not their place: up
+	// to as many again are tried beside them.
+	for good < most && opened < 2*most && len(s.conns) < s.l.e.cfg.MaxPeers {
+		k := s.book.next(s.l.now)
+		if k == nil {
+			break
+		}
+		if s.connect(k) {
+			opened++
+			good++
+		}
+	}
+}
+
+// connect starts a connection to k.
+func (s *swarm) connect(k *candidate) bool {
+	fd, err := dial(k.addr)
+	if err != nil {
+		s.l.e.drops.count(connectFailed)
+		k.failed(s.l.now, err.Error(), s.l.rnd.Float64())
+		return false
+	}
+	c := newConn(s, fd, k.addr)
+	c.outgoing, c.state, c.known = true, connecting, k
+	if !s.enter(c) {
+		return false
+	}
+	k.conn = c
+	return true
+}
+
+// listensAt notes where a peer that called us can be called.
+func (c *conn) listensAt(port uint16) {
+	k := c.s.book.entry(netip.AddrPortFrom(c.addr.Addr(), port))
+	if k == nil || c.known != nil {
+		return
+	}
+	c.adoptAddress(k)
+}

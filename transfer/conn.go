@@ -1,0 +1,342 @@
+package transfer
+
+import (
+	"net/netip"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"chordtorrent/transfer/picker"
+	"chordtorrent/transfer/poller"
+	"chordtorrent/transfer/wire"
+)
+
+const (
+	connectWithin    = 5 * time.Second
+	keepAliveEvery   = 100 * time.Second
+	silenceAtMost    = 180 * time.Second
+	stalledAtMost    = 60 * time.Second // output waits and nothing leaves
+	maxOutput        = 1 << 20          // bytes of small messages that may wait
+	readPerTurn      = 1 << 20          // bytes; then it is the others' turn
+	defaultRoundTrip = 50 * time.Millisecond
+)
+
+// state is where a connection is in its life.
+type state uint8
+
+const (
+	connecting   state = iota // our connect is under way
+	awaiting                  // connected, the peer's handshake is awaited
+	greetingBack              // accepted, its handshake is known, ours is to be sent
+	open                      // both handshakes are done
+	closed
+)
+
+// conn is one connection to a peer. Only its loop touches it.
+type conn struct {
+	s        *swarm
+	l        *loop
+	fd       int
+	id       picker.PeerID
+	addr     netip.AddrPort // of the other end of the socket
+	known    *candidate     // the address it listens on, nil while unknown
+	peerID   [20]byte
+	from     *source // the account of what it sent
+	state    state
+	outgoing bool
+	picking  bool // the picker knows it
+	born     time.Time
+	client   string
+
+	// What each side has said. A connection starts choked and not interested
+	// both ways (BEP 3).
+	bits                       *wire.Bits // what it has
+	has                        int        // bits.Count()
+	spoke                      bool       // it has said something that a bitfield must not follow
+	chokesUs, chokesIt         bool
+	wantsUs, wantIt            bool
+	chokedAt                   time.Time
+	idleHaves, ignoredRequests int
+
+	// Input: see receive.go.
+	rest   []byte // the beginning of a message
+	in     inflow
+	heard  time.Time // when anything was last read
+	down   meter
+	excess int64 // bytes that may still come although they were given up
+
+	// Requests of ours: see request.go.
+	asked      []ask
+	askedBytes int
+	target     int // bytes that should be under way
+	slowStart  bool
+	quick      bool // "slow start" has seen the rate level off once
+	bestRate   float64
+	maxRequest int // bytes per request
+	maxAsked   int // requests under way
+	gotBlock   time.Time
+	snubbed    bool
+	snubs      int // in a row
+	starved    bool
+
+	// Output: see upload.go.
+	out      []byte // small messages, out[outAt:] is not yet written
+	outAt    int
+	queue    []ask // requests of the peer
+	body     body  // the block that is being sent
+	blocked  bool  // the socket took no more
+	wrote    time.Time
+	up       meter
+	marked   bool // on the loop's dirty list
+	want     poller.Interest
+	reqTimes int
+}
+
+func newConn(s *swarm, fd int, addr netip.AddrPort) *conn {
+	now := s.l.now
+	return &conn{
+		s: s, l: s.l, fd: fd, addr: addr, born: now, heard: now, wrote: now, gotBlock: now,
+		chokesUs: true, chokesIt: true,
+		maxRequest: blockLen, maxAsked: usualQueue,
+	}
+}
+
+// readable is called by the loop when there is something to read.
+func (c *conn) readable() {
+	switch c.state {
+	case connecting:
+		c.writable()
+	case awaiting:
+		c.readHandshake()
+	case open:
+		c.read()
+	}
+}
+
+// writable is called by the loop when the socket takes output again, or when
+// our connect has ended.
+func (c *conn) writable() {
+	if c.state != connecting {
+		c.blocked = false
+		c.wake()
+		return
+	}
+	if err := connectError(c.fd); err != nil {
+		c.drop(connectFailed, err)
+		return
+	}
+	if _, err := unix.Getpeername(c.fd); err != nil {
+		return // a report about an earlier owner of the descriptor number
+	}
+	c.state = awaiting
+	c.born = c.l.now
+	c.watchFor(poller.Read)
+	c.say(c.s.handshake())
+}
+
+func (s *swarm) handshake() []byte {
+	h := wire.Handshake{InfoHash: s.t.spec.InfoHash, PeerID: s.l.e.cfg.PeerID}
+	h.Set(wire.Extended)
+	return h.Append(nil)
+}
+
+// readHandshake reads the handshake of whoever we connected to, and not a byte
+// more.
+func (c *conn) readHandshake() {
+	var room [wire.HandshakeLen]byte
+	n, err := unix.Read(c.fd, room[:wire.HandshakeLen-len(c.rest)])
+	if n <= 0 {
+		c.readFailed(err)
+		return
+	}
+	c.rest = append(c.rest, room[:n]...)
+	h, err := wire.ParseHandshake(c.rest)
+	switch {
+	case err == wire.ErrShortHandshake:
+	case err != nil:
+		c.drop(notBitTorrent, err)
+	case h.InfoHash != c.s.t.spec.InfoHash:
+		c.drop(unknownTorrent, nil)
+	default:
+		c.rest = nil
+		c.greeted(h)
+	}
+}
+
+func (c *conn) readFailed(err error) {
+	switch {
+	case err == nil:
+		c.drop(closedByPeer, nil)
+	case !again(err):
+		c.drop(ioFailed, err)
+	}
+}
+
+// greeted is called when the peer's handshake is here: who is it, do we want
+// it, and what do we say first?
+func (c *conn) greeted(h wire.Handshake) {
+	s := c.s
+	own := s.l.e.cfg.PeerID
+	c.peerID = h.PeerID
+	switch old := s.byID[h.PeerID]; {
+	case h.PeerID == own:
+		if c.known != nil {
+			c.known.never = "it is this client itself"
+		}
+		c.drop(selfConnection, nil)
+		return
+	case s.banned[h.PeerID]:
+		c.drop(bannedPeer, nil)
+		return
+	case old != nil:
+		// Of two connections between the same two peers both ends must close
+		// the same one: the one that the larger peer id opened stays, and of
+		// two in the same direction the older.
+		weAreLarger := string(own[:]) > string(h.PeerID[:])
+		if old.outgoing == c.outgoing || c.outgoing != weAreLarger {
+			if c.known != nil {
+				old.adoptAddress(c.known)
+			}
+			c.drop(duplicate, nil)
+			return
+		}
+		if old.known != nil {
+			c.adoptAddress(old.known)
+		}
+		old.drop(duplicate, nil)
+	}
+	s.byID[h.PeerID] = c
+	if c.state == greetingBack {
+		c.say(s.handshake())
+	}
+	c.state = open
+	c.born, c.heard = s.l.now, s.l.now
+	c.from = s.source(c)
+	c.bits = wire.NewBits(s.have.Len())
+	if s.pick != nil {
+		s.pick.AddPeer(c.id)
+		c.picking = true
+	}
+	c.startPipeline()
+	if h.Has(wire.Extended) {
+		c.sayExtended()
+	}
+	if !s.have.None() {
+		c.tell(wire.Message{ID: wire.Bitfield, Bits: s.have.Bytes()})
+	}
+	s.log.Debug("connected", "addr", c.addr, "outgoing", c.outgoing)
+}
+
+// adoptAddress notes that the peer of c listens at k, so that it is not dialled
+// while c stands.
+func (c *conn) adoptAddress(k *candidate) {
+	k.conn = c
+	k.failures = 0
+	if c.known == nil {
+		c.known = k
+	}
+}
+
+// drop ends the connection, for a reason that is counted. It may be called from
+// any handler and more than once.
+func (c *conn) drop(why reason, err error) {
+	if c.state == closed {
+		return
+	}
+	before := c.state
+	c.state = closed
+	c.l.e.drops.count(why)
+	c.s.log.Debug("disconnected", "addr", c.addr, "reason", why, "err", err)
+	c.endInflow()
+	for len(c.asked) > 0 {
+		c.giveUp(len(c.asked) - 1)
+	}
+	c.body.end()
+	c.l.forget(c.fd)
+	c.s.leave(c)
+	if k := c.known; k != nil && k.conn == c {
+		k.conn = nil
+		k.seed = c.isSeed()
+		switch why {
+		case stopped, duplicate:
+		case bothSeeds:
+			k.failures = 0
+		default:
+			if before == open && c.down.total > 0 {
+				k.failures = 0
+			}
+			words := why.String()
+			if err != nil {
+				words += ": " + err.Error()
+			}
+			k.failed(c.l.now, words, c.l.rnd.Float64())
+		}
+	}
+	c.asked, c.queue, c.out, c.rest = nil, nil, nil, nil
+}
+
+// tick looks at everything that must happen in time.
+func (c *conn) tick(passed time.Duration) {
+	now := c.l.now
+	c.down.tick(passed)
+	c.up.tick(passed)
+	age := now.Sub(c.born)
+	switch {
+	case c.state == connecting && age > connectWithin:
+		c.drop(connectTimeOut, nil)
+	case c.state == awaiting && age > handshakeWithin:
+		c.drop(handshakeTimeOut, nil)
+	}
+	if c.state != open {
+		return
+	}
+	if now.Sub(c.heard) > silenceAtMost {
+		c.drop(silent, nil)
+		return
+	}
+	if c.outputWaits() {
+		if now.Sub(c.wrote) > stalledAtMost {
+			c.drop(slowReader, nil)
+			return
+		}
+	} else if now.Sub(c.wrote) > keepAliveEvery {
+		c.tell(wire.Message{ID: wire.KeepAlive})
+	}
+	c.updateInterest()
+	c.tickRequests()
+}
+
+// isSeed tells whether the peer has everything.
+func (c *conn) isSeed() bool { return c.bits != nil && c.has == c.bits.Len() }
+
+// good tells whether an outgoing connection is worth its place.
+func (c *conn) good() bool {
+	return !c.snubbed && (!c.chokesUs || c.l.now.Sub(c.born) < 30*time.Second)
+}
+
+// leaveIfBothSeeds closes a connection over which nothing will ever move.
+func (c *conn) leaveIfBothSeeds() {
+	if c.state == open && c.isSeed() && c.s.complete() {
+		c.drop(bothSeeds, nil)
+	}
+}
+
+func (c *conn) watchFor(want poller.Interest) {
+	if c.want == want {
+		return
+	}
+	if err := c.l.poll.Modify(c.fd, want); err != nil {
+		c.drop(ioFailed, err)
+		return
+	}
+	c.want = want
+}
+
+// wake puts the connection on the list of those that are flushed at the end of
+// the turn.
+func (c *conn) wake() {
+	if !c.marked && c.state != closed {
+		c.marked = true
+		c.l.dirty = append(c.l.dirty, c)
+	}
+}

@@ -1,0 +1,54 @@
+// Package transfer answers one question: how do pieces move between peers?
+//
+// The main type is Engine: one listener, some event loops, some hash workers.
+// Its callers (package client, and tests) Start it, Add torrents to it and hold
+// a Torrent for each; every exported method may be called from any goroutine.
+// Peers come in through the Announcer interface and AddPeers, bytes come from
+// and go to a storage.Content, and nothing here knows of names, rings or
+// trackers.
+//
+// # Who owns what
+//
+// Each loop is one goroutine over one poller. A torrent lives on one loop, with
+// its picker, its choker and all of its connections, and only that goroutine
+// touches them: there is no lock beside it. Other goroutines (callers, hash
+// workers, announcers, other loops) post events into the loop's mailbox and wake
+// it. The first loop also owns the listener: it reads the handshake of whoever
+// connects and hands the descriptor to the loop of the torrent that was asked
+// for.
+//
+//	loop.go       the loop: accept, readable, writable, posted, tick, flush
+//	listen.go     the listener and the handshakes that are still coming in
+//	swarm.go      one torrent on its loop: who is connected, what is there
+//	book.go       the addresses that are known, and when to try which
+//	conn.go       one connection's life; receive.go and messages.go its input,
+//	              upload.go its output, request.go what is asked of it
+//	pieces.go     piece buffers, the way to the hash workers and back
+//	suspect.go    who sent a wrong piece
+//	choke.go      who may ask us
+//	hash.go       the workers; announce.go the goroutine that asks for peers
+//
+// # One block from the socket to the file
+//
+// Its request was made by conn.fill (request.go) when the connection had less
+// under way than its rate makes good for. The header of the answer is read
+// through the loop's scratch buffer, the block itself straight into the piece
+// buffer (receive.go). The last block of a piece sends the buffer to a worker
+// (hash.go), which computes the SHA-1, writes the piece in one go and posts
+// back; the loop then tells every peer (pieces.go).
+//
+// # One block from the file to the socket
+//
+// A request waits in its connection's queue; at the end of each turn every
+// connection that has something to say is flushed within a budget, so that all
+// get their share (upload.go): small messages together, then each block by
+// sendfile(2).
+//
+// # Deviations
+//
+// BEP 3 speaks of 16 KiB requests and closing connections that ask for more
+// than 128 KiB; between peers that both say so in their BEP 10 handshake
+// (extension.go) requests have up to 1 MiB. The choker of BEP 3, tit-for-tat
+// with four slots, is made for scarce upload; here everybody interested is
+// served as long as there are slots (choke.go).
+package transfer

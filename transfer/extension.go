@@ -1,0 +1,88 @@
+package transfer
+
+import (
+	"fmt"
+
+	"github.com/anacrolix/torrent/bencode"
+
+	"chordtorrent/transfer/wire"
+)
+
+// The extension protocol of BEP 10: each side may send a dictionary after the
+// handshake. Of the keys that others know we say p (the port we listen on, so
+// that a peer that was called knows where to call), v (the client) and reqq
+// (how many requests may wait here). One key is our own.
+const (
+	// keyMaxRequest, an integer at the top of the extension handshake: the
+	// largest block in bytes that the sender serves per request. A peer that
+	// does not say it is asked for 16 KiB at a time, as BEP 3 has it.
+	keyMaxRequest = "ct_max_request"
+	// largestRequest is what we say there, and the most that we ask for.
+	largestRequest = 1 << 20
+	// maxExtended bounds the payload of extended messages.
+	maxExtended = 32 << 10
+	clientName  = "chordtorrent"
+)
+
+type extended struct {
+	Messages   map[string]int `bencode:"m"`
+	Port       int            `bencode:"p,omitempty"`
+	Client     string         `bencode:"v,omitempty"`
+	Queue      int            `bencode:"reqq,omitempty"`
+	MaxRequest int            `bencode:"ct_max_request,omitempty"`
+}
+
+func (c *conn) sayExtended() {
+	payload, err := bencode.Marshal(extended{
+		Messages: map[string]int{}, Port: int(c.l.e.port), Client: clientName,
+		Queue: ownQueue, MaxRequest: largestRequest,
+	})
+	if err != nil {
+		panic(fmt.Sprintf("transfer: extension handshake: %v", err))
+	}
+	c.tell(wire.Message{ID: wire.ExtendedMsg, Payload: append([]byte{0}, payload...)})
+}
+
+// onExtended takes the handshake; we offer no other extended message, so any
+// other is of no concern to us.
+func (c *conn) onExtended(payload []byte) {
+	if len(payload) == 0 {
+		c.drop(malformed, fmt.Errorf("extended message without an id"))
+		return
+	}
+	if payload[0] != 0 {
+		return
+	}
+	var x extended
+	if err := bencode.Unmarshal(payload[1:], &x); err != nil {
+		if _, trailing := err.(bencode.ErrUnusedTrailingBytes); !trailing {
+			c.drop(malformed, fmt.Errorf("extension handshake: %w", err))
+			return
+		}
+	}
+	c.client = printable(x.Client, 64)
+	if x.Queue > 0 {
+		c.maxAsked = min(max(x.Queue, 2), ownQueue)
+	}
+	if x.MaxRequest > 0 {
+		c.maxRequest = min(max(x.MaxRequest, blockLen), c.l.e.askAtMost)
+	}
+	if !c.outgoing && x.Port > 0 && x.Port < 1<<16 {
+		c.listensAt(uint16(x.Port))
+	}
+}
+
+// printable makes a peer's words fit for a log or a terminal.
+func printable(s string, most int) string {
+	out := make([]rune, 0, most)
+	for _, r := range s {
+		if len(out) == most {
+			break
+		}
+		if r < ' ' || r == 0x7f || (r >= 0x80 && r < 0xa0) || r == 0xfffd {
+			r = '.'
+		}
+		out = append(out, r)
+	}
+	return string(out)
+}

@@ -1,0 +1,199 @@
+package transfer
+
+import (
+	"crypto/sha1"
+	"hash/maphash"
+
+	"chordtorrent/transfer/picker"
+	"chordtorrent/transfer/wire"
+)
+
+// partial is a piece that is being fetched, and its buffer. A block is either
+// missing, being written into the buffer by one connection, or there.
+type partial struct {
+	piece   int
+	buf     []byte    // of pieceSize bytes
+	from    []*source // by block: who sent it; nil: not there
+	writer  []*conn   // by block: whose bytes are going there now
+	missing int       // blocks that are not there
+	writers int       // blocks with a writer
+	asks    int       // requests under way for some of it
+	hashing bool      // with the workers: nobody writes any more
+}
+
+// partialOf returns the partial of a piece; when it has none yet it takes a
+// buffer, and returns nil if there is none to be had.
+func (s *swarm) partialOf(piece int) *partial {
+	if p := s.partials[piece]; p != nil {
+		return p
+	}
+	// Whole piece lengths even for the last piece, so that buffers are reused.
+	buf := s.l.e.buffers.get(int(s.geo.PieceLen), len(s.partials) == 0, s.l)
+	if buf == nil {
+		return nil
+	}
+	size := s.pieceSize(piece)
+	n := int((size + blockLen - 1) / blockLen)
+	p := &partial{piece: piece, buf: buf[:size], from: make([]*source, n), writer: make([]*conn, n), missing: n}
+	s.partials[piece] = p
+	return p
+}
+
+// giveBack returns the buffer of a piece of which nothing is there and nothing
+// is on its way.
+func (s *swarm) giveBack(p *partial) {
+	if p.asks == 0 && p.writers == 0 && p.missing == len(p.from) && !p.hashing {
+		delete(s.partials, p.piece)
+		s.l.e.buffers.put(p.buf)
+	}
+}
+
+// giveBackAll returns the buffers of all pieces that are not at the workers.
+func (s *swarm) giveBackAll() {
+	for i, p := range s.partials {
+		if !p.hashing {
+			s.l.e.buffers.put(p.buf)
+			delete(s.partials, i)
+		}
+	}
+}
+
+func (p *partial) got(b picker.Block) bool { return p.from[b.Begin/blockLen] != nil }
+
+func (p *partial) full() bool { return p.missing == 0 }
+
+func blocksOf(in inflow) (first, last int) {
+	return int(in.begin / blockLen), int((in.begin + in.size - 1) / blockLen)
+}
+
+// claim reserves the range for c to write to; false when a part of it is there
+// or being written by somebody else.
+func (p *partial) claim(c *conn, in inflow) bool {
+	first, last := blocksOf(in)
+	for i := first; i <= last; i++ {
+		if p.from[i] != nil || p.writer[i] != nil {
+			return false
+		}
+	}
+	for i := first; i <= last; i++ {
+		p.writer[i] = c
+	}
+	p.writers += last - first + 1
+	return true
+}
+
+func (p *partial) unclaim(c *conn, in inflow) {
+	first, last := blocksOf(in)
+	for i := first; i <= last; i++ {
+		if p.writer[i] == c {
+			p.writer[i] = nil
+			p.writers--
+		}
+	}
+}
+
+func (p *partial) hasAll(in inflow) bool {
+	first, last := blocksOf(in)
+	for i := first; i <= last; i++ {
+		if p.from[i] == nil {
+			return false
+		}
+	}
+	return true
+}
+
+// push copies a block that came into a lent buffer to its place. Whoever was
+// writing there goes on in a buffer of its own.
+func (p *partial) push(b picker.Block, data []byte) {
+	if w := p.writer[b.Begin/blockLen]; w != nil {
+		in := &w.in
+		own := make([]byte, in.size)
+		copy(own, in.dst)
+		in.dst, in.lent = own, true
+		p.unclaim(w, *in)
+	}
+	copy(p.buf[b.Begin:b.Begin+b.Length], data)
+}
+
+// put marks a block as there.
+func (p *partial) put(b picker.Block, from *source) {
+	p.from[b.Begin/blockLen] = from
+	p.missing--
+	from.bytes += int64(b.Length)
+}
+
+// hash sends a full piece to the workers.
+func (s *swarm) hash(p *partial) {
+	if s.halted() {
+		return
+	}
+	p.hashing = true
+	s.hashing++
+	s.l.e.workers.submit(&hashing{s: s, p: p, want: [20]byte(s.t.spec.Layout.PieceHash(p.piece)), trace: s.suspects[p.piece] != nil})
+}
+
+// hashing is a piece at the workers, and its result.
+type hashing struct {
+	s     *swarm
+	p     *partial
+	want  [20]byte
+	trace bool // digests are wanted even if it is right
+
+	right   bool
+	err     error    // of writing it
+	digests []uint64 // by block, of a piece that was or had been wrong
+}
+
+var digestSeed = maphash.MakeSeed()
+
+// run is on a worker: it touches nothing of the swarm but what never changes.
+func (h *hashing) run() {
+	spec := &h.s.t.spec
+	buf := h.p.buf
+	h.right = sha1.Sum(buf) == h.want
+	if h.trace || !h.right {
+		for at := 0; at < len(buf); at += blockLen {
+			h.digests = append(h.digests, maphash.Bytes(digestSeed, buf[at:min(at+blockLen, len(buf))]))
+		}
+	}
+	if h.right {
+		h.err = spec.content.WritePiece(h.p.piece, buf)
+	}
+	h.s.l.e.buffers.put(buf)
+	if h.right && h.err == nil && spec.OnPiece != nil {
+		spec.OnPiece(h.p.piece)
+	}
+	h.s.l.post(h)
+}
+
+// handle is back on the loop.
+func (h *hashing) handle(l *loop) {
+	s, piece := h.s, h.p.piece
+	s.hashing--
+	delete(s.partials, piece)
+	switch {
+	case h.err != nil:
+		s.fail(h.err)
+	case h.right:
+		s.verified(h)
+	case !s.halted():
+		s.wrong(h)
+	}
+	s.checkStopped()
+}
+
+// verified is a piece that is right and on disk: everybody is told at once.
+func (s *swarm) verified(h *hashing) {
+	piece := h.p.piece
+	s.have.Set(piece)
+	s.left--
+	s.done += int64(s.pieceSize(piece))
+	s.pick.Verified(piece)
+	s.acquit(h)
+	for _, c := range s.conns {
+		if c.state == open {
+			c.tell(wire.Message{ID: wire.Have, Index: uint32(piece)})
+		}
+	}
+	s.checkDone()
+}

@@ -1,0 +1,220 @@
+package transfer
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// stuckAfter is how long nothing must have come in before the status says why.
+const stuckAfter = 10 * time.Second
+
+// Status is a snapshot of a torrent. Byte counts are of piece data since it was
+// added, except BytesDone.
+type Status struct {
+	BytesDone, BytesTotal int64 // verified and written; in all
+	Downloaded, Uploaded  int64
+	Wasted                int64   // of Downloaded: came twice, unasked, or was wrong
+	RateDown, RateUp      float64 // bytes per second, over about the last second
+	Peers                 []PeerStatus
+	// PeersWanting is how many connected peers are incomplete and ask us for more.
+	PeersWanting int
+	Known        int // addresses known
+	// Reason says in words why nothing has come in for 10 s; empty when there is
+	// nothing to explain.
+	Reason string
+	// From tells who sent how much that was of use, the largest first.
+	From []Source
+}
+
+// PeerStatus is one connected peer.
+type PeerStatus struct {
+	Addr                 netip.AddrPort // of its end of the connection
+	Listen               netip.AddrPort // where it can be called; zero: unknown
+	PeerID               [20]byte
+	Client               string // as it calls itself
+	Outgoing             bool   // we called it
+	Pieces               int    // that it has
+	Downloaded, Uploaded int64
+	RateDown, RateUp     float64
+	ChokesUs, Choked     bool // it does not serve us; we do not serve it
+	Wanted, Wants        bool // it has something for us; we for it
+	Snubbed              bool // it has stopped to answer
+	Requests             int  // of ours, under way
+}
+
+// Source is how much one peer has sent over all of its connections.
+type Source struct {
+	Addr   netip.AddrPort
+	PeerID [20]byte
+	Bytes  int64
+}
+
+// Status returns a snapshot; after Stop or Close the last one. It waits for one
+// turn of the torrent's loop.
+func (t *Torrent) Status() Status {
+	ask := askStatus{t: t, reply: make(chan Status, 1)}
+	if t.l.post(ask) {
+		if st, ok := <-ask.reply; ok {
+			return st
+		}
+	}
+	if last := t.last.Load(); last != nil {
+		return *last
+	}
+	return Status{BytesTotal: t.spec.Layout.Total}
+}
+
+type askStatus struct {
+	t     *Torrent
+	reply chan Status
+}
+
+func (a askStatus) handle(l *loop) {
+	if a.t.s == nil {
+		close(a.reply)
+		return
+	}
+	a.reply <- a.t.s.status()
+}
+
+func (a askStatus) orphaned() { close(a.reply) }
+
+func (s *swarm) status() Status {
+	st := Status{
+		BytesDone: s.done, BytesTotal: s.t.spec.Layout.Total,
+		Downloaded: s.down.total, Uploaded: s.up.total, Wasted: s.wasted,
+		RateDown: s.down.rate, RateUp: s.up.rate,
+		Known: len(s.book.order), Reason: s.reason(),
+	}
+	for _, c := range s.conns {
+		if c.state != open {
+			continue
+		}
+		p := PeerStatus{
+			Addr: c.addr, PeerID: c.peerID, Client: c.client, Outgoing: c.outgoing, Pieces: c.has,
+			Downloaded: c.down.total, Uploaded: c.up.total, RateDown: c.down.rate, RateUp: c.up.rate,
+			ChokesUs: c.chokesUs, Choked: c.chokesIt, Wanted: c.wantIt, Wants: c.wantsUs,
+			Snubbed: c.snubbed, Requests: len(c.asked),
+		}
+		if c.known != nil {
+			p.Listen = c.known.addr
+		}
+		if c.wantsUs && !c.isSeed() {
+			st.PeersWanting++
+		}
+		st.Peers = append(st.Peers, p)
+	}
+	slices.SortFunc(st.Peers, func(a, b PeerStatus) int { return a.Addr.Compare(b.Addr) })
+	for _, src := range s.sources {
+		if src.bytes > 0 {
+			st.From = append(st.From, Source{Addr: src.addr, PeerID: src.id, Bytes: src.bytes})
+		}
+	}
+	slices.SortFunc(st.From, func(a, b Source) int {
+		return cmp.Or(-cmp.Compare(a.Bytes, b.Bytes), a.Addr.Compare(b.Addr))
+	})
+	return st
+}
+
+// reason finds the words for why nothing moves.
+func (s *swarm) reason() string {
+	if err := s.t.Err(); err != nil {
+		return err.Error()
+	}
+	if s.complete() || s.stopping || s.l.now.Sub(s.lastMove) < stuckAfter {
+		return ""
+	}
+	connected, wanted, choking, snubbed, starved := 0, 0, 0, 0, 0
+	for _, c := range s.conns {
+		if c.state != open {
+			continue
+		}
+		connected++
+		if !c.wantIt {
+			continue
+		}
+		wanted++
+		switch {
+		case c.chokesUs:
+			choking++
+		case c.snubbed:
+			snubbed++
+		case c.starved:
+			starved++
+		}
+	}
+	switch {
+	case connected == 0:
+		return s.noPeers()
+	case wanted == 0:
+		return fmt.Sprintf("%s: none of the %s connected has it", s.missing(), count(connected, "peer"))
+	case choking == wanted:
+		return fmt.Sprintf("%s: %s it, %s us", s.missing(), haveIt(wanted), all(choking, "chokes", "choke"))
+	case choking+snubbed == wanted:
+		return fmt.Sprintf("%s: %s it, %d choke us and %d do not answer", s.missing(), haveIt(wanted), choking, snubbed)
+	case starved > 0:
+		return "all piece buffers are in use by other downloads"
+	}
+	return fmt.Sprintf("%s: %s it and nothing has come for %d s", s.missing(), haveIt(wanted), int(s.l.now.Sub(s.lastMove).Seconds()))
+}
+
+// missing names the piece, or how many are missing.
+func (s *swarm) missing() string {
+	if s.left > 1 {
+		return fmt.Sprintf("%d pieces are missing", s.left)
+	}
+	for i := range s.geo.Pieces {
+		if !s.have.Get(i) {
+			return fmt.Sprintf("piece %d", i)
+		}
+	}
+	return "nothing is missing"
+}
+
+// noPeers explains why nobody is connected.
+func (s *swarm) noPeers() string {
+	if len(s.book.order) == 0 {
+		return "no peers known"
+	}
+	tried, trouble := 0, ""
+	for _, k := range s.book.order {
+		if k.trouble != "" {
+			tried++
+			trouble = fmt.Sprintf("%s: %s", k.addr, k.trouble)
+		} else if k.never != "" {
+			tried++
+			trouble = fmt.Sprintf("%s: %s", k.addr, k.never)
+		}
+	}
+	if tried == 0 {
+		return fmt.Sprintf("connecting to %s", count(len(s.book.order), "peer"))
+	}
+	return fmt.Sprintf("none of the %s known can be used (%s)", count(len(s.book.order), "peer"), trouble)
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+func haveIt(n int) string {
+	if n == 1 {
+		return "1 peer has"
+	}
+	return fmt.Sprintf("%d peers have", n)
+}
+
+func all(n int, one, many string) string {
+	switch n {
+	case 1:
+		return one
+	case 2:
+		return "both " + many
+	}
+	return "all " + many
+}

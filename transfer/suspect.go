@@ -1,0 +1,142 @@
+package transfer
+
+import (
+	"net/netip"
+
+	"chordtorrent/transfer/picker"
+)
+
+const (
+	maxSources  = 4096 // accounts per torrent; later ones share one
+	maxBanned   = 1 << 16
+	maxAttempts = 8 // wrong versions of a piece that are remembered
+)
+
+// sourceKey tells peers apart: many share an address, and a peer may come back
+// from another port.
+type sourceKey struct {
+	ip netip.Addr
+	id [20]byte
+}
+
+// source is the account of one peer: what came from it, over all of its
+// connections. It outlives them, so that a wrong piece finds its sender.
+type source struct {
+	addr  netip.AddrPort
+	id    [20]byte
+	bytes int64 // of blocks that were of use
+	many  bool  // the account of all that found no place
+}
+
+func (s *swarm) source(c *conn) *source {
+	key := sourceKey{c.addr.Addr(), c.peerID}
+	src := s.sources[key]
+	if src == nil && len(s.sources) >= maxSources {
+		key = sourceKey{}
+		src = s.sources[key]
+	}
+	if src == nil {
+		src = &source{id: c.peerID, many: key == sourceKey{}}
+		s.sources[key] = src
+	}
+	src.addr = c.addr
+	return src
+}
+
+// suspect is a piece that came out wrong with several senders. It is fetched
+// again from one peer only: if it is wrong again the liar is known, and if it
+// is right, the blocks that were different tell who lied before.
+type suspect struct {
+	only  *conn // who may be asked for it
+	tries []try
+}
+
+// try is one wrong version of a piece.
+type try struct {
+	digests []uint64
+	from    []*source
+}
+
+// wrong handles a piece that does not match its hash: all of it is wanted
+// again, and its sender, if there is just one, is banned.
+func (s *swarm) wrong(h *hashing) {
+	piece := h.p.piece
+	s.wasted += int64(s.pieceSize(piece))
+	s.pick.Failed(piece)
+	first, single := h.p.from[0], true
+	for _, src := range h.p.from {
+		src.bytes -= blockLen
+		if src != first {
+			single = false
+		}
+	}
+	if single && !first.many {
+		s.ban(first, piece)
+		if u := s.suspects[piece]; u != nil {
+			u.only = nil
+		}
+		s.wakeAll()
+		return
+	}
+	u := s.suspects[piece]
+	if u == nil {
+		u = &suspect{}
+		s.suspects[piece] = u
+	}
+	if len(u.tries) < maxAttempts {
+		u.tries = append(u.tries, try{h.digests, h.p.from})
+	}
+	u.only = nil
+	s.log.Warn("piece is wrong and has several senders, fetching it again from one", "piece", piece)
+	s.wakeAll()
+}
+
+// acquit compares a right piece with its wrong versions.
+func (s *swarm) acquit(h *hashing) {
+	u := s.suspects[h.p.piece]
+	if u == nil {
+		return
+	}
+	delete(s.suspects, h.p.piece)
+	liars := make(map[*source]bool)
+	for _, t := range u.tries {
+		for i, d := range t.digests {
+			if src := t.from[i]; d != h.digests[i] && !src.many {
+				liars[src] = true
+			}
+		}
+	}
+	for src := range liars {
+		s.ban(src, h.p.piece)
+	}
+}
+
+// ban ends all dealings with a peer that sent wrong data: by its peer id and by
+// the address it listens on, never by its IP alone, behind which many may live.
+func (s *swarm) ban(src *source, piece int) {
+	s.log.Warn("peer is banned: it sent wrong data", "addr", src.addr, "peer", hexHash(src.id), "piece", piece)
+	if len(s.banned) < maxBanned {
+		s.banned[src.id] = true
+	}
+	for _, c := range s.conns {
+		if c.from == src {
+			if c.known != nil {
+				c.known.never = "it sent wrong data"
+			}
+			c.drop(wrongPiece, nil)
+		}
+	}
+}
+
+// mayAsk tells whether c may be asked for a block: anybody, unless its piece is
+// under suspicion; then one at a time.
+func (s *swarm) mayAsk(c *conn, b picker.Block) bool {
+	u := s.suspects[b.Piece]
+	if u == nil {
+		return true
+	}
+	if u.only == nil || u.only.state == closed || u.only.chokesUs || u.only.snubbed {
+		u.only = c
+	}
+	return u.only == c
+}

@@ -1,0 +1,286 @@
+package transfer
+
+import (
+	"encoding/hex"
+	"log/slog"
+	"math/rand/v2"
+	"net/netip"
+	"time"
+
+	"chordtorrent/transfer/picker"
+	"chordtorrent/transfer/poller"
+	"chordtorrent/transfer/wire"
+)
+
+// blockLen is the grain of requests (BEP 3): what the picker counts in.
+const blockLen = 16 << 10
+
+// swarm is a torrent on its loop: everything here belongs to that goroutine.
+type swarm struct {
+	l    *loop
+	t    *Torrent
+	log  *slog.Logger
+	geo  picker.Geometry
+	lim  wire.Limits
+	pick *picker.Picker
+	have *wire.Bits
+	left int   // pieces that are not verified and written; 0: complete
+	done int64 // bytes that are
+
+	conns  map[picker.PeerID]*conn
+	byID   map[[20]byte]*conn // open ones
+	book   book
+	nextID picker.PeerID // handles are never used twice
+
+	partials map[int]*partial // pieces that have a buffer
+	hashing  int              // of them, at the workers
+	suspects map[int]*suspect
+	banned   map[[20]byte]bool // peer ids
+	sources  map[sourceKey]*source
+
+	nextRechoke time.Time
+	down, up    meter
+	wasted      int64
+	lastMove    time.Time // when data last came in
+	wantedAt    time.Time // when peers were last wished for
+	stopping    bool
+	blocks      []picker.Block // scratch
+}
+
+func newSwarm(l *loop, t *Torrent) *swarm {
+	lay := t.spec.Layout
+	s := &swarm{
+		l: l, t: t, have: t.spec.Have,
+		log:      l.log.With("info_hash", hexHash(t.spec.InfoHash)),
+		conns:    make(map[picker.PeerID]*conn),
+		byID:     make(map[[20]byte]*conn),
+		book:     newBook(),
+		partials: make(map[int]*partial),
+		suspects: make(map[int]*suspect),
+		banned:   make(map[[20]byte]bool),
+		sources:  make(map[sourceKey]*source),
+		lastMove: l.now,
+	}
+	n := lay.NumPieces()
+	s.lim = wire.DefaultLimits(n)
+	s.lim.MaxPayload = maxExtended
+	if need := 2 * (int(s.lim.MaxBitfield) + maxExtended); len(l.scratch) < need {
+		l.scratch = make([]byte, need) // the longest message must fit twice
+	}
+	if n > 0 {
+		s.geo = picker.Geometry{
+			Pieces: n, PieceLen: uint32(lay.PieceLength), LastLen: uint32(lay.PieceSize(n - 1)), BlockLen: blockLen,
+		}
+		s.pick = picker.New(s.geo, s.have.Clone(), rand.New(rand.NewPCG(l.rnd.Uint64(), l.rnd.Uint64())))
+	}
+	for i := range n {
+		if s.have.Get(i) {
+			s.done += lay.PieceSize(i)
+		} else {
+			s.left++
+		}
+	}
+	return s
+}
+
+func hexHash(h [20]byte) string { return hex.EncodeToString(h[:]) }
+
+// pieceSize is Layout.PieceSize as the wire counts.
+func (s *swarm) pieceSize(i int) uint32 {
+	if i == s.geo.Pieces-1 {
+		return s.geo.LastLen
+	}
+	return s.geo.PieceLen
+}
+
+func (s *swarm) complete() bool { return s.left == 0 }
+
+// halted tells whether it must not ask, serve or connect any more.
+func (s *swarm) halted() bool { return s.stopping || s.t.Err() != nil }
+
+// checkDone notices that nothing is missing (any more).
+func (s *swarm) checkDone() {
+	if !s.complete() {
+		return
+	}
+	select {
+	case <-s.t.done:
+		return
+	default:
+	}
+	close(s.t.done)
+	s.l.e.buffers.trim()
+	for _, c := range s.conns {
+		if c.state == open {
+			c.updateInterest()
+		}
+		c.leaveIfBothSeeds()
+	}
+}
+
+// fail ends the torrent's work for a reason of the environment: the disk is
+// full, a file has changed. Other torrents go on.
+func (s *swarm) fail(err error) {
+	if s.halted() {
+		return
+	}
+	s.t.why.Store(&err)
+	close(s.t.failed)
+	s.log.Error("torrent failed", "err", err)
+	s.dropAll()
+	s.giveBackAll()
+}
+
+// adopt brings an accepted connection, whose handshake has been read, to the
+// loop of its torrent.
+type adopt struct {
+	t     *Torrent
+	fd    int
+	from  netip.AddrPort
+	hello wire.Handshake
+}
+
+func (a adopt) handle(l *loop) {
+	s := a.t.s
+	if s == nil || s.halted() {
+		closeFD(a.fd)
+		l.e.drops.count(stopped)
+		return
+	}
+	if len(s.conns) >= l.e.cfg.MaxPeers {
+		closeFD(a.fd)
+		l.e.drops.count(tooManyPeers)
+		return
+	}
+	c := newConn(s, a.fd, a.from)
+	c.state = greetingBack
+	if s.enter(c) {
+		c.greeted(a.hello)
+	}
+}
+
+func (a adopt) orphaned() { closeFD(a.fd) }
+
+// enter makes c one of the torrent's connections and watches it.
+func (s *swarm) enter(c *conn) bool {
+	want := poller.Read
+	if c.state == connecting {
+		want = poller.Write
+	}
+	if err := s.l.watch(c.fd, c, want); err != nil {
+		s.log.Warn("cannot watch a connection", "addr", c.addr, "err", err)
+		closeFD(c.fd)
+		return false
+	}
+	c.want = want
+	c.id = s.nextID
+	s.nextID++
+	s.conns[c.id] = c
+	s.l.load.Add(1)
+	if s.l.lastTick.Before(s.l.now.Add(-tickEvery)) {
+		s.l.lastTick = s.l.now // it was idle: the first tick must not see a gap
+	}
+	return true
+}
+
+// leave is called once for each connection that has ended.
+func (s *swarm) leave(c *conn) {
+	delete(s.conns, c.id)
+	s.l.load.Add(-1)
+	if s.byID[c.peerID] == c {
+		delete(s.byID, c.peerID)
+	}
+	if c.picking {
+		s.pick.RemovePeer(c.id)
+		s.wakeAll() // what it was asked for is free for others
+	}
+	if c.wantsUs && !c.chokesIt && !s.stopping {
+		s.nextRechoke = s.l.now // its slot is free
+	}
+}
+
+// wakeAll lets every connection look again for something to ask for.
+func (s *swarm) wakeAll() {
+	if s.complete() || s.halted() {
+		return
+	}
+	for _, c := range s.conns {
+		if c.state == open && !c.chokesUs {
+			c.wake()
+		}
+	}
+}
+
+// tick is everything that depends on time.
+func (s *swarm) tick(passed time.Duration) {
+	s.down.tick(passed)
+	s.up.tick(passed)
+	for _, c := range s.conns {
+		c.tick(passed)
+	}
+	if !s.l.now.Before(s.nextRechoke) {
+		s.rechoke()
+	}
+	s.dialMore()
+	if !s.complete() && !s.halted() && s.lonely() && s.l.now.Sub(s.wantedAt) >= firstWish {
+		s.wantedAt = s.l.now
+		s.t.wantPeers()
+	}
+}
+
+// lonely tells whether no connected peer has anything that is missing here.
+func (s *swarm) lonely() bool {
+	for _, c := range s.conns {
+		if c.state == open && c.wantIt {
+			return false
+		}
+	}
+	return true
+}
+
+// stop closes the torrent down; ended is said when the last piece that is being
+// written has come back and the register has forgotten it.
+func (s *swarm) stop() {
+	final := s.status()
+	s.t.last.Store(&final)
+	s.stopping = true
+	s.dropAll()
+	s.checkStopped()
+}
+
+func (s *swarm) checkStopped() {
+	if !s.stopping || s.hashing > 0 {
+		return
+	}
+	s.close()
+	delete(s.l.swarms, s)
+	s.t.s = nil
+	s.l.load.Add(-1)
+	ev := dropTorrent{t: s.t}
+	if first := s.l.e.loops[0]; first == s.l {
+		ev.handle(s.l)
+	} else if !first.post(ev) {
+		ev.orphaned()
+	}
+}
+
+func (s *swarm) dropAll() {
+	for _, c := range s.conns {
+		c.drop(stopped, nil)
+	}
+}
+
+// close gives back what the torrent holds, connections and buffers.
+func (s *swarm) close() {
+	s.stopping = true
+	s.dropAll()
+	s.giveBackAll()
+}
+
+// progress is what an announce says.
+func (s *swarm) progress() Progress {
+	return Progress{
+		Uploaded: s.up.total, Downloaded: s.down.total, Left: s.t.spec.Layout.Total - s.done,
+		Have: s.have.Shares(256), PeerID: s.l.e.cfg.PeerID, Port: s.l.e.port,
+	}
+}
