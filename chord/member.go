@@ -1,7 +1,10 @@
 package chord
 
 import (
+	"errors"
+	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 )
 
@@ -25,9 +28,11 @@ type State struct {
 	HighStamp Stamp // no stamp above it was ever given out by this member
 	// Ring is the number of members in the last view in which this member's
 	// range was repaired completely; quorums follow it. 0 means never.
-	Ring    int
-	Known   []Ref // members seen last, for rejoining
-	Counter uint64
+	Ring int
+	// Arcs are the ranges whose copy here was complete when the state was
+	// written. After a restart they are claims among others: the newest count.
+	Arcs  []Arc
+	Known []Ref // members seen last, for rejoining
 }
 
 // Body is the content of a message between members: one of the types that
@@ -59,7 +64,7 @@ type Done struct {
 
 // Event is a change of state that an operator wants to know.
 type Event struct {
-	Kind string // "joined", "alone", "merged", "successor", "predecessor", "range", "left": static
+	Kind string // "joined", "alone", "successor", "predecessor", "range", "ring", "left"
 	Ref  Ref    // whom it is about
 	Text string // for people
 }
@@ -67,39 +72,197 @@ type Event struct {
 // Member is one member of the ring. Its methods are called by one goroutine
 // at a time, with times that never run backwards; after each call (or a batch
 // of them) the caller drains Take and carries out what it says.
-type Member struct{}
+type Member struct {
+	cfg  Config
+	self Ref
+	now  Time
+	out  Output
 
-// New makes a member that has done nothing yet.
-func New(cfg Config) (*Member, error) { panic("unwritten") }
+	phase  phase
+	clock  hybridClock
+	serial uint64 // of requests, store tokens and timers
 
-// Start begins to join: by the hints and views given so far and from now on.
-// With nobody heard of for JoinWindow the member is a ring of one.
-func (m *Member) Start(now Time) {}
+	// The ring (ring.go). pred is never zero once phase is member; a ring of
+	// one is its own predecessor. succ never holds self, is in ring order and
+	// at most L long.
+	pred Ref
+	succ []Ref
+	view []Ref // by gossip, sorted by ID, self included
+
+	maintenance maintenance
+	fingers     fingers
+
+	// Data (repair.go). claims are the ranges this member vouches for; ring is
+	// the n that quorums follow: members of the last completely repaired view.
+	claims arcs
+	ring   int
+	repair repairState
+
+	requests map[uint64]*request
+	timers   timers
+	stores   map[uint64]func(error)
+	rtt      map[ID]time.Duration // smoothed, of members that answered
+	ops      int                  // client operations under way
+}
+
+// phase is where a member is in its life.
+type phase uint8
+
+const (
+	idle phase = iota // before Start
+	joining
+	member
+	leaving
+	left
+)
+
+func (p phase) String() string {
+	return [...]string{"idle", "joining", "member", "leaving", "left"}[p]
+}
+
+// New makes a member that has done nothing yet. It fails on a Config that
+// cannot work.
+func New(cfg Config) (*Member, error) {
+	switch {
+	case cfg.Rand == nil:
+		return nil, errors.New("chord: Config.Rand is missing")
+	case cfg.Store == nil:
+		return nil, errors.New("chord: Config.Store is missing")
+	case cfg.Self.Addr == "":
+		return nil, fmt.Errorf("chord: member %s has no address", cfg.Self.ID.Short())
+	}
+	def := func(d *time.Duration, v time.Duration) {
+		if *d <= 0 {
+			*d = v
+		}
+	}
+	def(&cfg.Stabilize, 500*time.Millisecond)
+	def(&cfg.Repair, 10*time.Second)
+	def(&cfg.MinRTO, 50*time.Millisecond)
+	def(&cfg.MaxRTO, 1500*time.Millisecond)
+	def(&cfg.OpTimeout, 10*time.Second)
+	def(&cfg.JoinWindow, time.Second)
+	m := &Member{
+		cfg:      cfg,
+		self:     cfg.Self,
+		view:     []Ref{cfg.Self},
+		claims:   slices.Clone(arcs(cfg.State.Arcs)),
+		ring:     cfg.State.Ring,
+		requests: map[uint64]*request{},
+		stores:   map[uint64]func(error){},
+		rtt:      map[ID]time.Duration{},
+	}
+	m.clock = hybridClock{last: cfg.State.HighStamp, reserved: cfg.State.HighStamp}
+	return m, nil
+}
+
+// Start begins to join: by the views given so far and from now on. With
+// nobody heard of for JoinWindow the member is a ring of one.
+func (m *Member) Start(now Time) {
+	m.advance(now)
+	if m.phase != idle {
+		return
+	}
+	m.phase = joining
+	m.startJoin()
+}
 
 // Receive takes a message from another member.
-func (m *Member) Receive(now Time, env Envelope) {}
+func (m *Member) Receive(now Time, env Envelope) {
+	m.advance(now)
+	if m.phase == idle || m.phase == left || env.Body == nil {
+		return
+	}
+	if env.Reply {
+		m.answered(env)
+		return
+	}
+	m.serve(env)
+}
 
 // Unreachable says that the request seq could not be delivered to a member.
-func (m *Member) Unreachable(now Time, to Ref, seq uint64) {}
+func (m *Member) Unreachable(now Time, to Ref, seq uint64) {
+	m.advance(now)
+	if r := m.requests[seq]; r != nil && r.to.ID == to.ID {
+		m.finish(seq, nil, errUnreachable)
+	}
+}
 
 // Stored confirms the store operation with that token, or says why it failed.
-func (m *Member) Stored(now Time, token uint64, err error) {}
+func (m *Member) Stored(now Time, token uint64, err error) {
+	m.advance(now)
+	if done := m.stores[token]; done != nil {
+		delete(m.stores, token)
+		done(err)
+	}
+}
 
 // View gives the members that gossip believes alive, Self included, any order.
-func (m *Member) View(now Time, members []Ref) {}
+func (m *Member) View(now Time, members []Ref) {
+	m.advance(now)
+	m.setView(members)
+}
 
 // Do begins a client's operation: a Get, Put, AssignID or GetStatus. Its end
 // comes out of Take as a Done with the token, at the latest after OpTimeout.
-func (m *Member) Do(now Time, token uint64, op any) {}
+func (m *Member) Do(now Time, token uint64, op any) {
+	m.advance(now)
+	done := func(reply any) { m.out.Done = append(m.out.Done, Done{Token: token, Reply: reply}) }
+	switch op := op.(type) {
+	case Get:
+		m.get(op, func(r GetReply) { done(r) })
+	case Put:
+		m.put(op, func(r PutReply) { done(r) })
+	case AssignID:
+		done(m.assignID())
+	case GetStatus:
+		done(m.status())
+	default:
+		panic(fmt.Sprintf("chord: Do(%T)", op))
+	}
+}
 
 // Tick runs the timers that are due.
-func (m *Member) Tick(now Time) {}
+func (m *Member) Tick(now Time) { m.advance(now) }
 
 // Leave hands over what the member holds, then leaves: Event "left" ends it.
-func (m *Member) Leave(now Time) {}
+func (m *Member) Leave(now Time) {
+	m.advance(now)
+	m.startLeave()
+}
 
 // Ready reports whether the member is part of a ring, be it of one.
-func (m *Member) Ready() bool { return false }
+func (m *Member) Ready() bool { return m.phase == member }
 
 // Take gives and forgets all output since the last Take.
-func (m *Member) Take() Output { return Output{} }
+func (m *Member) Take() Output {
+	out := m.out
+	m.out = Output{}
+	out.Wake = m.timers.next()
+	return out
+}
+
+// event tells the operator of a change.
+func (m *Member) event(kind string, ref Ref, format string, args ...any) {
+	m.out.Events = append(m.out.Events, Event{Kind: kind, Ref: ref, Text: fmt.Sprintf(format, args...)})
+}
+
+// store asks for a write; done, if not nil, is called when it is durable.
+func (m *Member) store(op StoreOp, done func(error)) {
+	if done != nil {
+		m.serial++
+		op.Token = m.serial
+		m.stores[op.Token] = done
+	}
+	m.out.Store = append(m.out.Store, op)
+}
+
+// saveState writes what must survive a restart.
+func (m *Member) saveState() {
+	m.store(StoreOp{Kind: StoreState, State: &State{
+		HighStamp: m.clock.reserved,
+		Ring:      m.ring,
+		Arcs:      slices.Clone(m.claims),
+		Known:     slices.Clone(m.view),
+	}}, nil)
+}

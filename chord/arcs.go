@@ -1,0 +1,107 @@
+package chord
+
+import "slices"
+
+// Arc is a range (From, To] of the ring with the claim that this member holds
+// all of it: complete as of the owner's round Epoch, in a ring of Ring members.
+// From == To is the whole ring.
+type Arc struct {
+	From, To ID
+	Epoch    uint64
+	Ring     int
+}
+
+// arcs is a set of disjoint claimed ranges.
+type arcs []Arc
+
+// at gives the claim for one place.
+func (a arcs) at(id ID) Claim {
+	for _, arc := range a {
+		if InArc(arc.From, id, arc.To) {
+			return Claim{Complete: true, Epoch: arc.Epoch, Ring: arc.Ring}
+		}
+	}
+	return Claim{}
+}
+
+// over gives the claim for the whole arc (from, to]: complete only if claimed
+// ranges cover it without a gap; the oldest epoch and the largest ring of them
+// count.
+func (a arcs) over(from, to ID) Claim {
+	var claim Claim
+	cursor, whole := from, from == to
+	for range a {
+		i := slices.IndexFunc(a, func(arc Arc) bool {
+			return arc.From == arc.To || arc.From == cursor || Between(arc.From, cursor, arc.To)
+		})
+		if i < 0 {
+			return Claim{}
+		}
+		arc := a[i]
+		if claim.Ring == 0 || arc.Epoch < claim.Epoch {
+			claim.Epoch = arc.Epoch
+		}
+		claim.Ring = max(claim.Ring, arc.Ring)
+		if arc.From == arc.To || (!whole && InArc(cursor, to, arc.To)) || (whole && InArc(cursor, from, arc.To)) {
+			claim.Complete = true
+			return claim
+		}
+		cursor = arc.To
+	}
+	return Claim{}
+}
+
+// without gives the set with the arc (from, to] taken out.
+func (a arcs) without(from, to ID) arcs {
+	if from == to {
+		return nil
+	}
+	var rest arcs
+	for _, arc := range a {
+		rest = append(rest, cut(arc, from, to)...)
+	}
+	return rest
+}
+
+// with gives the set with a new claim that replaces what it overlaps.
+func (a arcs) with(arc Arc) arcs { return append(a.without(arc.From, arc.To), arc) }
+
+// cut gives what is left of arc when (from, to] is taken out: 0 to 2 pieces.
+func cut(arc Arc, from, to ID) []Arc {
+	// Measured from arc.From, so that the ring's seam does not matter. The
+	// hole's ends outside the arc lie behind its end.
+	whole := arc.From == arc.To
+	end := Distance(arc.From, arc.To)
+	start, stop := Distance(arc.From, from), Distance(arc.From, to)
+	beyond := func(d ID) bool { return !whole && d.Compare(end) > 0 }
+	piece := func(f, t ID) Arc { return Arc{From: f, To: t, Epoch: arc.Epoch, Ring: arc.Ring} }
+	var zero ID
+	switch {
+	case start.Compare(stop) < 0 || stop == zero:
+		// The hole does not pass over arc.From.
+		if !whole && start.Compare(end) >= 0 {
+			return []Arc{arc}
+		}
+		var pieces []Arc
+		if start != zero {
+			pieces = append(pieces, piece(arc.From, from))
+		}
+		if stop != zero && !beyond(stop) && to != arc.To {
+			pieces = append(pieces, piece(to, arc.To))
+		}
+		return pieces
+	default:
+		// The hole begins before arc.From and ends inside or behind the arc.
+		var f ID = to
+		if !whole && stop.Compare(end) >= 0 {
+			return nil
+		}
+		if !whole && start.Compare(end) < 0 {
+			return []Arc{piece(f, from)}
+		}
+		if whole {
+			return []Arc{piece(f, from)}
+		}
+		return []Arc{piece(f, arc.To)}
+	}
+}

@@ -1,0 +1,59 @@
+package chord
+
+import "time"
+
+// stampReserve is how far ahead of use the high-water mark is written, so that
+// a member writes it every few seconds and not at every stamp.
+const stampReserve = 10 * time.Second
+
+// maxAhead is how far ahead of ring time a stamp may lie that the clock learns
+// from; a member whose clock is further off cannot drag the others along.
+const maxAhead = 60 * time.Second
+
+// hybridClock gives stamps: never twice the same, never below one it has seen
+// (hybrid logical clock, Kulkarni et al. 2014).
+//
+// Invariant: last <= reserved, but for the instant between a stamp and the
+// StoreState that now asks for.
+type hybridClock struct {
+	last     Stamp
+	reserved Stamp // durable high-water mark, or on its way to the disk
+}
+
+func stampAt(ms int64) Stamp { return Stamp(uint64(ms) << 16) }
+
+// stamp gives the next stamp and whether reserved has moved and must be made
+// durable.
+func (c *hybridClock) stamp(ms int64) (s Stamp, grown bool) {
+	c.last = max(c.last+1, stampAt(ms))
+	if c.last >= c.reserved {
+		c.reserved = c.last + stampAt(stampReserve.Milliseconds())
+		grown = true
+	}
+	return c.last, grown
+}
+
+// observe learns a stamp that somebody else gave.
+func (c *hybridClock) observe(s Stamp, ms int64) {
+	if s > c.last && s.Millis() <= ms+maxAhead.Milliseconds() {
+		c.last = s
+	}
+}
+
+// ringMillis is ring time: what stamps and expiry go by. Every reading of the
+// clock for data goes through here.
+func (m *Member) ringMillis() int64 { return m.now.Millis() }
+
+// nextStamp gives a stamp above every one this member has seen.
+func (m *Member) nextStamp() Stamp {
+	s, grown := m.clock.stamp(m.ringMillis())
+	if grown {
+		m.saveState()
+	}
+	return s
+}
+
+// live reports whether an entry is neither deleted nor expired.
+func (m *Member) live(e Entry) bool {
+	return !e.Deleted && (e.Expires == 0 || e.Expires > m.ringMillis())
+}

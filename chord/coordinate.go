@@ -1,0 +1,317 @@
+package chord
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+)
+
+const (
+	// storeTimeout is how long a replica may take to make a write durable.
+	storeTimeout = 3 * time.Second
+	// rewrite is the pause before a replica that failed is tried again.
+	rewrite = 250 * time.Millisecond
+	// softDeleteFor is how long a soft field's tombstone is kept: longer than
+	// any copy of the field can live unrefreshed in a replica's memory.
+	softDeleteFor = 60 * time.Second
+)
+
+// host is the part of a member's address that tells machines apart.
+func host(r Ref) string {
+	if ap, err := netip.ParseAddrPort(r.Addr); err == nil {
+		return ap.Addr().String()
+	}
+	h, _, _ := strings.Cut(r.Addr, ":")
+	return h
+}
+
+// replicas gives the members that should hold this member's range: itself and
+// the n-1 that follow, on distinct hosts while there are enough of those.
+func (m *Member) replicas(n int) []Ref {
+	set := []Ref{m.self}
+	hosts := map[string]bool{host(m.self): true}
+	for _, r := range m.succ {
+		if len(set) < n && !hosts[host(r)] {
+			hosts[host(r)] = true
+			set = append(set, r)
+		}
+	}
+	for _, r := range m.succ {
+		if len(set) >= n {
+			break
+		}
+		if !slices.ContainsFunc(set, func(s Ref) bool { return s.ID == r.ID }) {
+			set = append(set, r)
+		}
+	}
+	return set
+}
+
+// put checks a client's Put and brings it to the owner.
+func (m *Member) put(op Put, done func(PutReply)) {
+	if code := checkPut(op); code != CodeOK {
+		done(PutReply{Code: code})
+		return
+	}
+	if m.phase == leaving || m.phase == left {
+		done(PutReply{Code: CodeLeaving})
+		return
+	}
+	deadline := m.now.Add(m.cfg.OpTimeout)
+	m.route(op.Key, deadline, func(owner Ref, again func(Ref)) {
+		finish := func(r PutReply, hint Ref) {
+			if r.Code == CodeNotOwner || r.Code == CodeLeaving {
+				again(hint)
+				return
+			}
+			done(r)
+		}
+		if owner.ID == m.self.ID {
+			m.coordinatePut(op, deadline, func(r PutReply) { finish(r, Ref{}) })
+			return
+		}
+		m.call(owner, deadline.Sub(m.now), ForwardPut{Op: op}, func(b Body, err error) {
+			f, ok := b.(ForwardedPut)
+			if !ok {
+				m.suspected(owner.ID)
+				again(Ref{})
+				return
+			}
+			finish(f.Reply, f.Hint)
+		})
+	}, func() { done(PutReply{Code: CodeUnavailable}) })
+}
+
+func checkPut(op Put) Code {
+	fields := make([]Field, len(op.Updates))
+	for i, u := range op.Updates {
+		fields[i] = Field{Name: u.Name, Entry: Entry{Value: u.Value}}
+		if u.TTL < 0 || (op.Key.Class() == Soft && u.TTL == 0 && !u.Delete) {
+			return CodeBadRequest // a soft field without an end would never leave memory
+		}
+	}
+	return checkFields(op.Key, fields)
+}
+
+// coordinatePut runs a Put at the owner: one stamp, every replica, an
+// acknowledgement when W of those that count have it.
+func (m *Member) coordinatePut(op Put, deadline Time, done func(PutReply)) {
+	if !m.owns(HashKey(op.Key)) {
+		done(PutReply{Code: CodeNotOwner})
+		return
+	}
+	if code := checkPut(op); code != CodeOK {
+		done(PutReply{Code: code})
+		return
+	}
+	if op.Key.Class() == Soft || m.repair.complete {
+		// Every stamp of an acknowledged write of this range has passed
+		// through this member's clock: its next one is above them.
+		m.write(op, deadline, done)
+		return
+	}
+	m.readStamps(op.Key, func() { m.write(op, deadline, done) })
+}
+
+// readStamps lets the clock see the stamps that the replicas hold for a key.
+func (m *Member) readStamps(key Key, done func()) {
+	waiting := 0
+	for _, r := range m.replicas(QuorumOf(Hard, len(m.view)).N) {
+		if r.ID == m.self.ID {
+			m.stamps(GetStamps{Key: key})
+			continue
+		}
+		waiting++
+		m.ask(r, GetStamps{Key: key}, func(b Body, err error) {
+			if s, ok := b.(Stamps); ok {
+				for _, item := range s.Items {
+					m.clock.observe(item.Stamp, m.ringMillis())
+				}
+			}
+			if waiting--; waiting == 0 {
+				done()
+			}
+		})
+	}
+	if waiting == 0 {
+		done()
+	}
+}
+
+// writing is a Put on its way to the replicas.
+type writing struct {
+	key      Key
+	fields   []Field
+	deadline Time
+	done     func(PutReply)
+	acked    map[ID]bool
+	asked    map[ID]bool
+	failed   Code // the last replica's refusal
+	timer    timer
+	ended    bool
+}
+
+func (m *Member) write(op Put, deadline Time, done func(PutReply)) {
+	stamp := m.nextStamp()
+	w := &writing{key: op.Key, deadline: deadline, done: done, acked: map[ID]bool{}, asked: map[ID]bool{}}
+	for _, u := range op.Updates {
+		e := Entry{Value: u.Value, Stamp: stamp}
+		if u.TTL > 0 {
+			e.Expires = m.ringMillis() + u.TTL.Milliseconds()
+		}
+		if u.Delete {
+			e = Entry{Stamp: stamp, Deleted: true}
+			if op.Key.Class() == Soft {
+				e.Expires = m.ringMillis() + softDeleteFor.Milliseconds()
+			}
+		}
+		w.fields = append(w.fields, Field{Name: u.Name, Entry: e})
+	}
+	m.push(w)
+}
+
+// push sends a write to the replicas that lack it, judges it, and comes back
+// until it is acknowledged or the deadline has passed: repair or gossip may
+// meanwhile change who counts.
+func (m *Member) push(w *writing) {
+	if w.ended {
+		return
+	}
+	for _, r := range m.writeSet(w.key.Class()) {
+		if w.acked[r.ID] || w.asked[r.ID] {
+			continue
+		}
+		w.asked[r.ID] = true
+		m.mergeAt(r, w.key, w.fields, func(code Code) {
+			w.acked[r.ID] = code == CodeOK
+			if code != CodeOK {
+				w.failed = code
+				m.repair.missed(r)
+				m.after(rewrite, func() {
+					w.asked[r.ID] = false
+					m.push(w)
+				})
+			}
+			m.judge(w)
+		})
+	}
+	if w.timer == nil && !w.ended {
+		w.timer = m.after(w.deadline.Sub(m.now), func() { m.giveUp(w) })
+	}
+	m.judge(w)
+}
+
+// writeSet is everybody a write goes to: those that count now, and those that
+// will once the range is repaired.
+func (m *Member) writeSet(class Class) []Ref {
+	set := m.replicas(QuorumOf(class, len(m.view)).N)
+	if class == Hard {
+		for _, r := range m.repair.config {
+			if !slices.ContainsFunc(set, func(s Ref) bool { return s.ID == r.ID }) {
+				set = append(set, r)
+			}
+		}
+	}
+	return set
+}
+
+// mergeAt merges fields into a member's store, this one's or another's.
+func (m *Member) mergeAt(r Ref, key Key, fields []Field, done func(Code)) {
+	if r.ID == m.self.ID {
+		m.store(StoreOp{Kind: StoreMerge, Key: key, Merge: fields}, func(err error) {
+			if err != nil {
+				done(CodeStore)
+				return
+			}
+			done(CodeOK)
+		})
+		return
+	}
+	m.call(r, storeTimeout, MergeFields{Key: key, Fields: fields}, func(b Body, err error) {
+		switch reply, ok := b.(Merged); {
+		case ok:
+			done(reply.Code)
+		default:
+			done(CodeUnavailable)
+		}
+	})
+}
+
+// copies counts who has a write: in all, and among those whose word counts.
+func (m *Member) copies(w *writing) (all, counting int) {
+	config := m.repair.config
+	if w.key.Class() == Soft || len(config) == 0 {
+		config = m.writeSet(w.key.Class())
+	}
+	for id, ok := range w.acked {
+		if !ok {
+			continue
+		}
+		all++
+		if slices.ContainsFunc(config, func(r Ref) bool { return r.ID == id }) {
+			counting++
+		}
+	}
+	return all, counting
+}
+
+// judge ends a write that enough replicas have.
+func (m *Member) judge(w *writing) {
+	if w.ended {
+		return
+	}
+	class := w.key.Class()
+	q := m.quorum(class)
+	all, counting := m.copies(w)
+	settled := true
+	for _, r := range m.writeSet(class) {
+		if _, known := w.acked[r.ID]; !known {
+			settled = false
+		}
+	}
+	switch {
+	case counting >= q.W:
+		if !m.owns(HashKey(w.key)) {
+			// The range went to another while this was under way; it may not
+			// have seen the write, so it is not acknowledged from here.
+			m.endWrite(w, PutReply{Code: CodeNotOwner})
+			return
+		}
+		m.endWrite(w, PutReply{Stamp: w.fields[0].Stamp, Copies: all, Want: q.W})
+	case class == Soft && settled && all > 0:
+		m.endWrite(w, PutReply{Stamp: w.fields[0].Stamp, Copies: all, Want: q.W}) // best effort
+	}
+}
+
+// giveUp ends a write that did not reach its quorum in time: it stays where it
+// arrived, but is not acknowledged.
+func (m *Member) giveUp(w *writing) {
+	all, _ := m.copies(w)
+	code := CodeDegraded
+	switch {
+	case all == 0 && w.failed == CodeStore:
+		code = CodeStore
+	case all == 0:
+		code = CodeUnavailable
+	}
+	m.endWrite(w, PutReply{Code: code, Stamp: w.fields[0].Stamp, Copies: all, Want: m.quorum(w.key.Class()).W})
+}
+
+func (m *Member) endWrite(w *writing, r PutReply) {
+	if w.ended {
+		return
+	}
+	w.ended = true
+	m.timers.stop(w.timer)
+	w.done(r)
+}
+
+// quorum is the arithmetic that holds for this member's range now: after the
+// ring as it was when the range was last repaired completely.
+func (m *Member) quorum(class Class) Quorum {
+	if class == Soft {
+		return QuorumOf(Soft, len(m.view))
+	}
+	return QuorumOf(Hard, m.ring)
+}

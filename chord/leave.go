@@ -1,0 +1,58 @@
+package chord
+
+// startLeave hands over and goes. From now on clients are sent elsewhere; the
+// range is compared with those who will hold it, and the neighbours are told
+// to close the gap. Being killed instead loses nothing either: leaving only
+// spares the others the detection and the repair.
+func (m *Member) startLeave() {
+	if m.phase != member {
+		m.leftNow()
+		return
+	}
+	heirs := m.replicas(QuorumOf(Hard, len(m.view)).N + 1)[1:]
+	m.phase = leaving
+	m.timers.stop(m.repair.timer)
+	waiting := 1
+	end := func(ok bool) {
+		if waiting--; waiting > 0 {
+			return
+		}
+		m.sayGoodbye()
+	}
+	for _, heir := range heirs {
+		for _, class := range []Class{Hard, Soft} {
+			waiting++
+			m.compare(heir, class, m.pred.ID, m.self.ID, func(c comparison) { end(c.ok) })
+		}
+	}
+	end(true)
+}
+
+func (m *Member) sayGoodbye() {
+	if m.phase != leaving {
+		return
+	}
+	d := Departing{Pred: m.pred, Succ: m.succ}
+	waiting := 1
+	end := func() {
+		if waiting--; waiting == 0 {
+			m.leftNow()
+		}
+	}
+	if len(m.succ) > 0 {
+		for _, r := range []Ref{m.succ[0], m.pred} {
+			waiting++
+			m.ask(r, d, func(Body, error) { end() })
+		}
+	}
+	end()
+}
+
+func (m *Member) leftNow() {
+	if m.phase == left {
+		return
+	}
+	m.phase = left
+	m.timers = timers{}
+	m.event("left", m.self, "left the ring")
+}

@@ -1,0 +1,170 @@
+package chord
+
+// The messages between members. Each request has one reply type; a member
+// that is asked for something it does not do in its present state answers
+// with a Code, never with silence.
+
+// GetNeighbors asks for a member's place on the ring; any answer also proves
+// that the member is alive (Chord 4.4, Zave 2017).
+type GetNeighbors struct{}
+
+// Neighbors is the answer to GetNeighbors, Rectify and Departing.
+type Neighbors struct {
+	Joined bool // false: the asked one is itself still joining
+	Pred   Ref
+	Succ   []Ref
+}
+
+// Rectify tells a member that the sender takes it for its first successor, so
+// that it may adopt the sender as its predecessor (Zave's rectify).
+type Rectify struct{}
+
+// Departing tells the neighbours of a member that leaves who its neighbours
+// were, so that they close the gap at once.
+type Departing struct {
+	Pred Ref
+	Succ []Ref
+}
+
+// FindOwner asks who owns a place on the ring.
+type FindOwner struct{ Target ID }
+
+// OwnerHint is the answer to FindOwner: either the asked one is the owner, or
+// Next are the members it knows that lie closest before the target, the best
+// one first, followed by its guess of the owner.
+type OwnerHint struct {
+	Owner bool
+	Pred  Ref
+	Next  []Ref
+}
+
+// ForwardGet hands a client's Get to the owner of the key.
+type ForwardGet struct{ Op Get }
+
+// ForwardedGet is the answer to ForwardGet. With CodeNotOwner, Hint is the
+// member to ask instead.
+type ForwardedGet struct {
+	Reply GetReply
+	Hint  Ref
+}
+
+// ForwardPut hands a client's Put to the owner of the key.
+type ForwardPut struct{ Op Put }
+
+// ForwardedPut is the answer to ForwardPut.
+type ForwardedPut struct {
+	Reply PutReply
+	Hint  Ref
+}
+
+// Claim is how far a member vouches for what it holds of a range: Complete
+// since the owner's round Epoch, when the ring had Ring members.
+type Claim struct {
+	Complete bool
+	Epoch    uint64
+	Ring     int
+}
+
+// GetStamps asks for the stamps of a map's fields, without their values.
+type GetStamps struct {
+	Key    Key
+	Prefix string
+	After  string
+	Limit  int // fields, at most
+}
+
+// FieldStamp is a field without its value.
+type FieldStamp struct {
+	Name    string
+	Stamp   Stamp
+	Expires int64
+	Deleted bool
+	Size    int // of the value, bytes
+}
+
+// Stamps is the answer to GetStamps.
+type Stamps struct {
+	Code  Code
+	Claim Claim // of the asked member, for this key
+	Items []FieldStamp
+	More  bool
+}
+
+// GetFields asks for whole fields by name.
+type GetFields struct {
+	Key   Key
+	Names []string
+}
+
+// Fields is the answer to GetFields: those that are held, tombstones too, as
+// many as fit into one message.
+type Fields struct {
+	Code   Code
+	Fields []Field
+}
+
+// MergeFields asks to merge fields into a map and to answer when that is
+// durable (hard) or done (soft).
+type MergeFields struct {
+	Key    Key
+	Fields []Field
+}
+
+// Merged is the answer to MergeFields.
+type Merged struct{ Code Code }
+
+// Summarize asks for the digests of the maps in the arc (From, To], a page
+// that begins behind After.
+type Summarize struct {
+	Class    Class
+	From, To ID
+	After    ID
+}
+
+// KeyDigest is a map's name and a digest over its fields' names, stamps,
+// expiries and tombstones: equal maps have equal digests.
+type KeyDigest struct {
+	Key    Key
+	Digest [16]byte
+}
+
+// Summary is the answer to Summarize: all maps in (After, End] of the arc.
+type Summary struct {
+	Code  Code
+	Claim Claim // for the whole arc
+	Keys  []KeyDigest
+	End   ID
+	More  bool
+}
+
+// Grant tells a replica that its copy of the arc (From, To] is complete as of
+// the owner's round Epoch.
+type Grant struct {
+	From, To ID
+	Epoch    uint64
+	Ring     int
+}
+
+// Granted is the answer to Grant.
+type Granted struct{ Code Code }
+
+func (GetNeighbors) body() {}
+func (Neighbors) body()    {}
+func (Rectify) body()      {}
+func (Departing) body()    {}
+func (FindOwner) body()    {}
+func (OwnerHint) body()    {}
+func (ForwardGet) body()   {}
+func (ForwardedGet) body() {}
+func (ForwardPut) body()   {}
+func (ForwardedPut) body() {}
+func (GetStamps) body()    {}
+func (Stamps) body()       {}
+func (GetFields) body()    {}
+func (Fields) body()       {}
+func (MergeFields) body()  {}
+func (Merged) body()       {}
+func (Summarize) body()    {}
+func (Summary) body()      {}
+func (Grant) body()        {}
+func (Granted) body()      {}

@@ -1,0 +1,272 @@
+package chord
+
+import (
+	"slices"
+	"time"
+)
+
+const (
+	repairPause = 300 * time.Millisecond // before a round that failed is repeated
+	repairDelay = 20 * time.Millisecond  // lets changes that come together be one round
+)
+
+// repairState is what this member knows of the range it owns, (pred, self].
+//
+// A range goes through rounds. In each the owner compares its copy with every
+// replica's, and both sides take over what is newer at the other. When the
+// claims of those who answered make a read quorum, the owner holds every
+// acknowledged write: complete. When a complete owner has found all replicas
+// equal it grants them the range under a new epoch, and once all have
+// confirmed, that set is the one quorums count by.
+type repairState struct {
+	running  bool
+	again    bool
+	timer    timer
+	complete bool
+	config   []Ref  // the replicas that count, this member first; empty until the first round ends
+	epoch    uint64 // of config
+	dirty    map[ID]bool
+	behind   int // maps found differing in the last round
+	settled  bool
+	last     Time // when a round last found everything in order
+	sweep    timer
+}
+
+// startData begins the care for data when the member takes its place.
+func (m *Member) startData() {
+	m.repair.dirty = map[ID]bool{}
+	m.rangeChanged()
+	m.repair.sweep = m.after(sweepEvery, m.sweepSoft)
+}
+
+// rangeChanged starts afresh: the range has another beginning.
+func (m *Member) rangeChanged() {
+	r := &m.repair
+	claim := m.claims.over(m.pred.ID, m.self.ID)
+	// A shrunken range is as complete as the larger one was.
+	keep := r.complete && claim.Complete && claim.Epoch == r.epoch && len(r.config) > 0
+	if !keep {
+		r.complete, r.config = false, nil
+	}
+	r.settled = false
+	m.event("range", m.pred, "owns the range behind %s", m.pred.ID.Short())
+	m.repairSoon()
+}
+
+// repairSoon asks for a round now, because something has changed.
+func (m *Member) repairSoon() {
+	r := &m.repair
+	r.settled = false
+	if m.phase != member {
+		return
+	}
+	if r.running {
+		r.again = true
+		return
+	}
+	m.timers.stop(r.timer)
+	r.timer = m.after(repairDelay, m.repairRound)
+}
+
+// missed notes that a write did not reach a replica.
+func (m *Member) missed(r Ref) { m.repair.missed(r) }
+
+func (r *repairState) missed(ref Ref) {
+	if r.dirty != nil {
+		r.dirty[ref.ID] = true
+	}
+	r.settled = false
+}
+
+// round is one comparison of this member's range with all its replicas.
+type round struct {
+	from, to ID
+	set      []Ref // this member first
+	ring     int   // members in the view at its beginning
+	waiting  int
+	claims   []Claim
+	failed   bool
+	pulled   int
+	pushed   int
+	epoch    uint64 // the highest seen
+	stale    bool   // some replica does not claim the epoch in force
+}
+
+func (m *Member) repairRound() {
+	r := &m.repair
+	if m.phase != member || r.running {
+		return
+	}
+	r.running, r.again = true, false
+	clear(r.dirty)
+	set := m.replicas(QuorumOf(Hard, len(m.view)).N)
+	rd := &round{from: m.pred.ID, to: m.self.ID, set: set, ring: len(m.view)}
+	own := m.claims.over(rd.from, rd.to)
+	rd.claims = append(rd.claims, own)
+	rd.epoch = max(own.Epoch, r.epoch)
+	rd.waiting = 1
+	for _, other := range set[1:] {
+		rd.waiting++
+		m.compare(other, Hard, rd.from, rd.to, func(c comparison) {
+			m.compared(rd, c)
+		})
+	}
+	m.compared(rd, comparison{ok: true, self: true})
+}
+
+func (m *Member) compared(rd *round, c comparison) {
+	rd.failed = rd.failed || !c.ok
+	rd.pulled += c.pulled
+	rd.pushed += c.pushed
+	if !c.self && c.answered {
+		rd.claims = append(rd.claims, c.claim)
+		rd.epoch = max(rd.epoch, c.claim.Epoch)
+		rd.stale = rd.stale || !c.claim.Complete || c.claim.Epoch != m.repair.epoch
+	}
+	if rd.waiting--; rd.waiting == 0 {
+		m.endRepair(rd)
+	}
+}
+
+// endRepair judges a round.
+func (m *Member) endRepair(rd *round) {
+	r := &m.repair
+	r.behind = rd.pulled + rd.pushed
+	if m.phase != member || rd.from != m.pred.ID {
+		m.nextRound(repairDelay)
+		return
+	}
+	became := false
+	if !r.complete && vouched(rd.claims, true) {
+		r.complete, became = true, true
+		m.ring = max(m.ring, maxRing(rd.claims))
+	}
+	switch {
+	case !r.complete || rd.failed || len(r.dirty) > 0:
+		m.nextRound(repairPause)
+	case rd.pulled > 0 && len(rd.set) > 1:
+		// What was taken over came too late for the others: look again.
+		m.nextRound(repairDelay)
+	case became || rd.stale || !sameMembers(rd.set, r.config) || m.ring != rd.ring || m.claims.over(rd.from, rd.to).Epoch != r.epoch:
+		m.grant(rd)
+	default:
+		m.repaired()
+	}
+}
+
+func maxRing(claims []Claim) int {
+	n := 0
+	for _, c := range claims {
+		if c.Complete {
+			n = max(n, c.Ring)
+		}
+	}
+	return n
+}
+
+func sameMembers(a, b []Ref) bool {
+	return slices.EqualFunc(a, b, func(x, y Ref) bool { return x.ID == y.ID })
+}
+
+// grant tells every replica that it is complete, under a new epoch; when all
+// have confirmed, they are the ones that count.
+func (m *Member) grant(rd *round) {
+	r := &m.repair
+	epoch := rd.epoch + 1
+	waiting, failed := 1, false
+	end := func(ok bool) {
+		failed = failed || !ok
+		if waiting--; waiting > 0 {
+			return
+		}
+		if failed || m.phase != member || rd.from != m.pred.ID || len(r.dirty) > 0 {
+			m.nextRound(repairPause)
+			return
+		}
+		was := m.ring
+		r.epoch, r.config = epoch, rd.set
+		m.ring = rd.ring
+		m.claims = m.claims.with(Arc{From: rd.from, To: rd.to, Epoch: epoch, Ring: rd.ring})
+		m.saveState()
+		if was != m.ring {
+			m.event("ring", m.self, "range is complete on %d members of a ring of %d", len(rd.set), rd.ring)
+		}
+		m.repaired()
+	}
+	for _, other := range rd.set[1:] {
+		waiting++
+		m.ask(other, Grant{From: rd.from, To: rd.to, Epoch: epoch, Ring: rd.ring}, func(b Body, err error) {
+			_, ok := b.(Granted)
+			end(ok)
+		})
+	}
+	end(true)
+}
+
+func (m *Member) repaired() {
+	r := &m.repair
+	r.settled = !r.again
+	r.last = m.now
+	r.behind = 0
+	m.nextRound(m.cfg.Repair)
+}
+
+func (m *Member) nextRound(d time.Duration) {
+	r := &m.repair
+	r.running = false
+	if m.phase != member {
+		return
+	}
+	if r.again {
+		d = min(d, repairDelay)
+	}
+	m.timers.stop(r.timer)
+	r.timer = m.after(d, m.repairRound)
+}
+
+// underReplicated tells how many owned hard maps lack a copy, and how many
+// ranges this member has not completed.
+func (m *Member) underReplicated() (maps, ranges int) {
+	r := &m.repair
+	if !r.complete {
+		ranges = 1
+	}
+	if r.settled && r.complete {
+		return 0, ranges
+	}
+	m.eachOwned(func(Key) { maps++ })
+	return maps, ranges
+}
+
+func (m *Member) eachOwned(f func(Key)) {
+	_ = m.cfg.Store.Keys(Hard, m.pred.ID, m.self.ID, func(k Key) bool { f(k); return true })
+}
+
+// sweepEvery is how often expired soft fields are taken out of memory.
+const sweepEvery = 10 * time.Second
+
+// sweepSoft forgets what has expired: nobody is shown it any more.
+func (m *Member) sweepSoft() {
+	if m.phase == left {
+		return
+	}
+	now := m.ringMillis()
+	var ops []StoreOp
+	_ = m.cfg.Store.Keys(Soft, m.self.ID, m.self.ID, func(k Key) bool {
+		var expired []Field
+		_ = m.cfg.Store.Fields(k, "", "", func(f Field) bool {
+			if f.Expires != 0 && f.Expires <= now {
+				expired = append(expired, Field{Name: f.Name, Entry: Entry{Stamp: f.Stamp}})
+			}
+			return true
+		})
+		if len(expired) > 0 {
+			ops = append(ops, StoreOp{Kind: StorePurge, Key: k, Purge: expired})
+		}
+		return true
+	})
+	for _, op := range ops {
+		m.store(op, nil)
+	}
+	m.repair.sweep = m.after(sweepEvery, m.sweepSoft)
+}
