@@ -123,7 +123,7 @@ func listenAddr(addr netip.Addr) netip.Addr {
 	switch {
 	case addr.IsLoopback():
 		return addr
-	case addr.Is4() || addr.Is4In6():
+	case addr.Is4() || addr.Is4In6() || !addr.IsValid():
 		return netip.IPv4Unspecified()
 	}
 	return netip.IPv6Unspecified()

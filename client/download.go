@@ -79,6 +79,7 @@ func (c *Client) Download(ctx context.Context, req DownloadRequest) (_ *Download
 	}
 	defer func() {
 		if err != nil {
+			c.storage.closeRecord(Downloaded, d.Name, d.Path, d.began, asInterrupted(ctx, err))
 			d.release()
 		}
 	}()

@@ -57,6 +57,7 @@ type Publication struct {
 	Copies   int // ring members that hold its .torrent on disk
 
 	c       *Client
+	began   time.Time
 	lock    *Lock
 	content *storage.Content
 	torrent *transfer.Torrent
@@ -97,7 +98,7 @@ func (c *Client) Publish(ctx context.Context, req PublishRequest) (_ *Publicatio
 	if err != nil {
 		return nil, err
 	}
-	p := &Publication{Name: publishName(source, req.Name), Path: source, c: c}
+	p := &Publication{Name: publishName(source, req.Name), Path: source, c: c, began: time.Now()}
 	if err := checkName(p.Name); err != nil {
 		return nil, err
 	}
@@ -106,6 +107,7 @@ func (c *Client) Publish(ctx context.Context, req PublishRequest) (_ *Publicatio
 	}
 	defer func() {
 		if err != nil {
+			c.storage.closeRecord(Published, p.Name, "", p.began, asInterrupted(ctx, err))
 			p.release()
 		}
 	}()
@@ -150,7 +152,7 @@ func (c *Client) Publish(ctx context.Context, req PublishRequest) (_ *Publicatio
 // and what the path looked like, so that an unchanged path need not be read
 // again.
 func (c *Client) hash(ctx context.Context, p *Publication, req PublishRequest) (*storage.Layout, []byte, error) {
-	began := time.Now()
+	hashing := time.Now()
 	before, err := fingerprintOf(p.Path)
 	if err != nil {
 		return nil, nil, err
@@ -161,7 +163,7 @@ func (c *Client) hash(ctx context.Context, p *Publication, req PublishRequest) (
 	}
 	if known && rec.Path == p.Path && rec.Fingerprint == before.digest && rec.Fingerprint != "" {
 		if layout, metainfo, ok := c.savedTorrent(p, rec); ok {
-			rec.State, rec.Error = Running, ""
+			rec.State, rec.Error, rec.Started = Running, "", p.began
 			return layout, metainfo, c.storage.saveRecord(rec)
 		}
 	}
@@ -173,7 +175,7 @@ func (c *Client) hash(ctx context.Context, p *Publication, req PublishRequest) (
 	if err != nil {
 		return nil, nil, err
 	}
-	trusted := before.trustedAt(began)
+	trusted := before.trustedAt(hashing)
 	if after.digest != before.digest {
 		trusted = ""
 	}
@@ -184,7 +186,7 @@ func (c *Client) hash(ctx context.Context, p *Publication, req PublishRequest) (
 	return layout, metainfo, c.storage.saveRecord(Record{
 		ID: recordID(Published, p.Name, ""), Kind: Published, Name: p.Name, State: Running, Path: p.Path,
 		InfoHash: hex.EncodeToString(infoHash[:]), Bytes: layout.Total, Pieces: layout.NumPieces(), Copy: req.Copy,
-		Fingerprint: trusted, Started: began,
+		Fingerprint: trusted, Started: p.began,
 	})
 }
 

@@ -137,6 +137,9 @@ func TestADegradedPublishIsAnError(t *testing.T) {
 	if !errors.As(err, &degraded) {
 		t.Errorf("%v", err)
 	}
+	if r, known, err := s.record(Published, "weak", ""); err != nil || !known || r.State != Failed || r.Error == "" {
+		t.Errorf("remembered as %s, %v", show(r), err)
+	}
 	// What failed holds nothing: the name can be tried again.
 	w.ring.Intercept(nil)
 	w.publish(w.client(s), PublishRequest{Path: filepath.Join(w.dir, "src", "weak")})

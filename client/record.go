@@ -112,6 +112,20 @@ func (s *Storage) saveRecord(r Record) error {
 	return writeAtomically(s.recordPath(r.ID), append(b, '\n'))
 }
 
+// closeRecord notes how something ended before it ran, if its record says that
+// it was begun at that time and still runs.
+func (s *Storage) closeRecord(kind Kind, name, target string, began time.Time, err error) {
+	r, known, readErr := s.record(kind, name, target)
+	if readErr != nil || !known || r.State != Running || !r.Started.Equal(began) {
+		return
+	}
+	r.State, r.Error, r.Finished = Failed, err.Error(), time.Now()
+	if errors.Is(err, ErrInterrupted) {
+		r.State, r.Error = Interrupted, ""
+	}
+	s.saveRecord(r) // the error that matters is on its way already
+}
+
 // Records lists what Storage remembers, oldest first. It takes no lock;
 // damaged records are left out.
 func (s *Storage) Records() ([]Record, error) {

@@ -1,0 +1,224 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"chordtorrent/client"
+	"chordtorrent/communicator"
+	"chordtorrent/node"
+	"chordtorrent/version"
+)
+
+// The ways to show progress.
+const (
+	progressAuto = "auto"
+	progressBar  = "bar"
+	progressJSON = "json"
+	progressNone = "none"
+)
+
+// defaultCluster is the ring's name unless somebody gave it one.
+const defaultCluster = node.DefaultCluster
+
+// globals are the flags that every command takes.
+type globals struct {
+	storage      string
+	ring         string
+	cluster      string
+	multicast    string
+	multicastTTL int
+	json         bool
+	logLevel     string
+	logFormat    string
+}
+
+// app is one run of the program.
+type app struct {
+	flags   globals
+	out     *output
+	console *console
+	log     *slog.Logger
+
+	progress     string // as the flag says
+	progressMode string // what it means here
+	meter        *meter
+	started      bool // a command of ours has begun
+}
+
+func newApp(stdout, stderr io.Writer) *app {
+	return &app{out: &output{w: stdout}, console: &console{terminal: stderr}, progressMode: progressNone}
+}
+
+func (a *app) rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "btclient",
+		Short: "Publish files by name in a ring of chordnodes, and download them from everyone who has them",
+		Long: `btclient publishes files by name in a ring of chordnodes and downloads them from
+everyone who has them. The ring is found by multicast.
+
+  btclient publish disk.img         on one machine
+  btclient download disk.img        on any other
+
+Standard output is for scripts: one line per event, or with --json one object.
+Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 data does not match its
+hashes, 5 no ring in reach, 130 interrupted (run it again to continue).`,
+		Version:       version.String(),
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usageError(fmt.Errorf("there is no command %q", args[0]), "btclient")
+			}
+			cmd.SetOut(a.console) // standard output is for scripts
+			if err := cmd.Help(); err != nil {
+				return err
+			}
+			return usageError(errors.New("no command was given"), "btclient")
+		},
+	}
+	root.PersistentPreRunE = func(cmd *cobra.Command, args []string) error { return a.begin() }
+	f := root.PersistentFlags()
+	f.StringVar(&a.flags.storage, "storage", "", "the `DIR` for identity, .torrents and downloads (default $BTCLIENT_STORAGE, else Storage in the user's data directory)")
+	f.StringVar(&a.flags.ring, "ring", "", "ring members to ask, `HOST:PORT,...`, where multicast does not reach")
+	f.StringVar(&a.flags.cluster, "cluster", defaultCluster, "the ring's `NAME`, as its chordnodes have it")
+	f.StringVar(&a.flags.multicast, "multicast", "", "the discovery `GROUP:PORT`, or off (default 239.255.4.3:1234)")
+	f.IntVar(&a.flags.multicastTTL, "multicast-ttl", 1, "how many routers discovery may pass; 0 stays on this machine")
+	f.BoolVar(&a.flags.json, "json", false, "print one JSON object per event instead of text")
+	f.StringVar(&a.flags.logLevel, "log-level", "warn", "log from this `LEVEL` on: debug, info, warn, error")
+	f.StringVar(&a.flags.logFormat, "log-format", "text", "text or json")
+	root.AddCommand(a.publishCommand(), a.downloadCommand(), a.lsCommand(), a.showCommand(), a.torrentCommand(),
+		a.unpublishCommand(), a.verifyCommand())
+	return root
+}
+
+// begin checks the flags that every command takes. What fails before it is a
+// usage error.
+func (a *app) begin() error {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(a.flags.logLevel)); err != nil {
+		return fmt.Errorf("--log-level %s: use debug, info, warn or error", a.flags.logLevel)
+	}
+	options := &slog.HandlerOptions{Level: level}
+	switch a.flags.logFormat {
+	case "text":
+		a.log = slog.New(slog.NewTextHandler(a.console, options))
+	case "json":
+		a.log = slog.New(slog.NewJSONHandler(a.console, options))
+	default:
+		return fmt.Errorf("--log-format %s: use text or json", a.flags.logFormat)
+	}
+	if a.flags.multicastTTL < 0 || a.flags.multicastTTL > 255 {
+		return fmt.Errorf("--multicast-ttl %d: use 0 to 255", a.flags.multicastTTL)
+	}
+	switch a.progress {
+	case "", progressAuto:
+		if isTerminal(a.console.terminal) {
+			a.progressMode = progressBar
+		}
+	case progressBar, progressJSON, progressNone:
+		a.progressMode = a.progress
+	default:
+		return fmt.Errorf("--progress %s: use auto, bar, json or none", a.progress)
+	}
+	// Progress in JSON makes all of standard output JSON, so that every line parses.
+	a.out.json = a.flags.json || a.progressMode == progressJSON
+	a.started = true
+	return nil
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// takes checks the number of arguments and says what they should be.
+func takes(least, most int, what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		switch {
+		case len(args) < least:
+			return fmt.Errorf("%s is missing: %s %s", strings.Fields(what)[0], cmd.CommandPath(), what)
+		case most >= 0 && len(args) > most:
+			return fmt.Errorf("%q is too much: %s %s", args[most], cmd.CommandPath(), what)
+		}
+		return nil
+	}
+}
+
+func (a *app) progressFlag(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&a.progress, "progress", progressAuto, "`HOW` to show progress: bar, json (lines on standard output), none, or auto: a bar if standard error is a terminal")
+}
+
+// usageError marks an error about flags and arguments as one.
+func usageError(err error, program string) error {
+	if errors.Is(err, client.ErrUsage) {
+		return err
+	}
+	return &client.Hint{Err: &asked{err}, Next: program + " --help shows how to ask"}
+}
+
+// asked is an error about how something was asked for.
+type asked struct{ error }
+
+func (e *asked) Is(target error) bool { return target == client.ErrUsage }
+func (e *asked) Unwrap() error        { return e.error }
+
+// openStorage opens the folder that the flags name.
+func (a *app) openStorage() (*client.Storage, error) {
+	dir := a.flags.storage
+	if dir == "" {
+		var err error
+		if dir, err = client.DefaultStorageDir(); err != nil {
+			return nil, err
+		}
+	}
+	return client.OpenStorage(dir)
+}
+
+// openRing finds a ring member over the network. storage may be nil.
+func (a *app) openRing(ctx context.Context, storage *client.Storage) (*communicator.Communicator, error) {
+	cfg := communicator.Config{
+		Ring: a.flags.ring, Cluster: a.flags.cluster, Multicast: a.flags.multicast, MulticastTTL: a.flags.multicastTTL, Log: a.log,
+	}
+	if storage != nil {
+		cfg.CacheFile = storage.RingCache()
+	}
+	ring, err := communicator.Open(ctx, cfg)
+	if err != nil && ctx.Err() != nil {
+		return nil, client.ErrInterrupted
+	}
+	return ring, err
+}
+
+// lookUp runs what only asks the ring.
+func (a *app) lookUp(ctx context.Context, ask func(ring *communicator.Communicator) error) error {
+	// A Storage that cannot be made costs the memory of earlier ring members,
+	// not the answer.
+	storage, err := a.openStorage()
+	if err != nil {
+		a.log.Debug("asking without storage", "err", err)
+		storage = nil
+	}
+	ring, err := a.openRing(ctx, storage)
+	if err != nil {
+		return err
+	}
+	defer ring.Close()
+	return ask(ring)
+}
+
+// farewell is how long saying goodbye to the ring may take when a command ends.
+const farewell = 3 * time.Second
+
+func farewellContext() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.Background(), farewell)
+}

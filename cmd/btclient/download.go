@@ -1,0 +1,177 @@
+package main
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"chordtorrent/client"
+)
+
+// lingerMost is how long a finished download serves those who still fetch.
+const lingerMost = 60 * time.Second
+
+func (a *app) downloadCommand() *cobra.Command {
+	var (
+		target  string
+		seedFor time.Duration
+		hook    string
+	)
+	cmd := &cobra.Command{
+		Use:   "download NAME|FILE.torrent [PATH]",
+		Short: "Download a file or directory by its name, from everyone who has it",
+		Long: `Downloads what was published as NAME, or what a .torrent of this ring describes,
+from everyone who has it, and serves it to others while it runs.
+
+PATH, or -o PATH, is the file or directory itself; with a trailing slash, or if
+it is an existing directory, it goes inside. The default is files/NAME in
+Storage. Until it is complete the data is in PATH.part; interrupted, also by a
+power cut, the same command continues it. What is at the target already is
+verified and used, but never overwritten unless it is an earlier version that
+this Storage downloaded there.
+
+When every byte is verified, one line on standard output:
+
+  downloaded name="x" path="/where/x" info_hash=<40 hex> bytes=<n>
+
+With --json {"event":"downloaded", the same keys}, then as the last object
+{"event":"done", the same keys, "seconds":s, "fetched":n, "from":[{"addr":a,
+"peer_id":p,"bytes":n}]}; with --progress json also, once a second,
+{"event":"progress","name":...,"bytes_done":n,"bytes_total":n,
+"rate_bytes_per_sec":n,"peers":n,"eta_sec":n or null,"state":...}.
+
+It then stays until no connected peer is still fetching, 60 s at most, or as
+long as --seed-for says. --exec CMD runs CMD by sh at completion with BT_NAME,
+BT_PATH and BT_INFO_HASH in its environment and its output on standard error;
+its failure is ours.`,
+		Args: takes(1, 2, "NAME|FILE.torrent [PATH]"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 2 {
+				if cmd.Flags().Changed("output") {
+					return usageError(errors.New("the target is given twice, as an argument and with -o"), "btclient download")
+				}
+				target = args[1]
+			}
+			if target == "" && (len(args) == 2 || cmd.Flags().Changed("output")) {
+				return usageError(errors.New("the target is an empty path"), "btclient download")
+			}
+			stay := time.Duration(-1)
+			if cmd.Flags().Changed("seed-for") {
+				stay = seedFor
+			}
+			return a.download(cmd.Context(), args[0], target, stay, hook)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVarP(&target, "output", "o", "", "the target `PATH`")
+	f.DurationVar(&seedFor, "seed-for", 0, "serve for so long (`D` as 90s, 2h) after it is complete; 0s leaves at once")
+	f.StringVar(&hook, "exec", "", "run `CMD` by sh at completion")
+	a.progressFlag(cmd)
+	return cmd
+}
+
+// download does it; stay < 0 means until nobody fetches.
+func (a *app) download(ctx context.Context, source, target string, stay time.Duration, hook string) error {
+	storage, err := a.openStorage()
+	if err != nil {
+		return err
+	}
+	ring, err := a.openRing(ctx, storage)
+	if err != nil {
+		return err
+	}
+	defer ring.Close()
+	c := client.New(client.Config{Storage: storage, Ring: ring, Log: a.log})
+	defer c.Close()
+
+	d, err := c.Download(ctx, client.DownloadRequest{Source: source, Target: target, OnProgress: a.stages(source)})
+	a.meterStop()
+	if err != nil {
+		return err
+	}
+	defer func() {
+		bye, cancel := farewellContext()
+		defer cancel()
+		if err := d.Stop(bye); err != nil {
+			a.log.Warn("the download did not end in order", "name", d.Name, "err", err)
+		}
+	}()
+	if err := a.await(ctx, d); err != nil {
+		return err
+	}
+	a.report(d)
+	var hookErr error
+	if hook != "" {
+		hookErr = client.RunHook(ctx, hook, d, a.console)
+	}
+	a.stay(ctx, d, stay)
+	return hookErr
+}
+
+// await shows the download until it is complete, failed, or interrupted.
+func (a *app) await(ctx context.Context, d *client.Download) error {
+	a.startMeter(d.Name, func() sample {
+		st := d.Status()
+		return sample{state: "downloading", done: st.BytesDone, total: st.BytesTotal, rate: int64(st.RateDown),
+			peers: len(st.Peers), note: st.Reason}
+	})
+	defer a.meterStop()
+	look := time.NewTicker(10 * time.Second)
+	defer look.Stop()
+	said := ""
+	for {
+		select {
+		case <-d.Done():
+			return d.Err()
+		case <-ctx.Done():
+			st := d.Status()
+			return fmt.Errorf("%w: %q has %s of %s", client.ErrInterrupted, d.Name, formatBytes(st.BytesDone), formatBytes(st.BytesTotal))
+		case <-look.C:
+			// Whoever sees no bar is told once why it stands still.
+			if reason := d.Status().Reason; reason != said && a.progressMode == progressNone {
+				said = reason
+				if reason != "" {
+					a.log.Warn("the download stands still", "name", d.Name, "reason", reason)
+				}
+			}
+		}
+	}
+}
+
+// report tells scripts that it is complete.
+func (a *app) report(d *client.Download) {
+	a.meterStop()
+	infoHash := hex.EncodeToString(d.InfoHash[:])
+	e := downloadedEvent{Event: "downloaded", Name: d.Name, Path: d.Path, InfoHash: infoHash, Bytes: d.Bytes}
+	a.out.line(e.String(), e)
+	if !a.out.json {
+		return
+	}
+	st := d.Status()
+	done := doneEvent{Event: "done", Name: d.Name, Path: d.Path, InfoHash: infoHash, Bytes: d.Bytes,
+		Seconds: d.Took().Seconds(), Fetched: st.Downloaded, From: []sourceInfo{}}
+	for _, from := range st.From {
+		done.From = append(done.From, sourceInfo{Addr: from.Addr.String(), PeerID: hex.EncodeToString(from.PeerID[:]), Bytes: from.Bytes})
+	}
+	a.out.object(done)
+}
+
+// stay serves a complete download as long as asked.
+func (a *app) stay(ctx context.Context, d *client.Download, seedFor time.Duration) {
+	if seedFor < 0 {
+		d.Linger(ctx, lingerMost)
+		return
+	}
+	timer := time.NewTimer(seedFor)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	case <-d.Failed():
+		fmt.Fprintf(a.console, "btclient: %q is served no longer: %v\n", d.Name, d.ServeErr())
+	}
+}

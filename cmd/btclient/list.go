@@ -1,0 +1,169 @@
+package main
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"chordtorrent/client"
+	"chordtorrent/communicator"
+)
+
+// fileInfo is a line of `ls --json`.
+type fileInfo struct {
+	Name      string `json:"name"`
+	Size      int64  `json:"size"`
+	InfoHash  string `json:"info_hash"`
+	Published string `json:"published"` // RFC 3339, UTC
+	Seeders   int    `json:"seeders"`
+	Leechers  int    `json:"leechers"`
+}
+
+func (a *app) lsCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "ls [PREFIX]",
+		Short: "List the names in the ring",
+		Long: `Prints the names in the ring, one per line, sorted; with a PREFIX those that begin
+so. With --json an object per line: name, size (bytes), info_hash, published,
+seeders, leechers.`,
+		Args: takes(0, 1, "[PREFIX]"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.lookUp(cmd.Context(), func(ring *communicator.Communicator) error {
+				return a.list(cmd.Context(), ring, strings.Join(args, ""))
+			})
+		},
+	}
+}
+
+// listBatch is how many bytes of names are written at once.
+const listBatch = 32 << 10
+
+func (a *app) list(ctx context.Context, ring *communicator.Communicator, prefix string) error {
+	// With an error there may be a part of the list: it is shown before the
+	// error is.
+	files, listErr := ring.Files(ctx, prefix)
+	if listErr != nil {
+		listErr = a.interruptedOr(ctx, fmt.Errorf("the list is not complete: %w", listErr))
+	}
+	if !a.out.json {
+		var batch []byte
+		for _, f := range files {
+			batch = append(append(batch, f.Name...), '\n')
+			if len(batch) >= listBatch {
+				a.out.write(batch)
+				batch = batch[:0]
+			}
+			if a.out.readerGone() {
+				return nil
+			}
+		}
+		a.out.write(batch)
+		return listErr
+	}
+	err := client.ListSwarms(ctx, ring, files, func(l client.Listed) error {
+		a.out.object(fileInfo{Name: l.Name, Size: l.Size, InfoHash: hex.EncodeToString(l.InfoHash[:]),
+			Published: formatTime(l.Published), Seeders: l.Seeders, Leechers: l.Leechers})
+		if a.out.readerGone() {
+			return errReaderGone
+		}
+		return nil
+	})
+	if err != nil {
+		return a.interruptedOr(ctx, err)
+	}
+	return listErr
+}
+
+func formatTime(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+// shownEvent is the object of `show --json`.
+type shownEvent struct {
+	Event    string        `json:"event"` // "show"
+	Name     string        `json:"name"`
+	Size     int64         `json:"size"`
+	InfoHash string        `json:"info_hash"`
+	Pieces   int           `json:"pieces"`
+	Seeders  int           `json:"seeders"`
+	Leechers int           `json:"leechers"`
+	Versions []versionInfo `json:"versions"` // the current one first
+	Peers    []peerInfo    `json:"peers"`
+}
+
+type versionInfo struct {
+	InfoHash  string `json:"info_hash"`
+	Size      int64  `json:"size"`
+	Pieces    int    `json:"pieces"`
+	Published string `json:"published"`
+	Publisher uint64 `json:"publisher,omitempty"` // client id
+}
+
+type peerInfo struct {
+	Addr     string  `json:"addr"`
+	PeerID   string  `json:"peer_id"` // hex
+	ClientID uint64  `json:"client_id,omitempty"`
+	Percent  float64 `json:"percent"`
+}
+
+func (a *app) showCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "show NAME",
+		Short: "Show what the ring knows about a name: versions and peers",
+		Long: `Shows size, info hash, versions (the current one first) and peers of a name, each
+peer with its address and how much of the file it has. With --json one object
+with event "show" and name, size, info_hash, pieces, seeders, leechers,
+versions, peers.`,
+		Args: takes(1, 1, "NAME"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx, name := cmd.Context(), args[0]
+			return a.lookUp(ctx, func(ring *communicator.Communicator) error {
+				shown, err := client.New(client.Config{Ring: ring, Log: a.log}).Show(ctx, name)
+				if err != nil {
+					return err
+				}
+				e := showEvent(name, shown)
+				a.out.line(e.String(), e)
+				return nil
+			})
+		},
+	}
+}
+
+func showEvent(name string, shown client.Shown) shownEvent {
+	current := shown.Versions[0]
+	e := shownEvent{Event: "show", Name: name, Size: current.Size, InfoHash: hex.EncodeToString(current.InfoHash[:]),
+		Pieces: current.Pieces, Seeders: shown.Swarm.Seeders, Leechers: shown.Swarm.Leechers, Peers: []peerInfo{}}
+	for _, v := range shown.Versions {
+		e.Versions = append(e.Versions, versionInfo{InfoHash: hex.EncodeToString(v.InfoHash[:]), Size: v.Size, Pieces: v.Pieces,
+			Published: formatTime(v.Published), Publisher: v.Publisher})
+	}
+	for _, p := range shown.Swarm.Peers {
+		percent := 100.0
+		if current.Size > 0 {
+			percent = 100 * float64(current.Size-max(p.Left, 0)) / float64(current.Size)
+		}
+		e.Peers = append(e.Peers, peerInfo{Addr: p.Addr.String(), PeerID: hex.EncodeToString(p.PeerID[:]), ClientID: p.ClientID, Percent: percent})
+	}
+	return e
+}
+
+// String is the text form, for people and for line-oriented tools.
+func (e shownEvent) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "name       %s\nsize       %d (%s)\ninfo_hash  %s\npieces     %d\nseeders    %d\nleechers   %d\n",
+		e.Name, e.Size, formatBytes(e.Size), e.InfoHash, e.Pieces, e.Seeders, e.Leechers)
+	for i, v := range e.Versions {
+		current := ""
+		if i == 0 {
+			current = "  current"
+		}
+		fmt.Fprintf(&b, "version    %s  %s  %d bytes%s\n", v.InfoHash, v.Published, v.Size, current)
+	}
+	for _, p := range e.Peers {
+		fmt.Fprintf(&b, "peer       %s  %.1f%%\n", p.Addr, p.Percent)
+	}
+	return strings.TrimSuffix(b.String(), "\n")
+}

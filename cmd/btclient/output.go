@@ -1,0 +1,171 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"syscall"
+
+	"chordtorrent/client"
+	"chordtorrent/communicator"
+)
+
+// output writes what scripts read: lines of text, or of JSON, on standard
+// output. A reader that went away (btclient ls | head) silences it. Safe for
+// concurrent use.
+type output struct {
+	mu   sync.Mutex
+	w    io.Writer
+	json bool
+	gone bool
+}
+
+// line prints text, or in JSON mode the object.
+func (o *output) line(text string, object any) {
+	if !o.json {
+		o.write([]byte(text + "\n"))
+		return
+	}
+	o.object(object)
+}
+
+// object prints an object whatever the mode.
+func (o *output) object(object any) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(object); err != nil {
+		panic(err) // our own structs of strings and numbers
+	}
+	o.write(b.Bytes())
+}
+
+func (o *output) write(b []byte) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.gone {
+		return
+	}
+	if _, err := o.w.Write(b); errors.Is(err, syscall.EPIPE) {
+		o.gone = true
+	}
+}
+
+// readerGone says that nobody reads standard output any more.
+func (o *output) readerGone() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.gone
+}
+
+// The events. Their text form is in the String methods; keys of both are
+// documented in the commands' helps, and scripts rely on them.
+
+type publishedEvent struct {
+	Event    string `json:"event"` // "published"
+	Name     string `json:"name"`
+	InfoHash string `json:"info_hash"`
+	Bytes    int64  `json:"bytes"`
+	Pieces   int    `json:"pieces"`
+	Copies   int    `json:"copies"`
+	Path     string `json:"path"`
+	Port     uint16 `json:"port"`
+	PeerID   string `json:"peer_id"`
+}
+
+func (e publishedEvent) String() string {
+	return fmt.Sprintf("published name=%q info_hash=%s bytes=%d pieces=%d copies=%d", e.Name, e.InfoHash, e.Bytes, e.Pieces, e.Copies)
+}
+
+type downloadedEvent struct {
+	Event    string `json:"event"` // "downloaded"
+	Name     string `json:"name"`
+	Path     string `json:"path"`
+	InfoHash string `json:"info_hash"`
+	Bytes    int64  `json:"bytes"`
+}
+
+func (e downloadedEvent) String() string {
+	return fmt.Sprintf("downloaded name=%q path=%q info_hash=%s bytes=%d", e.Name, e.Path, e.InfoHash, e.Bytes)
+}
+
+// doneEvent closes a download for scripts that follow it by JSON.
+type doneEvent struct {
+	Event    string       `json:"event"` // "done"
+	Name     string       `json:"name"`
+	Path     string       `json:"path"`
+	InfoHash string       `json:"info_hash"`
+	Bytes    int64        `json:"bytes"`
+	Seconds  float64      `json:"seconds"`
+	Fetched  int64        `json:"fetched"` // payload bytes that came over the network in this run
+	From     []sourceInfo `json:"from"`
+}
+
+type sourceInfo struct {
+	Addr   string `json:"addr"`
+	PeerID string `json:"peer_id"` // hex
+	Bytes  int64  `json:"bytes"`
+}
+
+type progressEvent struct {
+	Event      string `json:"event"` // "progress"
+	Name       string `json:"name"`
+	BytesDone  int64  `json:"bytes_done"`
+	BytesTotal int64  `json:"bytes_total"`
+	Rate       int64  `json:"rate_bytes_per_sec"`
+	Peers      int    `json:"peers"`
+	ETA        *int64 `json:"eta_sec"` // null: not known
+	State      string `json:"state"`
+	Reason     string `json:"reason,omitempty"` // why nothing moves
+}
+
+type errorEvent struct {
+	Event string `json:"event"` // "error"
+	Error string `json:"error"`
+	Hint  string `json:"hint,omitempty"`
+	Code  int    `json:"code"` // the exit code
+}
+
+// finish reports how the command ended and gives its exit code.
+func (a *app) finish(err error) int {
+	a.meterStop()
+	if err == nil || (a.out.readerGone() && errors.Is(err, syscall.EPIPE)) {
+		return exitDone
+	}
+	code := exitCode(err)
+	next := hintFor(err, code)
+	// What to do about it is in the hint.
+	text := strings.Replace(err.Error(), communicator.ErrNoRing.Error(), "no ring in reach", 1)
+	fmt.Fprintf(a.console, "btclient: %s\n", text)
+	if next != "" {
+		fmt.Fprintf(a.console, "hint: %s\n", next)
+	}
+	if a.out.json {
+		a.out.object(errorEvent{Event: "error", Error: text, Hint: next, Code: code})
+	}
+	return code
+}
+
+// hintFor is the next step: the error's own, else what usually helps with
+// this kind of end.
+func hintFor(err error, code int) string {
+	if h, ok := errors.AsType[*client.Hint](err); ok {
+		return h.Next
+	}
+	switch code {
+	case exitInterrupted:
+		return "run the same command again and it continues where it stopped"
+	case exitNoRing:
+		return "start a ring member with `chordnode`, or publish with --embedded, which starts one inside btclient; " +
+			"a ring that multicast does not reach is named with --ring HOST:PORT"
+	case exitNotFound:
+		return "btclient ls shows what the ring has"
+	case exitUsage:
+		return "btclient COMMAND --help shows how to ask"
+	}
+	return ""
+}

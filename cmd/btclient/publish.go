@@ -1,0 +1,164 @@
+package main
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"chordtorrent/client"
+)
+
+func (a *app) publishCommand() *cobra.Command {
+	var (
+		name     string
+		keepCopy bool
+		seedFor  time.Duration
+		embed    embedding
+	)
+	cmd := &cobra.Command{
+		Use:   "publish PATH...",
+		Short: "Publish files or directories by name, and serve them",
+		Long: `Hashes each PATH, stores its .torrent in the ring under its name and serves it
+until interrupted, or for the time that --seed-for gives. The data stays where
+it is: a file that changes is served no longer. Published again under the same
+name it becomes a new version.
+
+As soon as the ring has acknowledged, one line per PATH on standard output:
+
+  published name="x" info_hash=<40 hex> bytes=<n> pieces=<n> copies=<n>
+
+copies is the number of ring members that have the .torrent on disk. With
+--json: {"event":"published", the same keys, and path, port, peer_id}.
+Interrupting what has been published ends it in order, with exit code 0.`,
+		Args: takes(1, -1, "PATH..."),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if name != "" && len(args) > 1 {
+				return usageError(errors.New("--name can only name one PATH"), "btclient publish")
+			}
+			for _, path := range args {
+				if err := client.CheckPublish(client.PublishRequest{Path: path, Name: name}); err != nil {
+					return err
+				}
+			}
+			limit := time.Duration(-1)
+			if cmd.Flags().Changed("seed-for") {
+				limit = seedFor
+			}
+			return a.publish(cmd.Context(), args, name, keepCopy, limit, embed)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&name, "name", "", "publish under this `NAME` instead of the path's last element")
+	f.BoolVar(&keepCopy, "copy", false, "keep a copy in Storage and serve that")
+	f.DurationVar(&seedFor, "seed-for", 0, "serve for so long (`D` as 90s, 2h), then end; 0s ends at once")
+	embed.addFlags(f)
+	a.progressFlag(cmd)
+	return cmd
+}
+
+// publish does it; seedFor < 0 means until interrupted.
+func (a *app) publish(ctx context.Context, paths []string, name string, keepCopy bool, seedFor time.Duration, embed embedding) (err error) {
+	storage, err := a.openStorage()
+	if err != nil {
+		return err
+	}
+	ring, closeRing, err := a.openRingOrEmbed(ctx, storage, embed)
+	if err != nil {
+		return err
+	}
+	defer closeRing()
+	c := client.New(client.Config{Storage: storage, Ring: ring, Log: a.log})
+	defer c.Close()
+
+	var pubs []*client.Publication
+	defer func() {
+		bye, cancel := farewellContext()
+		defer cancel()
+		for _, p := range pubs {
+			if stopErr := p.Stop(bye); stopErr != nil {
+				a.log.Debug("not everything ended in order", "name", p.Name, "err", stopErr)
+			}
+		}
+	}()
+	for _, path := range paths {
+		p, err := c.Publish(ctx, client.PublishRequest{Path: path, Name: name, Copy: keepCopy, OnProgress: a.stages(path)})
+		a.meterStop()
+		if err != nil {
+			return err
+		}
+		pubs = append(pubs, p)
+		peerID := c.PeerID()
+		e := publishedEvent{Event: "published", Name: p.Name, InfoHash: hex.EncodeToString(p.InfoHash[:]), Bytes: p.Bytes,
+			Pieces: p.Pieces, Copies: p.Copies, Path: p.Path, Port: c.Port(), PeerID: hex.EncodeToString(peerID[:])}
+		a.out.line(e.String(), e)
+	}
+	return a.seed(ctx, pubs, seedFor)
+}
+
+// seed serves until ctx ends, the time is over, or nothing can be served any
+// more.
+func (a *app) seed(ctx context.Context, pubs []*client.Publication, seedFor time.Duration) error {
+	var over <-chan time.Time
+	if seedFor >= 0 {
+		timer := time.NewTimer(seedFor)
+		defer timer.Stop()
+		over = timer.C
+	} else if a.progressMode == progressBar {
+		fmt.Fprintln(a.console, "serving until interrupted (Ctrl-C)")
+	}
+	ended := make(chan struct{})
+	defer close(ended)
+	failures := make(chan *client.Publication)
+	for _, p := range pubs {
+		go func() {
+			select {
+			case <-p.Failed():
+				select {
+				case failures <- p:
+				case <-ended:
+				}
+			case <-ended:
+			}
+		}()
+	}
+	for left := len(pubs); ; {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-over:
+			return nil
+		case p := <-failures:
+			err := fmt.Errorf("%q is served no longer: %w", p.Name, p.Err())
+			if left--; left == 0 {
+				return &client.Hint{Err: err, Next: "publish it again to serve it as it is now"}
+			}
+			fmt.Fprintf(a.console, "btclient: %v\n", err)
+		}
+	}
+}
+
+// stages shows the stages before bytes move over the network, from the first
+// time that one reports.
+func (a *app) stages(label string) client.OnProgress {
+	if a.progressMode == progressNone {
+		return nil
+	}
+	type state struct {
+		stage       client.Stage
+		done, total int64
+	}
+	var current atomic.Pointer[state]
+	return func(stage client.Stage, done, total int64) {
+		if current.Swap(&state{stage, done, total}) == nil {
+			a.startMeter(label, func() sample {
+				s := current.Load()
+				return sample{state: string(s.stage), done: s.done, total: s.total, rate: -1}
+			})
+		}
+	}
+}
