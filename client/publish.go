@@ -137,15 +137,45 @@ func (c *Client) Publish(ctx context.Context, req PublishRequest) (_ *Publicatio
 	if err != nil {
 		return nil, fmt.Errorf("serving %s: %w", p.Path, err)
 	}
-	p.Copies, err = c.ring.Publish(ctx, communicator.Version{
-		Name: p.Name, InfoHash: p.InfoHash, Size: p.Bytes, Pieces: p.Pieces, Publisher: c.clientID(), Published: time.Now(),
-	}, metainfo)
-	if err != nil {
+	if err := p.register(ctx, metainfo); err != nil {
 		return nil, fmt.Errorf("storing the torrent of %q in the ring: %w", p.Name, err)
 	}
 	announcer.awaitFirst(ctx)
 	c.log.Info("published", "name", p.Name, "info_hash", hex.EncodeToString(p.InfoHash[:]), "copies", p.Copies)
 	return p, nil
+}
+
+// A ring that has just lost a member, or is just forming, acknowledges nothing
+// for some seconds; each try lets it work for up to 15 s.
+const (
+	registerTries = 3
+	registerPause = 500 * time.Millisecond
+)
+
+// register stores the .torrent in the ring, again when the ring was not ready
+// for it: doing it twice is harmless.
+func (p *Publication) register(ctx context.Context, metainfo []byte) (err error) {
+	version := communicator.Version{Name: p.Name, InfoHash: p.InfoHash, Size: p.Bytes, Pieces: p.Pieces,
+		Publisher: p.c.clientID(), Published: time.Now()}
+	for try := 1; ; try++ {
+		p.Copies, err = p.c.ring.Publish(ctx, version, metainfo)
+		_, degraded := errors.AsType[*communicator.Degraded](err)
+		passing := degraded || errors.Is(err, communicator.ErrNotReady) || errors.Is(err, communicator.ErrUnavailable)
+		switch {
+		case passing && try == registerTries:
+			return hint(err, "the ring lacks members or is still forming: chordnode status shows it; then publish again")
+		case !passing:
+			return err
+		}
+		p.c.log.Warn("the ring has not taken it yet: trying again", "name", p.Name, "err", err)
+		timer := time.NewTimer(registerPause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return ctx.Err()
+		}
+	}
 }
 
 // hash gives the layout and .torrent of p.Path and keeps both what they are

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -123,14 +124,30 @@ func TestPublishSaysWhatIsWrong(t *testing.T) {
 	}
 }
 
-func TestADegradedPublishIsAnError(t *testing.T) {
-	w := newWorld(t)
-	w.ring.Intercept(func(n int, op any) *ringtest.Fault {
-		if put, ok := op.(chord.Put); ok && put.Key.Class() == chord.Hard && put.Key[0] == 1 {
+// degradeTorrents has the ring not acknowledge the next n writes of torrents.
+func (w *world) degradeTorrents(n int32) {
+	var left atomic.Int32
+	left.Store(n)
+	w.ring.Intercept(func(_ int, op any) *ringtest.Fault {
+		if put, ok := op.(chord.Put); ok && put.Key[0] == 1 && left.Add(-1) >= 0 {
 			return &ringtest.Fault{Code: chord.CodeDegraded, Applied: true}
 		}
 		return nil
 	})
+}
+
+func TestPublishingOutlastsADegradedMoment(t *testing.T) {
+	w := newWorld(t)
+	w.degradeTorrents(1)
+	p := w.publish(w.client(newStorage(t)), PublishRequest{Path: w.file("moment", "x")})
+	if p.Copies != 3 {
+		t.Errorf("%d copies", p.Copies)
+	}
+}
+
+func TestADegradedPublishIsAnError(t *testing.T) {
+	w := newWorld(t)
+	w.degradeTorrents(100)
 	s := newStorage(t)
 	_, err := w.client(s).Publish(t.Context(), PublishRequest{Path: w.file("weak", "x")})
 	var degraded *communicator.Degraded
