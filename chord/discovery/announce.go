@@ -107,7 +107,7 @@ func (m *Multicast) queue(waiting map[asker]time.Time, q asker) {
 		return
 	}
 	m.mu.Lock()
-	n := m.guard.members(time.Now())
+	n := m.guard.crowd(time.Now())
 	m.mu.Unlock()
 	if n > fewAnswers && rand.IntN(n) >= fewAnswers {
 		return // enough others will

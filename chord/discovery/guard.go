@@ -30,6 +30,10 @@ type guard struct {
 	total   *rate.Limiter
 	sources map[netip.AddrPort]*source
 	senders map[chord.ID]*sender
+	swept   time.Time // when a full map was last looked through
+
+	crowded int       // members at the time counted
+	counted time.Time // crowded is counted anew after a second
 }
 
 type source struct {
@@ -54,28 +58,51 @@ func newGuard() *guard {
 }
 
 // admit takes a packet from a source into account; false when it is too much.
+// A loud source uses up only its own share, many new ones only the total.
 func (g *guard) admit(now time.Time, from netip.AddrPort) bool {
 	s := g.sources[from]
 	if s == nil {
-		if len(g.sources) >= maxSources {
-			for a, old := range g.sources {
-				if now.Sub(old.seen) > forget {
-					delete(g.sources, a)
-				}
-			}
-			if len(g.sources) >= maxSources {
-				return false
-			}
+		if !g.total.AllowN(now, 1) {
+			return false
 		}
 		s = &source{
 			packets: rate.NewLimiter(sourceRate, sourceBurst),
 			answers: rate.NewLimiter(answerRate, answerBurst),
 		}
+		makeRoom(g, now, g.sources, maxSources)
 		g.sources[from] = s
+		s.seen = now
+		return s.packets.AllowN(now, 1)
 	}
 	s.seen = now
 	return s.packets.AllowN(now, 1) && g.total.AllowN(now, 1)
 }
+
+// makeRoom forgets old entries of a full map, looking at most once a second,
+// and when there are none any entry: the newest packet is never the one that
+// does not count, whatever came before.
+func makeRoom[K comparable, V interface{ last() time.Time }](g *guard, now time.Time, m map[K]V, most int) {
+	if len(m) < most {
+		return
+	}
+	if now.Sub(g.swept) >= time.Second {
+		g.swept = now
+		for k, v := range m {
+			if now.Sub(v.last()) > forget {
+				delete(m, k)
+			}
+		}
+	}
+	for k := range m {
+		if len(m) < most {
+			return
+		}
+		delete(m, k)
+	}
+}
+
+func (s *source) last() time.Time { return s.seen }
+func (s *sender) last() time.Time { return s.seen }
 
 // mayAnswer takes an answer to a source into account that was admitted.
 func (g *guard) mayAnswer(now time.Time, to netip.AddrPort) bool {
@@ -83,21 +110,12 @@ func (g *guard) mayAnswer(now time.Time, to netip.AddrPort) bool {
 	return s != nil && s.answers.AllowN(now, 1)
 }
 
-// fresh reports whether a packet was not seen before; false too when there are
-// more senders than can be remembered.
+// fresh reports whether a packet was not seen before, as far as its sender is
+// remembered.
 func (g *guard) fresh(now time.Time, p packet) bool {
 	s := g.senders[p.Sender]
 	if s == nil {
-		if len(g.senders) >= maxSenders {
-			for id, old := range g.senders {
-				if now.Sub(old.seen) > forget {
-					delete(g.senders, id)
-				}
-			}
-			if len(g.senders) >= maxSenders {
-				return false
-			}
-		}
+		makeRoom(g, now, g.senders, maxSenders)
 		s = &sender{epoch: p.Epoch, highest: p.Seq}
 		g.senders[p.Sender] = s
 	}
@@ -119,6 +137,14 @@ func (g *guard) fresh(now time.Time, p packet) bool {
 	s.seen = now
 	s.member = p.Kind == announce || p.Kind == answer
 	return true
+}
+
+// crowd is members as it was at most a second ago.
+func (g *guard) crowd(now time.Time) int {
+	if now.Sub(g.counted) >= time.Second {
+		g.counted, g.crowded = now, g.members(now)
+	}
+	return g.crowded
 }
 
 // members is how many announced themselves lately.
