@@ -25,7 +25,9 @@ type comparison struct {
 // page by page by digests, and then the differing maps field by field. A flat
 // list of digests serves as the range digest: the paging is by ring order, so
 // that a tree over prefixes can stand in for whole pages.
-func (m *Member) compare(other Ref, class Class, from, to ID, done func(comparison)) {
+//
+// With give false only what is newer at the other is taken over.
+func (m *Member) compare(other Ref, class Class, from, to ID, give bool, done func(comparison)) {
 	var c comparison
 	var page func(after ID, first bool)
 	page = func(after ID, first bool) {
@@ -49,7 +51,7 @@ func (m *Member) compare(other Ref, class Class, from, to ID, done func(comparis
 				end, more = mine.End, true
 			}
 			keys := differing(mine.Keys, theirs, func(k Key) bool { return !more || InArc(after, HashKey(k), end) })
-			m.mend(other, keys, &c, func(ok bool) {
+			m.mend(other, keys, give, &c, func(ok bool) {
 				switch {
 				case !ok:
 					done(c)
@@ -88,7 +90,7 @@ func differing(mine, theirs []KeyDigest, within func(Key) bool) []Key {
 }
 
 // mend brings maps together, a few at a time.
-func (m *Member) mend(other Ref, keys []Key, c *comparison, done func(bool)) {
+func (m *Member) mend(other Ref, keys []Key, give bool, c *comparison, done func(bool)) {
 	running, failed := 1, false
 	var next func(ok bool)
 	next = func(ok bool) {
@@ -98,7 +100,7 @@ func (m *Member) mend(other Ref, keys []Key, c *comparison, done func(bool)) {
 			key := keys[0]
 			keys = keys[1:]
 			running++
-			m.mendMap(other, key, func(pulled, pushed, ok bool) {
+			m.mendMap(other, key, give, func(pulled, pushed, ok bool) {
 				if pulled {
 					c.pulled++
 				}
@@ -117,7 +119,7 @@ func (m *Member) mend(other Ref, keys []Key, c *comparison, done func(bool)) {
 
 // mendMap brings one map together with other's: the stamps tell who has the
 // newer field, and only those travel.
-func (m *Member) mendMap(other Ref, key Key, done func(pulled, pushed, ok bool)) {
+func (m *Member) mendMap(other Ref, key Key, give bool, done func(pulled, pushed, ok bool)) {
 	var pulled, pushed bool
 	var page func(after string)
 	page = func(after string) {
@@ -137,6 +139,9 @@ func (m *Member) mendMap(other Ref, key Key, done func(pulled, pushed, ok bool))
 				}
 			}
 			pull, push := splitNewer(mine.Items, s.Items, func(name string) bool { return !more || name <= end })
+			if !give {
+				push = nil
+			}
 			pulled, pushed = pulled || len(pull) > 0, pushed || len(push) > 0
 			m.exchange(other, key, pull, push, func(ok bool) {
 				if ok && more {

@@ -1,6 +1,7 @@
 package chord
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"strings"
@@ -198,6 +199,7 @@ func (m *Member) push(w *writing) {
 	}
 	if w.timer == nil && !w.ended {
 		w.timer = m.after(w.deadline.Sub(m.now), func() { m.giveUp(w) })
+		m.writes[w] = m.serial
 	}
 	m.judge(w)
 }
@@ -211,6 +213,27 @@ func (m *Member) writeSet(class Class) []Ref {
 			if !slices.ContainsFunc(set, func(s Ref) bool { return s.ID == r.ID }) {
 				set = append(set, r)
 			}
+		}
+	}
+	return set
+}
+
+// readSet is everybody who may be asked: the writeSet, and while this member is
+// still filling also those that may have held the range before others joined.
+func (m *Member) readSet(class Class) []Ref {
+	set := m.writeSet(class)
+	if class == Hard && !m.repair.complete {
+		set = m.widened(set)
+	}
+	return set
+}
+
+// widened adds successors behind a replica set, as many as it has members.
+func (m *Member) widened(set []Ref) []Ref {
+	want := 2 * len(set)
+	for _, r := range m.succ {
+		if len(set) < want && !slices.ContainsFunc(set, func(s Ref) bool { return s.ID == r.ID }) {
+			set = append(set, r)
 		}
 	}
 	return set
@@ -261,6 +284,12 @@ func (m *Member) judge(w *writing) {
 	if w.ended {
 		return
 	}
+	if !m.owns(HashKey(w.key)) {
+		// The range went to another while this was under way. That one may not
+		// have seen the write, so it is not acknowledged from here.
+		m.endWrite(w, PutReply{Code: CodeNotOwner})
+		return
+	}
 	class := w.key.Class()
 	q := m.quorum(class)
 	all, counting := m.copies(w)
@@ -272,15 +301,22 @@ func (m *Member) judge(w *writing) {
 	}
 	switch {
 	case counting >= q.W:
-		if !m.owns(HashKey(w.key)) {
-			// The range went to another while this was under way; it may not
-			// have seen the write, so it is not acknowledged from here.
-			m.endWrite(w, PutReply{Code: CodeNotOwner})
-			return
-		}
 		m.endWrite(w, PutReply{Stamp: w.fields[0].Stamp, Copies: all, Want: q.W})
 	case class == Soft && settled && all > 0:
 		m.endWrite(w, PutReply{Stamp: w.fields[0].Stamp, Copies: all, Want: q.W}) // best effort
+	}
+}
+
+// rejudge looks at every write under way again, and sends it to those who have
+// newly come to count: the range or its replicas have changed.
+func (m *Member) rejudge() {
+	list := make([]*writing, 0, len(m.writes))
+	for w := range m.writes {
+		list = append(list, w)
+	}
+	slices.SortFunc(list, func(a, b *writing) int { return cmp.Compare(m.writes[a], m.writes[b]) })
+	for _, w := range list {
+		m.push(w)
 	}
 }
 
@@ -303,6 +339,7 @@ func (m *Member) endWrite(w *writing, r PutReply) {
 		return
 	}
 	w.ended = true
+	delete(m.writes, w)
 	m.timers.stop(w.timer)
 	w.done(r)
 }

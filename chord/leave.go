@@ -22,7 +22,7 @@ func (m *Member) startLeave() {
 	for _, heir := range heirs {
 		for _, class := range []Class{Hard, Soft} {
 			waiting++
-			m.compare(heir, class, m.pred.ID, m.self.ID, func(c comparison) { end(c.ok) })
+			m.compare(heir, class, m.pred.ID, m.self.ID, true, func(c comparison) { end(c.ok) })
 		}
 	}
 	end(true)

@@ -102,7 +102,7 @@ type Member struct {
 	timers   timers
 	stores   map[uint64]func(error)
 	rtt      map[ID]time.Duration // smoothed, of members that answered
-	ops      int                  // client operations under way
+	writes   map[*writing]uint64 // under way here as owner, by when they began
 }
 
 // phase is where a member is in its life.
@@ -150,8 +150,11 @@ func New(cfg Config) (*Member, error) {
 		ring:     cfg.State.Ring,
 		requests: map[uint64]*request{},
 		stores:   map[uint64]func(error){},
+		writes:   map[*writing]uint64{},
 		rtt:      map[ID]time.Duration{},
 	}
+	// Late replies to an earlier life of this member match nothing.
+	m.serial = cfg.Rand.Uint64() >> 16
 	m.clock = hybridClock{last: cfg.State.HighStamp, reserved: cfg.State.HighStamp}
 	return m, nil
 }

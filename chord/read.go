@@ -1,6 +1,7 @@
 package chord
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
@@ -57,6 +58,7 @@ type reading struct {
 	round    int
 	answers  map[ID]Stamps
 	waiting  int
+	silent   bool // somebody did not answer in this round
 	decided  bool // in this round
 }
 
@@ -74,7 +76,7 @@ func (m *Member) coordinateGet(op Get, deadline Time, done func(GetReply)) {
 
 func (m *Member) readRound(r *reading) {
 	r.round++
-	r.decided, r.waiting = false, 0
+	r.decided, r.silent, r.waiting = false, false, 0
 	ask := GetStamps{Key: r.op.Key, Prefix: r.op.Prefix, After: r.op.After}
 	r.answers = map[ID]Stamps{m.self.ID: m.stamps(ask)}
 	if m.enough(r) {
@@ -82,7 +84,7 @@ func (m *Member) readRound(r *reading) {
 		return
 	}
 	round := r.round
-	for _, other := range m.writeSet(r.op.Key.Class()) {
+	for _, other := range m.readSet(r.op.Key.Class()) {
 		if other.ID == m.self.ID {
 			continue
 		}
@@ -97,6 +99,8 @@ func (m *Member) readRound(r *reading) {
 					m.clock.observe(item.Stamp, m.ringMillis())
 				}
 				r.answers[other.ID] = s
+			} else {
+				r.silent = true
 			}
 			m.decide(r)
 		})
@@ -141,36 +145,25 @@ func (m *Member) enough(r *reading) bool {
 	for _, s := range r.answers {
 		claims = append(claims, s.Claim)
 	}
-	return vouched(claims, r.waiting == 0)
+	return vouched(claims, r.waiting == 0 && !r.silent)
 }
 
-// vouched reports whether claims make a read quorum among themselves: R of
-// those of the newest epoch; or, when everybody who can answer has, of that
-// and the one before it, as an epoch that was not granted to all its replicas
-// never came into force.
+// vouched reports whether claims make a read quorum among themselves. R of
+// those of the newest epoch do. If fewer claim it although everybody who was
+// asked has answered (all), then that epoch never came into force, or more
+// members are gone than the promises cover: an epoch in force was granted to
+// all N, and N less two dead is R. Who has it was complete then all the same,
+// so such claims count among those of the epoch before, and so on.
 func vouched(claims []Claim, all bool) bool {
-	slices.SortFunc(claims, func(a, b Claim) int {
-		switch {
-		case a.Epoch > b.Epoch:
-			return -1
-		case a.Epoch < b.Epoch:
-			return 1
-		}
-		return 0
-	})
-	count, epochs := 0, 0
+	claims = slices.DeleteFunc(slices.Clone(claims), func(c Claim) bool { return !c.Complete })
+	slices.SortStableFunc(claims, func(a, b Claim) int { return cmp.Compare(b.Epoch, a.Epoch) })
 	for i, c := range claims {
-		if !c.Complete {
-			continue
-		}
-		if i == 0 || c.Epoch != claims[i-1].Epoch {
-			if epochs++; epochs > 2 || (epochs == 2 && !all) {
-				return false
-			}
-		}
-		count++
-		if count >= QuorumOf(Hard, c.Ring).R && (i+1 == len(claims) || claims[i+1].Epoch != c.Epoch || !claims[i+1].Complete) {
+		last := i+1 == len(claims) || claims[i+1].Epoch != c.Epoch
+		if last && i+1 >= QuorumOf(Hard, c.Ring).R {
 			return true
+		}
+		if last && !all {
+			return false
 		}
 	}
 	return false
@@ -263,7 +256,7 @@ func (m *Member) collect(r *reading, p page, done func(map[string]Field, bool)) 
 		return
 	}
 	waiting, failed := 0, false
-	for _, other := range m.writeSet(r.op.Key.Class()) {
+	for _, other := range m.readSet(r.op.Key.Class()) {
 		names := missing[other.ID]
 		if len(names) == 0 {
 			continue
@@ -324,7 +317,7 @@ func (m *Member) writeBack(r *reading, p page, values map[string]Field, done fun
 			done()
 		}
 	}
-	for _, other := range append([]Ref{m.self}, m.writeSet(r.op.Key.Class())...) {
+	for _, other := range m.writeSet(r.op.Key.Class()) {
 		names := p.lagging[other.ID]
 		if len(names) == 0 {
 			continue

@@ -30,6 +30,7 @@ type repairState struct {
 	settled  bool
 	last     Time // when a round last found everything in order
 	sweep    timer
+	strays   timer
 }
 
 // startData begins the care for data when the member takes its place.
@@ -50,6 +51,7 @@ func (m *Member) rangeChanged() {
 	}
 	r.settled = false
 	m.event("range", m.pred, "owns the range behind %s", m.pred.ID.Short())
+	m.rejudge()
 	m.repairSoon()
 }
 
@@ -105,9 +107,13 @@ func (m *Member) repairRound() {
 	rd.claims = append(rd.claims, own)
 	rd.epoch = max(own.Epoch, r.epoch)
 	rd.waiting = 1
-	for _, other := range set[1:] {
+	ask := set
+	if !r.complete {
+		ask = m.widened(set)
+	}
+	for i, other := range ask[1:] {
 		rd.waiting++
-		m.compare(other, Hard, rd.from, rd.to, func(c comparison) {
+		m.compare(other, Hard, rd.from, rd.to, i+1 < len(set), func(c comparison) {
 			m.compared(rd, c)
 		})
 	}
@@ -137,7 +143,7 @@ func (m *Member) endRepair(rd *round) {
 		return
 	}
 	became := false
-	if !r.complete && vouched(rd.claims, true) {
+	if !r.complete && vouched(rd.claims, !rd.failed) {
 		r.complete, became = true, true
 		m.ring = max(m.ring, maxRing(rd.claims))
 	}
@@ -208,6 +214,8 @@ func (m *Member) repaired() {
 	r.settled = !r.again
 	r.last = m.now
 	r.behind = 0
+	m.rejudge()
+	m.straysSoon()
 	m.nextRound(m.cfg.Repair)
 }
 
