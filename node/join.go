@@ -179,14 +179,16 @@ func (j *joiner) targets(fixed []string, all bool, now time.Time) (out []string)
 	}
 	for _, from := range [][]string{fixed, hinted, former} {
 		rand.Shuffle(len(from), func(a, b int) { from[a], from[b] = from[b], from[a] })
-		for i, addr := range from {
+		room := joinPerRound
+		for _, addr := range from {
 			_, recent := j.tried[addr]
-			if i == joinPerRound || recent || inView[addr] {
+			if room == 0 || recent || inView[addr] {
 				continue
 			}
 			j.tried[addr] = now
 			inView[addr] = true
 			out = append(out, addr)
+			room--
 		}
 	}
 	return out

@@ -104,7 +104,11 @@ func (l *loop) carryOut(out chord.Output, hasLeft bool) bool {
 		}
 	}
 	for _, e := range out.Events {
-		l.log.Info("ring", "event", e.Kind, "node", e.Ref.ID.Short(), "addr", e.Ref.Addr, "text", e.Text)
+		attrs := []any{"event", e.Kind, "text", e.Text}
+		if !e.Ref.IsZero() {
+			attrs = append(attrs, "node", e.Ref.ID.String(), "addr", e.Ref.Addr)
+		}
+		l.log.Info("ring changed", attrs...)
 		if e.Kind == "left" && !hasLeft {
 			hasLeft = true
 			close(l.left)

@@ -226,13 +226,14 @@ func (d *DB) survey(tx *bbolt.Tx) error {
 }
 
 // State is the member's own state as last committed. After damage its Ring is
-// 0: the member cannot vouch for its range until it has been repaired.
+// 0 and its Arcs are gone: the member cannot vouch for any range until it has
+// been repaired.
 func (d *DB) State() chord.State {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	st := d.state
 	if d.suspect {
-		st.Ring = 0
+		st.Ring, st.Arcs = 0, nil
 	}
 	return st
 }

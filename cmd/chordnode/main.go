@@ -1,0 +1,94 @@
+// Command chordnode runs one member of a ring, or shows a person how a ring
+// is doing.
+//
+// It answers one question: which flags make which node? main wires package
+// node (run.go) and package communicator (status.go) to flags, signals and
+// the terminal; everything else is theirs. stdout carries the ready line or
+// what status was asked for, and nothing else; messages for people and the
+// log go to stderr.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"chordtorrent/node"
+	"chordtorrent/version"
+)
+
+// Exit codes.
+const (
+	exitOK     = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+// usageError is a command line that makes no sense.
+type usageError struct{ err error }
+
+func (e usageError) Error() string { return e.err.Error() }
+func (e usageError) Unwrap() error { return e.err }
+
+// run carries out one command line and gives its exit code.
+func run(args []string, stdout, stderr io.Writer) int {
+	cmd := newCommand(stdout, stderr)
+	cmd.SetArgs(args)
+	cmd.SetOut(stdout)
+	cmd.SetErr(stderr)
+	err := cmd.Execute()
+	if err == nil {
+		return exitOK
+	}
+	fmt.Fprintf(stderr, "chordnode: %v\n", err)
+	var usage usageError
+	var config *node.ConfigError
+	if errors.As(err, &usage) || errors.As(err, &config) {
+		fmt.Fprintln(stderr, "See chordnode --help.")
+		return exitUsage
+	}
+	return exitFailed
+}
+
+func newCommand(stdout, stderr io.Writer) *cobra.Command {
+	var flags runFlags
+	cmd := &cobra.Command{
+		Use:   "chordnode",
+		Short: "A member of a chordtorrent ring",
+		Long: `chordnode runs one member of a ring. Members of one cluster find each other by
+multicast on the local network; without multicast, name some with --join. When
+it is part of a ring it prints one line on stdout:
+
+  ready id=<40 hex digits> members=<n> ring=<host:port> http=<host:port> udp=<host:port>
+
+with "-" for what is off. SIGTERM and SIGINT make it hand over what it holds
+and leave; a second signal ends it at once.`,
+		Example: `  chordnode
+  chordnode --data-dir /var/lib/chordnode --bind 10.0.0.5:8000
+  chordnode --multicast off --join 10.0.0.5:8000,10.0.0.6:8000
+  chordnode status`,
+		Args:              noArguments,
+		Version:           version.String(),
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+		RunE:              func(cmd *cobra.Command, _ []string) error { return runNode(flags, stdout, stderr) },
+	}
+	cmd.SetVersionTemplate("chordnode {{.Version}}\n")
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	flags.register(cmd.Flags())
+	cmd.AddCommand(newStatusCommand(stdout))
+	return cmd
+}
+
+func noArguments(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usageError{fmt.Errorf("%s takes no argument %q", cmd.CommandPath(), args[0])}
+	}
+	return nil
+}

@@ -1,0 +1,169 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+
+	"github.com/spf13/pflag"
+
+	"chordtorrent/chord/discovery"
+	"chordtorrent/node"
+	"chordtorrent/version"
+)
+
+// ringFlags say which ring is meant; run and status share them.
+type ringFlags struct {
+	cluster, join, multicast string
+	multicastTTL             int
+}
+
+func (f *ringFlags) register(set *pflag.FlagSet) {
+	set.StringVar(&f.cluster, "cluster", node.DefaultCluster, "`name` of the ring; members of others are refused")
+	set.StringVar(&f.join, "join", "", "members to look for: `host:port,…` or dns+srv:name")
+	set.StringVar(&f.multicast, "multicast", discovery.DefaultGroup, "`group:port` to find members on, or off")
+	set.IntVar(&f.multicastTTL, "multicast-ttl", 1, "networks that an announcement may pass; 0 stays on this machine")
+}
+
+// runFlags say what node to run.
+type runFlags struct {
+	ringFlags
+	dataDir, bind, advertise, http, udp string
+	registeredOnly                      bool
+	logLevel, logFormat                 string
+}
+
+func (f *runFlags) register(set *pflag.FlagSet) {
+	set.StringVar(&f.dataDir, "data-dir", defaultDataDir(), "`directory` of everything it must not forget; one per node")
+	set.StringVar(&f.bind, "bind", "", "`host:port` of the ring, TCP and UDP; default: all interfaces, the port of last time or the first free one of 8000-8999")
+	set.StringVar(&f.advertise, "advertise", "", "`host[:port]` that others reach it at; default: the bound address, or that of the primary interface")
+	f.ringFlags.register(set)
+	set.StringVar(&f.http, "http", "", "`host:port` of status, health and metrics, or off; default: port 6969 or the next free one")
+	set.StringVar(&f.udp, "udp", "", "`host:port` of the UDP tracker, or off; this build has none")
+	set.BoolVar(&f.registeredOnly, "registered-only", false, "track published torrents only; this build has no tracker")
+	set.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
+	set.StringVar(&f.logFormat, "log-format", "text", "text or json")
+}
+
+// defaultDataDir is in the user's data directory, "" when there is none.
+func defaultDataDir() string {
+	base := os.Getenv("XDG_DATA_HOME")
+	if !filepath.IsAbs(base) { // as the XDG specification wants it
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return ""
+		}
+		base = filepath.Join(home, ".local", "share")
+	}
+	return filepath.Join(base, "chordtorrent", "chordnode")
+}
+
+func newLogger(w io.Writer, level, format string) (*slog.Logger, error) {
+	var opts slog.HandlerOptions
+	var l slog.Level
+	switch level {
+	case "debug":
+		l = slog.LevelDebug
+	case "info":
+		l = slog.LevelInfo
+	case "warn":
+		l = slog.LevelWarn
+	case "error":
+		l = slog.LevelError
+	default:
+		return nil, usageError{fmt.Errorf("--log-level: %q is none of debug, info, warn, error", level)}
+	}
+	opts.Level = l
+	switch format {
+	case "text":
+		return slog.New(slog.NewTextHandler(w, &opts)), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(w, &opts)), nil
+	}
+	return nil, usageError{fmt.Errorf("--log-format: %q is none of text, json", format)}
+}
+
+// errSecondSignal means that somebody did not want to wait for the leave.
+var errSecondSignal = errors.New("a second signal ended the leave: the ring restores the copies from others")
+
+// runNode runs a node until a signal.
+func runNode(flags runFlags, stdout, stderr io.Writer) error {
+	log, err := newLogger(stderr, flags.logLevel, flags.logFormat)
+	if err != nil {
+		return err
+	}
+	if flags.dataDir == "" {
+		return usageError{errors.New("--data-dir is needed: this user has no home directory")}
+	}
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)
+	defer signal.Stop(signals)
+
+	starting, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	type started struct {
+		n   *node.Node
+		err error
+	}
+	result := make(chan started, 1)
+	go func() {
+		n, err := node.Start(starting, flags.config(log))
+		result <- started{n, err}
+	}()
+	var r started
+	select {
+	case r = <-result:
+	case s := <-signals:
+		log.Info("interrupted before it was part of a ring", "signal", s.String())
+		cancel()
+		if r = <-result; r.err != nil {
+			return nil // nothing was begun that could be left
+		}
+		signals <- s // it was ready at the same moment: leave in order
+	}
+	if r.err != nil {
+		return r.err
+	}
+	n := r.n
+	if _, err := fmt.Fprintln(stdout, readyLine(n)); err != nil {
+		log.Warn("cannot print the ready line", "err", err)
+	}
+	log.Info("ready", "node", n.Ref().ID.String(), "addr", n.Ref().Addr, "members", n.Members(), "version", version.String())
+
+	log.Info("leaving", "signal", (<-signals).String())
+	closed := make(chan error, 1)
+	go func() { closed <- n.Close(context.Background()) }()
+	select {
+	case err := <-closed:
+		if err != nil {
+			log.Warn("left with a remark", "err", err)
+		}
+		return nil
+	case <-signals:
+		return errSecondSignal
+	}
+}
+
+func (f runFlags) config(log *slog.Logger) node.Config {
+	return node.Config{
+		DataDir: f.dataDir, Bind: f.bind, Advertise: f.advertise,
+		Cluster: f.cluster, Join: f.join, Multicast: f.multicast, MulticastTTL: f.multicastTTL,
+		HTTP: f.http, UDP: f.udp, RegisteredOnly: f.registeredOnly,
+		Log: log, Version: version.String(),
+	}
+}
+
+// readyLine is the one line that scripts wait for.
+func readyLine(n *node.Node) string {
+	http := n.HTTPAddr()
+	if http == "" {
+		http = "-"
+	}
+	return fmt.Sprintf("ready id=%s members=%d ring=%s http=%s udp=-", n.Ref().ID, n.Members(), n.Ref().Addr, http)
+}

@@ -1,0 +1,179 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"chordtorrent/chord"
+	"chordtorrent/chord/rpc"
+	"chordtorrent/communicator"
+)
+
+// statusTimeout bounds the whole command.
+const statusTimeout = 10 * time.Second
+
+func newStatusCommand(stdout io.Writer) *cobra.Command {
+	var ring ringFlags
+	var member string
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Show how a member sees itself and the ring",
+		Example: `  chordnode status
+  chordnode status --node 10.0.0.5:8000 --json`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, cancel := context.WithTimeout(cmd.Context(), statusTimeout)
+			defer cancel()
+			st, err := askStatus(ctx, member, ring)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return printJSON(stdout, st)
+			}
+			return printTable(stdout, st)
+		},
+	}
+	cmd.SetContext(context.Background())
+	set := cmd.Flags()
+	set.StringVar(&member, "node", "", "`host:port` of the member to ask; default: one that multicast or --join finds")
+	set.BoolVar(&asJSON, "json", false, "print one JSON object")
+	ring.register(set)
+	return cmd
+}
+
+// askStatus asks the named member, or one that can be found.
+func askStatus(ctx context.Context, member string, ring ringFlags) (chord.Status, error) {
+	if member != "" {
+		c, err := rpc.Dial(ctx, member, ring.cluster)
+		if err != nil {
+			return chord.Status{}, fmt.Errorf("%w: is a chordnode of cluster %q running there?", err, ring.cluster)
+		}
+		defer c.Close() //nolint:errcheck // nothing is under way
+		reply, err := c.Call(ctx, chord.GetStatus{})
+		if err != nil {
+			return chord.Status{}, err
+		}
+		st, ok := reply.(chord.Status)
+		if !ok {
+			return chord.Status{}, fmt.Errorf("ring member %s answered with %T", member, reply)
+		}
+		return st, nil
+	}
+	c, err := communicator.Open(ctx, communicator.Config{
+		Ring: ring.join, Cluster: ring.cluster, Multicast: ring.multicast, MulticastTTL: ring.multicastTTL,
+	})
+	switch {
+	case errors.Is(err, communicator.ErrBadArgument):
+		return chord.Status{}, usageError{err}
+	case errors.Is(err, communicator.ErrNoRing):
+		return chord.Status{}, fmt.Errorf("%w: start a member with chordnode, or name one with --node host:port", err)
+	case err != nil:
+		return chord.Status{}, err
+	}
+	defer c.Close() //nolint:errcheck // nothing is under way
+	return c.Status(ctx)
+}
+
+// memberJSON is a member in the output of --json.
+type memberJSON struct {
+	ID      string `json:"id"`
+	Address string `json:"address"`
+}
+
+func toJSON(refs ...chord.Ref) []memberJSON {
+	out := []memberJSON{} // not null
+	for _, r := range refs {
+		if !r.IsZero() {
+			out = append(out, memberJSON{r.ID.String(), r.Addr})
+		}
+	}
+	return out
+}
+
+// statusJSON is the output of --json: scripts rely on it.
+type statusJSON struct {
+	ID               string       `json:"id"`
+	Address          string       `json:"address"`
+	HTTP             string       `json:"http,omitempty"`
+	State            string       `json:"state"`
+	Version          string       `json:"version"`
+	Cluster          string       `json:"cluster"`
+	Predecessor      *memberJSON  `json:"predecessor"`
+	Successors       []memberJSON `json:"successors"`
+	Members          []memberJSON `json:"members"`
+	Keys             int          `json:"keys"`
+	SoftKeys         int          `json:"soft_keys"`
+	Bytes            int64        `json:"bytes"`
+	UnderReplicated  int          `json:"under_replicated"`
+	IncompleteRanges int          `json:"incomplete_ranges"`
+	LastRepair       *time.Time   `json:"last_repair"` // null: never
+}
+
+func printJSON(w io.Writer, st chord.Status) error {
+	out := statusJSON{
+		ID: st.Self.ID.String(), Address: st.Self.Addr, HTTP: st.HTTP, State: st.State,
+		Version: st.Version, Cluster: st.Cluster,
+		Successors: toJSON(st.Successors...), Members: toJSON(st.Members...),
+		Keys: st.Keys, SoftKeys: st.SoftKeys, Bytes: st.Bytes,
+		UnderReplicated: st.UnderReplicated, IncompleteRanges: st.IncompleteRanges,
+	}
+	if pred := toJSON(st.Predecessor); len(pred) > 0 {
+		out.Predecessor = &pred[0]
+	}
+	if st.LastRepair != 0 {
+		t := time.UnixMilli(st.LastRepair).UTC()
+		out.LastRepair = &t
+	}
+	return json.NewEncoder(w).Encode(out)
+}
+
+func printTable(w io.Writer, st chord.Status) error {
+	out := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
+	repaired := "never"
+	if st.LastRepair != 0 {
+		repaired = time.UnixMilli(st.LastRepair).Local().Format(time.DateTime)
+	}
+	http := st.HTTP
+	if http == "" {
+		http = "-"
+	}
+	for _, row := range [][2]string{
+		{"cluster", st.Cluster},
+		{"asked", fmt.Sprintf("%s at %s (%s)", st.Self.ID, st.Self.Addr, st.Version)},
+		{"state", st.State},
+		{"http", http},
+		{"keys", fmt.Sprintf("%d on disk (%d bytes of values), %d in memory", st.Keys, st.Bytes, st.SoftKeys)},
+		{"under-replicated", fmt.Sprint(st.UnderReplicated)},
+		{"incomplete ranges", fmt.Sprint(st.IncompleteRanges)},
+		{"last repair", repaired},
+	} {
+		fmt.Fprintf(out, "%s\t%s\n", row[0], row[1])
+	}
+	fmt.Fprintf(out, "\nMEMBER\tADDRESS\t\n")
+	for _, m := range st.Members {
+		note := ""
+		switch {
+		case m.ID == st.Self.ID:
+			note = "asked"
+		case m.ID == st.Predecessor.ID:
+			note = "predecessor"
+		}
+		if len(st.Successors) > 0 && m.ID == st.Successors[0].ID {
+			if note != "" {
+				note += ", "
+			}
+			note += "successor"
+		}
+		fmt.Fprintf(out, "%s\t%s\t%s\n", m.ID, m.Addr, note)
+	}
+	return out.Flush()
+}

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// statusOf asks until the ring has so many members.
+func statusOf(t *testing.T, members int, args ...string) map[string]any {
+	t.Helper()
+	for {
+		code, stdout, stderr := output(t, append([]string{"status", "--json"}, args...)...)
+		if code != 0 {
+			t.Fatalf("exit %d: %s", code, stderr)
+		}
+		var st map[string]any
+		if err := json.Unmarshal([]byte(stdout), &st); err != nil {
+			t.Fatalf("%v in %q", err, stdout)
+		}
+		if list, _ := st["members"].([]any); len(list) == members {
+			return st
+		}
+		if t.Context().Err() != nil {
+			t.Fatal("the ring does not form")
+		}
+	}
+}
+
+func TestStatusOfARing(t *testing.T) {
+	cluster := testCluster()
+	first := startProcess(t, cluster)
+	second := startProcess(t, cluster, "--join", first.ready["ring"])
+	if second.ready["members"] != "2" {
+		t.Errorf("the second was ready with %s members", second.ready["members"])
+	}
+	st := statusOf(t, 2, "--node", first.ready["ring"], "--cluster", cluster)
+	for _, key := range []string{"id", "address", "state", "members", "keys", "under_replicated", "incomplete_ranges", "last_repair"} {
+		if _, ok := st[key]; !ok {
+			t.Errorf("status lacks %q: %v", key, st)
+		}
+	}
+	if st["id"] != first.ready["id"] || st["address"] != first.ready["ring"] || st["cluster"] != cluster || st["state"] != "member" {
+		t.Errorf("status %v", st)
+	}
+	seen := map[any]any{}
+	for _, m := range st["members"].([]any) {
+		seen[m.(map[string]any)["id"]] = m.(map[string]any)["address"]
+	}
+	if seen[first.ready["id"]] != first.ready["ring"] || seen[second.ready["id"]] != second.ready["ring"] {
+		t.Errorf("members %v", seen)
+	}
+
+	code, table, stderr := output(t, "status", "--multicast", "off", "--join", second.ready["ring"], "--cluster", cluster)
+	for _, want := range []string{first.ready["id"], second.ready["ring"], cluster, "under-replicated"} {
+		if code != 0 || !strings.Contains(table, want) {
+			t.Errorf("exit %d, table lacks %q:\n%s%s", code, want, table, stderr)
+		}
+	}
+
+	code, _, stderr = output(t, "status", "--node", first.ready["ring"], "--cluster", "another")
+	if code != 1 || !strings.Contains(stderr, cluster) || !strings.Contains(stderr, "another") {
+		t.Errorf("asked with another cluster's name: exit %d, %q should name both", code, stderr)
+	}
+
+	if code, _ := second.stop(syscall.SIGTERM); code != 0 {
+		t.Errorf("exit %d\n%s", code, second.stderr)
+	}
+	statusOf(t, 1, "--node", first.ready["ring"], "--cluster", cluster)
+}
+
+func TestStatusFindsAMemberByMulticast(t *testing.T) {
+	cluster := testCluster()
+	group := []string{"--multicast", "239.255.4.3:1234", "--multicast-ttl", "0"}
+	p := startProcess(t, cluster, group...)
+	st := statusOf(t, 1, append(group, "--cluster", cluster)...)
+	if st["id"] != p.ready["id"] {
+		t.Errorf("asked %v, want %s", st["id"], p.ready["id"])
+	}
+}
+
+func TestTheDefaultDataDirectoryIsTheUsers(t *testing.T) {
+	home := t.TempDir()
+	t.Setenv("XDG_DATA_HOME", home)
+	if got, want := defaultDataDir(), filepath.Join(home, "chordtorrent", "chordnode"); got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	t.Setenv("XDG_DATA_HOME", "relative")
+	t.Setenv("HOME", home)
+	if got, want := defaultDataDir(), filepath.Join(home, ".local", "share", "chordtorrent", "chordnode"); got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if err := os.Unsetenv("HOME"); err != nil {
+		t.Fatal(err)
+	}
+	if got := defaultDataDir(); got != "" {
+		t.Errorf("%q without a home", got)
+	}
+}
