@@ -1,6 +1,6 @@
 package picker
 
-// Pick appends up to n blocks that p is to be asked for now to out, and counts
+// Pick appends to out up to n blocks that p is to be asked for next, and counts
 // them as asked. See the package comment for the order. Blocks of one piece
 // follow each other in ascending order. Fewer than n mean that there is
 // nothing more to ask p for at present.
