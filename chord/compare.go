@@ -13,12 +13,13 @@ const compareWindow = 8
 
 // comparison is the outcome of comparing an arc with another member's copy.
 type comparison struct {
+	member   ID
 	self     bool // this member itself: nothing to compare
 	answered bool
 	ok       bool  // both copies are equal now, as far as nothing was written meanwhile
 	claim    Claim // the other's, at the beginning
 	pulled   int   // maps that were newer there
-	pushed   int   // maps that were newer here
+	pushed   int   // maps that were newer here; handed over only if that was asked
 }
 
 // compare brings this member's copy of the arc (from, to] and other's together,
@@ -28,7 +29,7 @@ type comparison struct {
 //
 // With give false only what is newer at the other is taken over.
 func (m *Member) compare(other Ref, class Class, from, to ID, give bool, done func(comparison)) {
-	var c comparison
+	c := comparison{member: other.ID}
 	var page func(after ID, first bool)
 	page = func(after ID, first bool) {
 		m.call(other, storeTimeout, Summarize{Class: class, From: from, To: to, After: after}, func(b Body, err error) {
@@ -139,10 +140,10 @@ func (m *Member) mendMap(other Ref, key Key, give bool, done func(pulled, pushed
 				}
 			}
 			pull, push := splitNewer(mine.Items, s.Items, func(name string) bool { return !more || name <= end })
+			pulled, pushed = pulled || len(pull) > 0, pushed || len(push) > 0
 			if !give {
 				push = nil
 			}
-			pulled, pushed = pulled || len(pull) > 0, pushed || len(push) > 0
 			m.exchange(other, key, pull, push, func(ok bool) {
 				if ok && more {
 					page(end)

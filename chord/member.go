@@ -102,7 +102,7 @@ type Member struct {
 	timers   timers
 	stores   map[uint64]func(error)
 	rtt      map[ID]time.Duration // smoothed, of members that answered
-	writes   map[*writing]uint64 // under way here as owner, by when they began
+	writes   map[*writing]uint64  // under way here as owner, by when they began
 }
 
 // phase is where a member is in its life.

@@ -157,9 +157,11 @@ func (m *Member) enough(r *reading) bool {
 func vouched(claims []Claim, all bool) bool {
 	claims = slices.DeleteFunc(slices.Clone(claims), func(c Claim) bool { return !c.Complete })
 	slices.SortStableFunc(claims, func(a, b Claim) int { return cmp.Compare(b.Epoch, a.Epoch) })
+	ring := 0
 	for i, c := range claims {
+		ring = max(ring, c.Ring)
 		last := i+1 == len(claims) || claims[i+1].Epoch != c.Epoch
-		if last && i+1 >= QuorumOf(Hard, c.Ring).R {
+		if last && i+1 >= QuorumOf(Hard, ring).R {
 			return true
 		}
 		if last && !all {

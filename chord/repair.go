@@ -31,6 +31,8 @@ type repairState struct {
 	last     Time // when a round last found everything in order
 	sweep    timer
 	strays   timer
+	handing  int  // stray ranges being brought to their owners
+	straying bool // this member may hold copies that their owner lacks
 }
 
 // startData begins the care for data when the member takes its place.
@@ -58,7 +60,7 @@ func (m *Member) rangeChanged() {
 // repairSoon asks for a round now, because something has changed.
 func (m *Member) repairSoon() {
 	r := &m.repair
-	r.settled = false
+	r.settled, r.straying = false, true
 	if m.phase != member {
 		return
 	}
@@ -92,6 +94,7 @@ type round struct {
 	pushed   int
 	epoch    uint64 // the highest seen
 	stale    bool   // some replica does not claim the epoch in force
+	counted  int    // of the replicas that count so far, those that are equal now
 }
 
 func (m *Member) repairRound() {
@@ -117,7 +120,7 @@ func (m *Member) repairRound() {
 			m.compared(rd, c)
 		})
 	}
-	m.compared(rd, comparison{ok: true, self: true})
+	m.compared(rd, comparison{ok: true, self: true, member: m.self.ID})
 }
 
 func (m *Member) compared(rd *round, c comparison) {
@@ -128,6 +131,9 @@ func (m *Member) compared(rd *round, c comparison) {
 		rd.claims = append(rd.claims, c.claim)
 		rd.epoch = max(rd.epoch, c.claim.Epoch)
 		rd.stale = rd.stale || !c.claim.Complete || c.claim.Epoch != m.repair.epoch
+	}
+	if c.ok && slices.ContainsFunc(m.repair.config, func(r Ref) bool { return r.ID == c.member }) {
+		rd.counted++
 	}
 	if rd.waiting--; rd.waiting == 0 {
 		m.endRepair(rd)
@@ -145,6 +151,7 @@ func (m *Member) endRepair(rd *round) {
 	became := false
 	if !r.complete && vouched(rd.claims, !rd.failed) {
 		r.complete, became = true, true
+		m.observeRange()
 		m.ring = max(m.ring, maxRing(rd.claims))
 	}
 	switch {
@@ -153,11 +160,26 @@ func (m *Member) endRepair(rd *round) {
 	case rd.pulled > 0 && len(rd.set) > 1:
 		// What was taken over came too late for the others: look again.
 		m.nextRound(repairDelay)
+	case len(r.config) > 0 && rd.ring < m.ring && rd.counted < QuorumOf(Hard, m.ring).R:
+		// A minority of those that count cannot know what the others have
+		// acknowledged meanwhile: it must not make itself the whole.
+		m.nextRound(repairPause)
 	case became || rd.stale || !sameMembers(rd.set, r.config) || m.ring != rd.ring || m.claims.over(rd.from, rd.to).Epoch != r.epoch:
 		m.grant(rd)
 	default:
 		m.repaired()
 	}
+}
+
+// observeRange shows the clock every stamp of the range: this member now gives
+// the next ones.
+func (m *Member) observeRange() {
+	m.eachOwned(func(k Key) {
+		_ = m.cfg.Store.Fields(k, "", "", func(f Field) bool {
+			m.clock.observe(f.Stamp, m.ringMillis())
+			return true
+		})
+	})
 }
 
 func maxRing(claims []Claim) int {
@@ -237,7 +259,10 @@ func (m *Member) nextRound(d time.Duration) {
 func (m *Member) underReplicated() (maps, ranges int) {
 	r := &m.repair
 	if !r.complete {
-		ranges = 1
+		ranges++
+	}
+	if r.straying {
+		ranges++
 	}
 	if r.settled && r.complete {
 		return 0, ranges

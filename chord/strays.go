@@ -7,7 +7,7 @@ import (
 
 // strayDelay lets a ring settle before copies that belong elsewhere are looked
 // for.
-const strayDelay = time.Second
+const strayDelay = 500 * time.Millisecond
 
 // straysSoon looks for strays a while after the last change.
 func (m *Member) straysSoon() {
@@ -15,52 +15,117 @@ func (m *Member) straysSoon() {
 	m.repair.strays = m.after(strayDelay, m.handStrays)
 }
 
-// handStrays gives maps that this member holds, but that lie in no range whose
-// owner has granted it a copy, to their owners: two rings that merged leave
-// such copies behind, and they may be the only ones. The copies stay here; the
-// claim to their range ends once the owner has them.
+// ringReplicas gives who should hold the range of the i-th member of the view,
+// that member first: what replicas gives at that member.
+func (m *Member) ringReplicas(i int) []Ref {
+	n := len(m.view)
+	set := []Ref{m.view[i]}
+	hosts := map[string]bool{host(m.view[i]): true}
+	want := QuorumOf(Hard, n).N
+	for k := 1; k < n && len(set) < want; k++ {
+		if r := m.view[(i+k)%n]; !hosts[host(r)] {
+			hosts[host(r)] = true
+			set = append(set, r)
+		}
+	}
+	for k := 1; k < n && len(set) < want; k++ {
+		if r := m.view[(i+k)%n]; !slices.Contains(set, r) {
+			set = append(set, r)
+		}
+	}
+	return set
+}
+
+// handStrays looks for ranges of which this member holds maps although it is
+// none of their replicas: others have joined in between, or two rings have
+// merged, and then a stray may be the only copy. Its owner gets what it lacks;
+// when W replicas hold as much as the stray does, the stray is dropped.
 func (m *Member) handStrays() {
-	if m.phase != member || len(m.view) > maxOneHop {
+	r := &m.repair
+	if m.phase != member || len(m.view) > maxOneHop || r.handing > 0 {
 		return
 	}
-	var owners []Ref
-	_ = m.cfg.Store.Keys(Hard, m.self.ID, m.self.ID, func(k Key) bool {
-		id := HashKey(k)
-		owner := m.guess(id)
-		if owner.ID == m.self.ID || m.grantedBy(id, owner.ID) || m.handed(id) {
-			return true
-		}
-		if !slices.ContainsFunc(owners, func(r Ref) bool { return r.ID == owner.ID }) {
-			owners = append(owners, owner)
-		}
-		return true
-	})
-	for _, owner := range owners {
-		i := slices.IndexFunc(m.view, func(r Ref) bool { return r.ID == owner.ID })
-		if i < 0 {
+	n := len(m.view)
+	for i, owner := range m.view {
+		before := m.view[(i+n-1)%n]
+		replicas := m.ringReplicas(i)
+		if slices.ContainsFunc(replicas, func(o Ref) bool { return o.ID == m.self.ID }) {
 			continue
 		}
-		before := m.view[(i+len(m.view)-1)%len(m.view)]
-		m.compare(owner, Hard, before.ID, owner.ID, true, func(c comparison) {
-			switch {
-			case !c.ok:
-				m.straysSoon()
-			case !m.grantedBy(owner.ID, owner.ID):
-				m.claims = m.claims.without(before.ID, owner.ID)
-				m.saveState()
-			}
-		})
+		if !m.holdsAny(before.ID, owner.ID) {
+			// What is not written here any more cannot be vouched for.
+			m.claims = m.claims.without(before.ID, owner.ID)
+			continue
+		}
+		r.handing++
+		m.handStray(before.ID, replicas, func(bool) { r.handing-- })
 	}
+	r.straying = r.handing > 0
 }
 
-// grantedBy reports whether the copy of a place was granted by that owner: a
-// granted range ends at the owner's place.
-func (m *Member) grantedBy(id, owner ID) bool {
-	return slices.ContainsFunc(m.claims, func(a Arc) bool {
-		return InArc(a.From, id, a.To) && a.To == owner && a.From != a.To
+func (m *Member) holdsAny(from, to ID) bool {
+	found := false
+	_ = m.cfg.Store.Keys(Hard, from, to, func(Key) bool {
+		found = true
+		return false
+	})
+	return found
+}
+
+// handStray brings one stray range to its owner, or drops it when the owner
+// and enough replicas have all of it.
+func (m *Member) handStray(from ID, replicas []Ref, done func(bool)) {
+	owner := replicas[0]
+	m.compare(owner, Hard, from, owner.ID, true, func(c comparison) {
+		if !c.ok || c.pushed > 0 {
+			m.straysSoon() // the owner's repair brings it to the replicas first
+			done(false)
+			return
+		}
+		m.confirmStray(from, owner.ID, replicas[1:QuorumOf(Hard, len(m.view)).W], func(ok bool) {
+			if ok && !slices.ContainsFunc(m.replicasOf(owner), func(o Ref) bool { return o.ID == m.self.ID }) {
+				m.dropStray(from, owner.ID)
+			} else {
+				m.straysSoon()
+			}
+			done(ok)
+		})
 	})
 }
 
-// handed reports whether a place lies in no claimed range at all: its maps
-// were given to their owner, or this member has lost its claim to them.
-func (m *Member) handed(id ID) bool { return !m.claims.at(id).Complete }
+// replicasOf is ringReplicas by the member, as the view is now.
+func (m *Member) replicasOf(owner Ref) []Ref {
+	i := slices.IndexFunc(m.view, func(r Ref) bool { return r.ID == owner.ID })
+	if i < 0 {
+		return m.view // gone: nothing is anybody's stray until the ring knows better
+	}
+	return m.ringReplicas(i)
+}
+
+// confirmStray asks replicas whether they hold as much as this member does.
+func (m *Member) confirmStray(from, to ID, replicas []Ref, done func(bool)) {
+	if len(replicas) == 0 {
+		done(true)
+		return
+	}
+	m.compare(replicas[0], Hard, from, to, false, func(c comparison) {
+		if !c.ok || c.pushed > 0 {
+			done(false)
+			return
+		}
+		m.confirmStray(from, to, replicas[1:], done)
+	})
+}
+
+func (m *Member) dropStray(from, to ID) {
+	var keys []Key
+	_ = m.cfg.Store.Keys(Hard, from, to, func(k Key) bool {
+		keys = append(keys, k)
+		return true
+	})
+	m.claims = m.claims.without(from, to)
+	m.saveState()
+	for _, k := range keys {
+		m.store(StoreOp{Kind: StoreDrop, Key: k}, nil)
+	}
+}
