@@ -37,16 +37,23 @@ var handle = func() *codec.MsgpackHandle {
 	return h
 }()
 
-// known is what the table says, prepared for coding.
-var known = func() (k struct {
-	byNumber [maxKinds]struct {
-		role  role
-		typ   reflect.Type
-		shape *shape
-	}
-	byType map[reflect.Type]uint8
-}) {
-	k.byType = make(map[reflect.Type]uint8)
+// known is the table prepared for coding.
+var known = prepare()
+
+type prepared struct {
+	role  role
+	typ   reflect.Type
+	shape *shape
+}
+
+type preparedTable struct {
+	byNumber [maxKinds]prepared // role 0: not given
+	byType   map[reflect.Type]uint8
+}
+
+// prepare panics on a row that breaks the rules stated with the table.
+func prepare() *preparedTable {
+	k := &preparedTable{byType: make(map[reflect.Type]uint8)}
 	for n, row := range kinds {
 		if row.msg == nil {
 			continue
@@ -60,11 +67,10 @@ var known = func() (k struct {
 			panic("rpc: " + err.Error())
 		}
 		k.byType[t] = uint8(n)
-		row2 := &k.byNumber[n]
-		row2.role, row2.typ, row2.shape = row.role, t, s
+		k.byNumber[n] = prepared{row.role, t, s}
 	}
 	return k
-}()
+}
 
 type encoder struct {
 	enc *codec.Encoder
