@@ -95,7 +95,7 @@ func tryLock(path string, me holder) (*Lock, error) {
 			}
 		}
 		if err != nil {
-			os.Remove(path)
+			_ = os.Remove(path)
 			f.Close()
 			return nil, fmt.Errorf("writing %s: %w", path, err)
 		}
@@ -125,7 +125,7 @@ func (l *Lock) Release() {
 	if l == nil || l.f == nil {
 		return
 	}
-	os.Remove(l.path)
+	_ = os.Remove(l.path)
 	l.f.Close()
 	l.f = nil
 }

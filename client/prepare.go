@@ -85,7 +85,7 @@ func (d *Download) openPart(ctx context.Context, part string, continued bool, ol
 	}
 	if continued && !sameVersion {
 		if b, err := hex.DecodeString(old.InfoHash); err == nil && len(b) == 20 {
-			os.Remove(d.c.storage.journalPath(d.rec.ID, [20]byte(b)))
+			_ = os.Remove(d.c.storage.journalPath(d.rec.ID, [20]byte(b)))
 		}
 	}
 	return d.openJournal(ctx, continued, on)

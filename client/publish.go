@@ -280,8 +280,7 @@ func (c *Client) copyToStorage(ctx context.Context, source, name string, on OnPr
 		progress = func(done int64) { on(Copying, done, want.bytes) }
 	}
 	if err := copyInto(ctx, source, tmp, progress); err != nil {
-		os.RemoveAll(tmp)
-		return "", err
+		return "", errors.Join(err, os.RemoveAll(tmp))
 	}
 	if err := os.RemoveAll(dst); err != nil {
 		return "", err
@@ -315,16 +314,16 @@ func (p *Publication) Stop(ctx context.Context) error {
 		rec.Finished = time.Now()
 		recErr = p.c.storage.saveRecord(rec)
 	}
-	p.content.Close()
+	closeErr := p.content.Close()
 	p.lock.Release()
-	return errors.Join(err, recErr)
+	return errors.Join(err, recErr, closeErr)
 }
 
 // release undoes a publication that did not come to be.
 func (p *Publication) release() {
 	if p.torrent != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), stopGrace)
-		p.torrent.Stop(ctx)
+		_ = p.torrent.Stop(ctx) // what went wrong before it matters more
 		cancel()
 	}
 	if p.content != nil {

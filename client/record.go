@@ -123,7 +123,7 @@ func (s *Storage) closeRecord(kind Kind, name, target string, began time.Time, e
 	if errors.Is(err, ErrInterrupted) {
 		r.State, r.Error = Interrupted, ""
 	}
-	s.saveRecord(r) // the error that matters is on its way already
+	_ = s.saveRecord(r) // the error that matters is on its way already
 }
 
 // Records lists what Storage remembers, oldest first. It takes no lock;

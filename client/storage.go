@@ -186,7 +186,7 @@ func writeAtomically(path string, content []byte) error {
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)
 	}
-	defer os.Remove(f.Name()) // does nothing once renamed
+	defer func() { _ = os.Remove(f.Name()) }() // does nothing once renamed
 	_, err = f.Write(content)
 	if err == nil {
 		err = f.Chmod(0o644)

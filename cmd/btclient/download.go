@@ -116,7 +116,7 @@ func (a *app) download(ctx context.Context, source, target string, stay time.Dur
 func (a *app) await(ctx context.Context, d *client.Download) error {
 	a.startMeter(d.Name, func() sample {
 		st := d.Status()
-		return sample{state: "downloading", done: st.BytesDone, total: st.BytesTotal, rate: int64(st.RateDown),
+		return sample{state: downloading, done: st.BytesDone, total: st.BytesTotal, rate: int64(st.RateDown),
 			peers: len(st.Peers), note: st.Reason}
 	})
 	defer a.meterStop()

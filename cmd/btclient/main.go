@@ -22,6 +22,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"chordtorrent/client"
 	"chordtorrent/communicator"
@@ -49,6 +50,10 @@ func main() {
 	os.Exit(code)
 }
 
+// oneInterrupt is the time within which signals count as one: a terminal and a
+// wrapper (timeout, make) may both pass on the same Ctrl-C.
+const oneInterrupt = 200 * time.Millisecond
+
 // interruptible is a context that the first SIGINT or SIGTERM cancels, with
 // client.ErrInterrupted as the cause. The second one ends the process at once.
 func interruptible(stderr io.Writer) (context.Context, func()) {
@@ -60,9 +65,12 @@ func interruptible(stderr io.Writer) (context.Context, func()) {
 			return
 		}
 		cancel(client.ErrInterrupted)
-		if _, ok := <-signals; ok {
-			fmt.Fprintln(stderr, "btclient: stopped at once")
-			os.Exit(exitInterrupted)
+		first := time.Now()
+		for range signals {
+			if time.Since(first) >= oneInterrupt {
+				fmt.Fprintln(stderr, "btclient: stopped at once")
+				os.Exit(exitInterrupted)
+			}
 		}
 	}()
 	return ctx, func() {

@@ -60,6 +60,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("CLUSTER", "test-"+hex.EncodeToString(random[:]))
 			env.Setenv("HOME", env.WorkDir)
 			env.Setenv("PATH", programs+string(os.PathListSeparator)+env.Getenv("PATH"))
+			env.Setenv("BT", "btclient --storage "+filepath.Join(env.WorkDir, "storage-pipe")+" --cluster "+env.Getenv("CLUSTER")+" --multicast-ttl 0")
 			env.Values[processesKey{}] = processes{}
 			return nil
 		},

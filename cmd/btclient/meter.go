@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"time"
 
@@ -12,12 +13,15 @@ import (
 
 // sample is how far something is at this moment.
 type sample struct {
-	state       string // "hashing", "copying", "verifying", "downloading", "seeding"
+	state       string // a client.Stage, or downloading
 	done, total int64  // bytes
 	rate        int64  // bytes per second; < 0 means: find out from done
 	peers       int
 	note        string // shown to people: why nothing moves
 }
+
+// downloading is the state in which bytes move over the network.
+const downloading = "downloading"
 
 // How often progress is looked at.
 const (
@@ -33,8 +37,8 @@ type meter struct {
 	ended chan struct{}
 }
 
-// newMeter shows ask's samples in the way that --progress says; nil when
-// nothing is to be shown. stop must be called.
+// startMeter shows ask's samples in the way that --progress says; nil when
+// nothing is to be shown. meterStop ends it.
 func (a *app) startMeter(name string, ask func() sample) {
 	a.meterStop()
 	if a.progressMode == progressNone {
@@ -150,8 +154,11 @@ func describe(s sample, rate int64, eta *int64) string {
 		percent = 100 * float64(s.done) / float64(s.total)
 	}
 	text := fmt.Sprintf(" %5.1f %% of %s  %s/s", percent, formatBytes(s.total), formatBytes(rate))
-	if s.state == "downloading" || s.state == "seeding" {
+	if s.state == downloading {
 		text += fmt.Sprintf("  %d peers", s.peers)
+		if s.peers == 1 {
+			text = strings.TrimSuffix(text, "s")
+		}
 	}
 	if eta != nil {
 		text += "  " + (time.Duration(*eta) * time.Second).String() + " left"
