@@ -15,8 +15,12 @@ const (
 
 // get checks a client's Get and brings it to the owner.
 func (m *Member) get(op Get, done func(GetReply)) {
-	if len(op.Key) == 0 || len(op.Key) > MaxKeyBytes || len(op.Prefix) > MaxFieldBytes || len(op.After) > MaxFieldBytes || op.Limit < 0 || op.Sample < 0 {
+	switch {
+	case len(op.Key) == 0 || op.Limit < 0 || op.Sample < 0:
 		done(GetReply{Code: CodeBadRequest})
+		return
+	case len(op.Key) > MaxKeyBytes || len(op.Prefix) > MaxFieldBytes || len(op.After) > MaxFieldBytes:
+		done(GetReply{Code: CodeTooLarge})
 		return
 	}
 	if m.phase == leaving || m.phase == left {
@@ -145,7 +149,7 @@ func (m *Member) enough(r *reading) bool {
 	for _, s := range r.answers {
 		claims = append(claims, s.Claim)
 	}
-	return vouched(claims, r.waiting == 0 && !r.silent)
+	return vouched(claims, m.ring, r.waiting == 0 && !r.silent)
 }
 
 // vouched reports whether claims make a read quorum among themselves. R of
@@ -154,10 +158,12 @@ func (m *Member) enough(r *reading) bool {
 // members are gone than the promises cover: an epoch in force was granted to
 // all N, and N less two dead is R. Who has it was complete then all the same,
 // so such claims count among those of the epoch before, and so on.
-func vouched(claims []Claim, all bool) bool {
+//
+// ring is the size of the ring as the judging member knows it: old claims may
+// be from when it was smaller.
+func vouched(claims []Claim, ring int, all bool) bool {
 	claims = slices.DeleteFunc(slices.Clone(claims), func(c Claim) bool { return !c.Complete })
 	slices.SortStableFunc(claims, func(a, b Claim) int { return cmp.Compare(b.Epoch, a.Epoch) })
-	ring := 0
 	for i, c := range claims {
 		ring = max(ring, c.Ring)
 		last := i+1 == len(claims) || claims[i+1].Epoch != c.Epoch

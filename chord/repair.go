@@ -149,7 +149,7 @@ func (m *Member) endRepair(rd *round) {
 		return
 	}
 	became := false
-	if !r.complete && vouched(rd.claims, !rd.failed) {
+	if !r.complete && vouched(rd.claims, m.ring, !rd.failed) {
 		r.complete, became = true, true
 		m.observeRange()
 		m.ring = max(m.ring, maxRing(rd.claims))

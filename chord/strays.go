@@ -39,26 +39,33 @@ func (m *Member) ringReplicas(i int) []Ref {
 // handStrays looks for ranges of which this member holds maps although it is
 // none of their replicas: others have joined in between, or two rings have
 // merged, and then a stray may be the only copy. Its owner gets what it lacks;
-// when W replicas hold as much as the stray does, the stray is dropped.
+// when the owner has completed its range and W replicas hold as much as the
+// stray does, the stray and the claim to its range are dropped.
 func (m *Member) handStrays() {
 	r := &m.repair
 	if m.phase != member || len(m.view) > maxOneHop || r.handing > 0 {
 		return
 	}
-	n := len(m.view)
+	n, failed := len(m.view), false
 	for i, owner := range m.view {
 		before := m.view[(i+n-1)%n]
 		replicas := m.ringReplicas(i)
 		if slices.ContainsFunc(replicas, func(o Ref) bool { return o.ID == m.self.ID }) {
 			continue
 		}
-		if !m.holdsAny(before.ID, owner.ID) {
-			// What is not written here any more cannot be vouched for.
-			m.claims = m.claims.without(before.ID, owner.ID)
+		if !m.holdsAny(before.ID, owner.ID) && !m.claims.at(owner.ID).Complete {
 			continue
 		}
 		r.handing++
-		m.handStray(before.ID, replicas, func(bool) { r.handing-- })
+		m.handStray(before.ID, replicas, func(ok bool) {
+			failed = failed || !ok
+			if r.handing--; r.handing > 0 {
+				return
+			}
+			if r.straying = failed; failed {
+				m.straysSoon()
+			}
+		})
 	}
 	r.straying = r.handing > 0
 }
@@ -77,16 +84,16 @@ func (m *Member) holdsAny(from, to ID) bool {
 func (m *Member) handStray(from ID, replicas []Ref, done func(bool)) {
 	owner := replicas[0]
 	m.compare(owner, Hard, from, owner.ID, true, func(c comparison) {
-		if !c.ok || c.pushed > 0 {
-			m.straysSoon() // the owner's repair brings it to the replicas first
+		if !c.ok || !c.claim.Complete || c.pushed > 0 {
+			// The owner's own repair comes first: it may still need this
+			// member's claim, and brings what it got from here to the replicas.
 			done(false)
 			return
 		}
 		m.confirmStray(from, owner.ID, replicas[1:QuorumOf(Hard, len(m.view)).W], func(ok bool) {
-			if ok && !slices.ContainsFunc(m.replicasOf(owner), func(o Ref) bool { return o.ID == m.self.ID }) {
+			ok = ok && !slices.ContainsFunc(m.replicasOf(owner), func(o Ref) bool { return o.ID == m.self.ID })
+			if ok {
 				m.dropStray(from, owner.ID)
-			} else {
-				m.straysSoon()
 			}
 			done(ok)
 		})
