@@ -103,7 +103,9 @@ func replyCode(rep any) chord.Code {
 }
 
 // get reads one page. A map without any matching field is an empty page, not
-// an error: whether nothing is wrong is for the caller to say.
+// an error: whether nothing is wrong is for the caller to say. But a hard map
+// that is empty only as far as too few replicas know is ErrNotReady: that is
+// no claim that there is nothing.
 func (c *Communicator) get(ctx context.Context, op chord.Get) (chord.GetReply, error) {
 	ctx, cancel := c.bounded(ctx)
 	defer cancel()
@@ -114,6 +116,9 @@ func (c *Communicator) get(ctx context.Context, op chord.Get) (chord.GetReply, e
 	r := rep.(chord.GetReply)
 	if r.Code == chord.CodeNotFound {
 		return chord.GetReply{Unconfirmed: r.Unconfirmed}, nil
+	}
+	if r.Code == chord.CodeOK && len(r.Fields) == 0 && r.Unconfirmed && op.After == "" && op.Key.Class() == chord.Hard {
+		return r, chord.ErrNotReady
 	}
 	return r, codeError(r.Code, 0, 0)
 }

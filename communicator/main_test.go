@@ -2,6 +2,7 @@ package communicator
 
 import (
 	"context"
+	"log/slog"
 	"net/netip"
 	"testing"
 
@@ -33,6 +34,11 @@ func client(t testing.TB, ring *ringtest.Ring) *Communicator {
 		}
 	})
 	return c
+}
+
+// testLog shows what happened when a test fails.
+func testLog(t testing.TB) *slog.Logger {
+	return slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
 // content is a version with its metainfo, as a client has it.

@@ -135,7 +135,7 @@ func (p *pool) Call(ctx context.Context, op any) (any, error) {
 			return rep, nil
 		case ctx.Err() != nil:
 			return nil, err
-		case errors.Is(err, rpc.ErrLost) || errors.Is(err, rpc.ErrRefused) || isDone(c):
+		case errors.Is(err, rpc.ErrLost) || isDone(c):
 			p.drop(c, err)
 		default:
 			return nil, err
@@ -263,7 +263,6 @@ func (p *pool) keep() {
 // watch asks the member now and then who is in the ring, until the
 // connection is gone or the member no longer answers.
 func (p *pool) watch(c conn) {
-	p.refresh(c)
 	t := time.NewTimer(refreshBusy)
 	defer t.Stop()
 	var hints <-chan discovery.Hint
@@ -276,6 +275,9 @@ func (p *pool) watch(c conn) {
 		case <-p.ctx.Done():
 			return
 		case <-c.Done():
+			if p.ctx.Err() != nil {
+				return
+			}
 			p.drop(c, fmt.Errorf("%s: %w", c.Addr(), rpc.ErrLost))
 			return
 		case h, ok := <-hints:
@@ -305,35 +307,50 @@ func (p *pool) watch(c conn) {
 	}
 }
 
-// refresh learns the ring's members from c and drops c if it does not answer.
-func (p *pool) refresh(c conn) bool {
-	ctx, cancel := context.WithTimeout(p.ctx, silence)
+// askMembers asks for the addresses of the ring's members, the asked one's
+// first.
+func askMembers(ctx context.Context, c conn) ([]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, silence)
 	defer cancel()
 	rep, err := c.Call(ctx, chord.GetStatus{})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w: %w", c.Addr(), errNoReply, err)
+	}
+	members := []string{c.Addr()}
+	if st, ok := rep.(chord.Status); ok {
+		for _, m := range st.Members {
+			if m.Addr != "" && m.Addr != c.Addr() {
+				members = append(members, m.Addr)
+			}
+		}
+	}
+	return members, nil
+}
+
+// learn notes the ring's members; mu is held.
+func (p *pool) learn(members []string) {
+	now := time.Now()
+	for _, addr := range members {
+		p.book.add(addr, now)
+	}
+	if err := p.cfg.cache.save(members); err != nil {
+		p.cfg.log.Warn("cache of ring members cannot be written", "err", err)
+	}
+}
+
+// refresh learns the ring's members from c and drops c if it does not answer.
+func (p *pool) refresh(c conn) bool {
+	members, err := askMembers(p.ctx, c)
 	if p.ctx.Err() != nil {
 		return false
 	}
 	if err != nil {
-		p.drop(c, fmt.Errorf("%s: %w: %w", c.Addr(), errNoReply, err))
+		p.drop(c, err)
 		return false
 	}
-	st, ok := rep.(chord.Status)
-	if !ok {
-		return true
-	}
-	now := time.Now()
-	addrs := []string{c.Addr()}
 	p.mu.Lock()
-	for _, m := range st.Members {
-		if m.Addr != "" && m.Addr != c.Addr() {
-			p.book.add(m.Addr, now)
-			addrs = append(addrs, m.Addr)
-		}
-	}
-	p.mu.Unlock()
-	if err := p.cfg.cache.save(addrs); err != nil {
-		p.cfg.log.Warn("cache of ring members cannot be written", "err", err)
-	}
+	defer p.mu.Unlock()
+	p.learn(members)
 	return true
 }
 

@@ -14,7 +14,7 @@ import (
 // operation before each single step of another's: whatever the order, the
 // views agree afterwards and no torrent is left in pieces.
 func TestAnyTwoWritersOfOneNameEndConsistent(t *testing.T) {
-	long := contentFor(t, "x", 1, 6*chunkBytes)
+	long := contentFor(t, "x", 1, 5*chunkBytes)
 	other := contentFor(t, "x", 2, 300)
 	variant := long
 	variant.metainfo = bytes.Replace(long.metainfo, []byte("http://tracker"), []byte("http://another"), 1)

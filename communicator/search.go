@@ -26,14 +26,15 @@ const (
 
 // dialed is the end of one attempt to connect.
 type dialed struct {
-	addr string
-	c    conn
-	err  error
+	addr    string
+	c       conn
+	members []string // of the ring, as the member says
+	err     error
 }
 
 // search races all sources (the user's list, the members known from earlier,
-// multicast) and gives the first connection; nil when the pool is closed. It
-// goes on for as long as it takes.
+// multicast) and gives the connection to the first member that answers; nil
+// when the pool is closed. It goes on for as long as it takes.
 func (p *pool) search() conn {
 	ctx, cancel := context.WithCancel(p.ctx)
 	defer cancel()
@@ -137,11 +138,18 @@ func (p *pool) take(beyond bool) string {
 	return e.addr
 }
 
-// attempt dials and hands the outcome to search, if it still wants it.
+// attempt dials a member, asks it who is in the ring, which shows that it
+// answers, and hands the outcome to search, if it still wants it.
 func (p *pool) attempt(ctx context.Context, addr string, results chan<- dialed) {
 	c, err := p.cfg.dial(ctx, addr)
+	var members []string
+	if err == nil {
+		if members, err = askMembers(ctx, c); err != nil {
+			_ = c.Close()
+		}
+	}
 	select {
-	case results <- dialed{addr, c, err}:
+	case results <- dialed{addr, c, members, err}:
 	case <-ctx.Done():
 		p.mu.Lock()
 		if e := p.book.entries[addr]; e != nil {
@@ -167,6 +175,7 @@ func (p *pool) attempted(r dialed) {
 		return
 	}
 	p.book.answered(r.addr)
+	p.learn(r.members)
 }
 
 func (p *pool) lookUp(ctx context.Context, resolved chan<- []string) {
