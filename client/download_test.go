@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 )
@@ -98,4 +99,109 @@ func TestLingerServesWhoStillFetches(t *testing.T) {
 	d.Linger(t.Context(), time.Hour)
 	w.complete(slow)
 	w.same(path, slow.Path)
+}
+
+func TestAnInterruptedDirectoryDropsWhatTheNewVersionLacks(t *testing.T) {
+	w := newWorld(t)
+	dir := filepath.Join(w.dir, "src", "tree")
+	write(t, filepath.Join(dir, "a/kept"), w.content(400_000))
+	gone := write(t, filepath.Join(dir, "b/gone"), w.content(300_000))
+	half, stopHalf := w.halfSeed(dir, "tree")
+	s := newStorage(t)
+	d := w.start(w.client(s), "tree", "")
+	w.until("half of it", func() bool { return d.Status().BytesDone == half })
+	w.stop(d)
+	stopHalf()
+	write(t, filepath.Join(partPath(d.Path), "b/gone"), "as if it had begun")
+	if err := os.Remove(gone); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(dir, "c/new"), "new")
+	w.publish(w.client(newStorage(t)), PublishRequest{Path: dir})
+	w.same(dir, w.download(w.client(s), "tree", "").Path)
+}
+
+func TestADirectoryBecomesAFile(t *testing.T) {
+	w := newWorld(t)
+	dir := filepath.Join(w.dir, "src", "thing")
+	write(t, filepath.Join(dir, "a"), w.content(400_000))
+	write(t, filepath.Join(dir, "b"), w.content(400_000))
+	half, stopHalf := w.halfSeed(dir, "thing")
+	s := newStorage(t)
+	d := w.start(w.client(s), "thing", "")
+	w.until("half of it", func() bool { return d.Status().BytesDone == half })
+	w.stop(d)
+	stopHalf()
+	file := w.file("other", w.content(1000))
+	w.publish(w.client(newStorage(t)), PublishRequest{Path: file, Name: "thing"})
+	w.same(file, w.download(w.client(s), "thing", "").Path)
+}
+
+func TestSymbolicLinksInTheWayLeadNowhere(t *testing.T) {
+	w := newWorld(t)
+	dir := filepath.Join(w.dir, "src", "tree")
+	write(t, filepath.Join(dir, "a"), w.content(400_000))
+	write(t, filepath.Join(dir, "sub/b"), w.content(400_000))
+	half, stopHalf := w.halfSeed(dir, "tree")
+	outside := filepath.Join(w.dir, "outside")
+	if err := os.Mkdir(outside, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	s := newStorage(t)
+	c := w.client(s)
+	d := w.start(c, "tree", "")
+	w.until("half of it", func() bool { return d.Status().BytesDone == half })
+	w.stop(d)
+	stopHalf()
+	w.publish(w.client(newStorage(t)), PublishRequest{Path: dir})
+
+	sub := filepath.Join(partPath(d.Path), "sub")
+	if err := os.RemoveAll(sub); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(outside, sub); err != nil {
+		t.Fatal(err)
+	}
+	again, err := c.Download(t.Context(), DownloadRequest{Source: "tree"})
+	if err == nil {
+		<-again.Done()
+		err = again.Err()
+		w.stop(again)
+	}
+	if err == nil || !strings.Contains(err.Error(), "sub") {
+		t.Errorf("a link inside the partial data: %v", err)
+	}
+
+	for _, at := range []string{"link", "link2.part"} {
+		if err := os.Symlink(outside+"/file", filepath.Join(w.dir, at)); err != nil {
+			t.Fatal(err)
+		}
+		target := filepath.Join(w.dir, strings.TrimSuffix(at, ".part"))
+		if _, err := c.Download(t.Context(), DownloadRequest{Source: "tree", Target: target}); err == nil || !strings.Contains(err.Error(), at) {
+			t.Errorf("a link at %s: %v", at, err)
+		}
+	}
+	if left := tree(t, outside); len(left) != 0 {
+		t.Errorf("written outside: %v", left)
+	}
+}
+
+func TestServingADownloadEndsWhenItsFileChanges(t *testing.T) {
+	w := newWorld(t)
+	p := w.publish(w.client(newStorage(t)), PublishRequest{Path: w.file("c.bin", w.content(300_000))})
+	d := w.download(w.client(newStorage(t)), "c.bin", "")
+	if d.ServeErr() != nil || d.Took() <= 0 {
+		t.Errorf("%v after %v", d.ServeErr(), d.Took())
+	}
+	w.stop(p)
+	write(t, d.Path, "edited")
+	w.start(w.client(newStorage(t)), "c.bin", "")
+	select {
+	case <-d.Failed():
+	case <-time.After(60 * time.Second):
+		t.Fatal("still served")
+	}
+	if d.ServeErr() == nil {
+		t.Error("without a reason")
+	}
 }
