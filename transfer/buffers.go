@@ -55,9 +55,9 @@ func (b *buffers) put(buf []byte) {
 		b.free[size] = append(b.free[size], buf[:size])
 		b.spare += int64(size)
 	}
-	hungry := b.hungry
-	if len(hungry) > 0 {
-		b.hungry = make(map[*loop]bool)
+	var hungry map[*loop]bool
+	if len(b.hungry) > 0 {
+		hungry, b.hungry = b.hungry, make(map[*loop]bool)
 	}
 	b.mu.Unlock()
 	for l := range hungry {

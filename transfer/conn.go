@@ -164,12 +164,17 @@ func (c *conn) readHandshake() {
 }
 
 func (c *conn) readFailed(err error) {
-	switch {
-	case err == nil:
-		c.drop(closedByPeer, nil)
-	case !again(err):
-		c.drop(ioFailed, err)
+	if err == nil || !again(err) {
+		c.drop(endOf(err), err)
 	}
+}
+
+// endOf tells a peer that went away from a connection that broke.
+func endOf(err error) reason {
+	if err == nil || err == unix.ECONNRESET || err == unix.EPIPE {
+		return closedByPeer
+	}
+	return ioFailed
 }
 
 // greeted is called when the peer's handshake is here: who is it, do we want

@@ -111,10 +111,8 @@ func (g *greeting) readable() {
 	if n <= 0 {
 		switch {
 		case err != nil && again(err):
-		case err != nil:
-			g.drop(ioFailed, err)
 		default:
-			g.drop(closedByPeer, nil)
+			g.drop(endOf(err), err)
 		}
 		return
 	}
@@ -127,6 +125,9 @@ func (g *greeting) readable() {
 	case g.b.torrents[h.InfoHash] == nil:
 		g.drop(unknownTorrent, nil)
 	case h.PeerID == g.b.l.e.cfg.PeerID:
+		// The other end of this is ours: it must learn whom it has called, or it
+		// would call again and again.
+		_, _ = send(g.fd, h.Append(nil), false)
 		g.drop(selfConnection, nil)
 	default:
 		g.hand(g.b.torrents[h.InfoHash], h)

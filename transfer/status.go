@@ -181,12 +181,9 @@ func (s *swarm) noPeers() string {
 	}
 	tried, trouble := 0, ""
 	for _, k := range s.book.order {
-		if k.trouble != "" {
+		if why := cmp.Or(k.never, k.trouble); why != "" {
 			tried++
-			trouble = fmt.Sprintf("%s: %s", k.addr, k.trouble)
-		} else if k.never != "" {
-			tried++
-			trouble = fmt.Sprintf("%s: %s", k.addr, k.never)
+			trouble = fmt.Sprintf("%s: %s", k.addr, why)
 		}
 	}
 	if tried == 0 {

@@ -103,7 +103,7 @@ func (c *conn) flush() {
 			c.watchFor(poller.Read | poller.Write)
 			return
 		case err != nil:
-			c.drop(ioFailed, err)
+			c.drop(endOf(err), err)
 			return
 		}
 		left -= n
