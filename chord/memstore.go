@@ -39,6 +39,7 @@ func NewMemStore() *MemStore { return &MemStore{maps: make(map[Key]*memMap)} }
 func (s *MemStore) State() State { return s.state.clone() }
 
 func (st State) clone() State {
+	st.Arcs = slices.Clone(st.Arcs)
 	st.Known = slices.Clone(st.Known)
 	return st
 }

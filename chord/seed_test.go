@@ -9,6 +9,10 @@ import (
 
 var seedFlag = flag.Uint64("chord.seed", 0, "run the seeded tests of the ring with this seed only; 0 means each test's own seeds")
 
+var moreFlag = flag.Int("chord.more", 1, "run the simulations with so many times as many seeds")
+
+var traceFlag = flag.Bool("chord.trace", false, "print every message, event and operation of the simulated network")
+
 // testSeed gives the seed of a test that runs one: -chord.seed or its own.
 func testSeed(t *testing.T, own uint64) uint64 {
 	seed := own
@@ -29,8 +33,8 @@ func eachSeed(t *testing.T, n int, test func(t *testing.T, seed uint64)) {
 	t.Helper()
 	if *seedFlag != 0 {
 		n = 1
-	} else if n = n / seedShare; n < 1 {
-		n = 1
+	} else {
+		n = max(1, n**moreFlag/seedShare)
 	}
 	for i := range n {
 		seed := uint64(i + 1)

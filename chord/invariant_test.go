@@ -1,0 +1,278 @@
+package chord
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// ring gives the members that are part of a ring, in ring order: those that
+// are up and ready.
+func (net *simNet) ring() []*simHost {
+	var ring []*simHost
+	for _, h := range net.hosts {
+		if h.ready() {
+			ring = append(ring, h)
+		}
+	}
+	slices.SortFunc(ring, func(a, b *simHost) int { return a.ref.ID.Compare(b.ref.ID) })
+	return ring
+}
+
+func (net *simNet) hostOf(r Ref) *simHost {
+	h := net.byAddr[r.Addr]
+	if h == nil || h.ref != r {
+		return nil
+	}
+	return h
+}
+
+// liveSuccessor is the first entry of the list that is in the ring; with an
+// empty list, as in a ring of one, a member follows itself.
+func (net *simNet) liveSuccessor(h *simHost) *simHost {
+	for _, r := range h.m.succ {
+		if s := net.hostOf(r); s != nil && s.ready() {
+			return s
+		}
+	}
+	if len(h.m.succ) == 0 {
+		return h
+	}
+	return nil
+}
+
+// checkMember is what holds at every member after every step: it is never in
+// its own list, which is in ring order without doubles and at most L long; a
+// member of a ring has a predecessor, and R + W = N + 1.
+func (h *simHost) checkMember() error {
+	m := h.m
+	if m == nil || !m.Ready() {
+		return nil
+	}
+	if m.pred.IsZero() {
+		return fmt.Errorf("%s has no predecessor", h)
+	}
+	if limit := listLength(len(m.view)); len(m.succ) > max(limit, 12) {
+		return fmt.Errorf("%s has %d successors, more than %d", h, len(m.succ), limit)
+	}
+	at := h.ref.ID
+	for i, r := range m.succ {
+		if r.ID == h.ref.ID {
+			return fmt.Errorf("%s is in its own successor list", h)
+		}
+		if i > 0 && !Between(at, r.ID, h.ref.ID) {
+			return fmt.Errorf("%s: the successor list is not in ring order at %d", h, i)
+		}
+		at = r.ID
+	}
+	return nil
+}
+
+// checkZave is the inductive invariant of Zave 2017 for a ring of more members
+// than L: everybody has a live list entry, and at least L+1 members are
+// principals, which no list skips.
+func (net *simNet) checkZave() error {
+	ring := net.ring()
+	limit := 0
+	for _, h := range ring {
+		limit = max(limit, listLength(len(h.m.view)))
+	}
+	if len(ring) <= limit {
+		return nil
+	}
+	for _, h := range ring {
+		if net.liveSuccessor(h) == nil {
+			return fmt.Errorf("%s has no live successor in its list", h)
+		}
+	}
+	principals := 0
+	for _, p := range ring {
+		skipped := slices.ContainsFunc(ring, func(h *simHost) bool {
+			at := h.ref.ID
+			for _, r := range h.m.succ {
+				if Between(at, p.ref.ID, r.ID) {
+					return true
+				}
+				at = r.ID
+			}
+			return false
+		})
+		if !skipped {
+			principals++
+		}
+	}
+	if principals < limit+1 {
+		return fmt.Errorf("%d principals, want at least %d", principals, limit+1)
+	}
+	return nil
+}
+
+// checkCycle is the invariant of small rings: who follows first live
+// successors comes, from every member, to one and the same cycle, which goes
+// around the ring once.
+func (net *simNet) checkCycle() error {
+	ring := net.ring()
+	if len(ring) < 2 {
+		return nil
+	}
+	cycleOf := func(h *simHost) (*simHost, error) {
+		for range ring {
+			if h = net.liveSuccessor(h); h == nil {
+				return nil, errors.New("the chain of successors ends")
+			}
+		}
+		return h, nil // on a cycle by now
+	}
+	first, err := cycleOf(ring[0])
+	if err != nil {
+		return fmt.Errorf("from %s: %w", ring[0], err)
+	}
+	on := map[*simHost]bool{}
+	wraps := 0
+	for h := first; !on[h]; {
+		on[h] = true
+		next := net.liveSuccessor(h)
+		if next.ref.ID.Compare(h.ref.ID) <= 0 {
+			wraps++
+		}
+		h = next
+	}
+	if wraps != 1 {
+		return fmt.Errorf("the cycle of %s goes around the ring %d times", first, wraps)
+	}
+	for _, h := range ring {
+		c, err := cycleOf(h)
+		if err != nil {
+			return fmt.Errorf("from %s: %w", h, err)
+		}
+		if !on[c] {
+			return fmt.Errorf("%s leads to another cycle than %s", h, ring[0])
+		}
+	}
+	return nil
+}
+
+// checkIdeal is what the ring must come to when nothing happens: everybody who
+// is up is a member, knows its neighbours, and lists the next L members.
+func (net *simNet) checkIdeal() error {
+	ring := net.ring()
+	for _, h := range net.hosts {
+		if h.m != nil && !h.ready() {
+			return fmt.Errorf("%s is up and not ready", h)
+		}
+	}
+	for i, h := range ring {
+		var others []*simHost // of its side, in ring order behind it
+		for k := 1; k < len(ring); k++ {
+			if o := ring[(i+k)%len(ring)]; net.side[o] == net.side[h] {
+				others = append(others, o)
+			}
+		}
+		pred := h
+		if len(others) > 0 {
+			pred = others[len(others)-1]
+		}
+		if h.m.pred != pred.ref {
+			return fmt.Errorf("%s has the predecessor %s, want %s", h, net.name(h.m.pred), pred)
+		}
+		want := others[:min(len(others), listLength(len(others)+1))]
+		if len(h.m.succ) != len(want) {
+			return fmt.Errorf("%s has %d successors, want %d", h, len(h.m.succ), len(want))
+		}
+		for k, r := range h.m.succ {
+			if r != want[k].ref {
+				return fmt.Errorf("%s has %s as successor %d, want %s", h, net.name(r), k, want[k])
+			}
+		}
+	}
+	return nil
+}
+
+// checkFilled is what the data must come to: nobody fills a range or owns a
+// key that too few hold, and quorums go by the ring as it is now.
+func (net *simNet) checkFilled() error {
+	for _, h := range net.ring() {
+		if h.m.ring != len(h.m.view) {
+			return fmt.Errorf("%s counts quorums by a ring of %d, not %d", h, h.m.ring, len(h.m.view))
+		}
+		st := h.m.status()
+		if st.IncompleteRanges != 0 || st.UnderReplicated != 0 {
+			return fmt.Errorf("%s has %d incomplete ranges and %d keys held by too few", h, st.IncompleteRanges, st.UnderReplicated)
+		}
+	}
+	return nil
+}
+
+// checkAlways asserts, from now on and after every step, what must always hold.
+func (net *simNet) checkAlways(also ...func() error) {
+	net.after = func() {
+		for _, h := range net.hosts {
+			if err := h.checkMember(); err != nil {
+				net.fatalf("%v", err)
+			}
+		}
+		for _, check := range also {
+			if err := check(); err != nil {
+				net.fatalf("%v", err)
+			}
+		}
+	}
+}
+
+// settle waits until the ring is ideal and its data where it belongs.
+func (net *simNet) settle(hosts int) {
+	net.t.Helper()
+	err := errors.New("never looked")
+	look := Time(0)
+	ok := net.runUntil(30*1e9, func() bool {
+		if net.now < look {
+			return false
+		}
+		look = net.now.Add(20e6) // looking at every step costs more than the steps
+		if n := len(net.ring()); n != hosts {
+			err = fmt.Errorf("the ring has %d members, want %d", n, hosts)
+			return false
+		}
+		if !net.agreed() {
+			err = errors.New("gossip is not through")
+			return false
+		}
+		if err = net.checkIdeal(); err == nil {
+			err = net.checkFilled()
+		}
+		return err == nil
+	})
+	if !ok {
+		net.fatalf("the ring does not settle: %v", err)
+	}
+}
+
+func (net *simNet) name(r Ref) string {
+	if h := net.hostOf(r); h != nil {
+		return h.name
+	}
+	return fmt.Sprintf("%+v", r)
+}
+
+// picture shows the ring to people.
+func (net *simNet) picture() string {
+	var b strings.Builder
+	hosts := slices.Clone(net.hosts)
+	slices.SortFunc(hosts, func(a, b *simHost) int { return a.ref.ID.Compare(b.ref.ID) })
+	for _, h := range hosts {
+		keys, _ := h.disk.Count(Hard)
+		fmt.Fprintf(&b, "  %s %d keys, side %d:", h, keys, net.side[h])
+		if h.m == nil {
+			b.WriteString(" down\n")
+			continue
+		}
+		var succ []string
+		for _, r := range h.m.succ {
+			succ = append(succ, net.name(r))
+		}
+		st := h.m.status()
+		fmt.Fprintf(&b, " %s, predecessor %s, successors %v, sees %d, incomplete %d, under-replicated %d\n", h.m.phase, net.name(h.m.pred), succ, len(h.sees), st.IncompleteRanges, st.UnderReplicated)
+	}
+	return b.String()
+}

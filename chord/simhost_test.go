@@ -1,0 +1,289 @@
+package chord
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"time"
+)
+
+// simHost is a machine with a disk and, while it is up, a Member.
+type simHost struct {
+	net    *simNet
+	name   string
+	index  int
+	ref    Ref
+	skew   time.Duration // its clock is so much ahead
+	boot   int           // events of earlier lives are ignored
+	m      *Member       // nil: down
+	silent bool          // down, and nothing says so to those who send
+	// disk is what reads see: hard keys once they are durable, soft keys at
+	// once. A crash keeps its hard keys.
+	disk    *MemStore
+	durable Time // when the last write now under way will be on the disk
+	broken  error
+	wake    Time
+	spins   int
+	sees    map[*simHost]bool // by gossip
+	ops     map[uint64]*simOp
+	log     []Event
+	gone    bool // it left in order
+	leaving bool
+}
+
+func (h *simHost) String() string { return h.name }
+
+// host adds a machine with a random place on the ring; it is down.
+func (net *simNet) host() *simHost {
+	var id ID
+	for i := range id {
+		id[i] = byte(net.rng.Uint32())
+	}
+	return net.hostAt(id)
+}
+
+func (net *simNet) hostAt(id ID) *simHost {
+	n := len(net.hosts)
+	h := &simHost{
+		net: net, index: n, name: fmt.Sprintf("%c%s", 'a'+rune(n%26), id.Short()[:4]),
+		ref:  Ref{ID: id, Addr: fmt.Sprintf("10.0.%d.%d:4000", n/250, n%250+1)},
+		disk: NewMemStore(),
+	}
+	if net.opt.skew > 0 {
+		h.skew = net.between(-net.opt.skew, net.opt.skew)
+	}
+	net.hosts = append(net.hosts, h)
+	net.byAddr[h.ref.Addr] = h
+	return h
+}
+
+// start boots the host's Member from its disk.
+func (h *simHost) start() {
+	net := h.net
+	if h.m != nil {
+		net.fatalf("%s is up already", h)
+	}
+	h.boot++
+	cfg := Config{Self: h.ref, Rand: rand.New(rand.NewPCG(net.opt.seed, uint64(h.boot)<<32|uint64(h.index))), Store: shownStore{h.disk, new(int)}, State: h.disk.State()}
+	if net.opt.member != nil {
+		net.opt.member(&cfg)
+	}
+	m, err := New(cfg)
+	if err != nil {
+		net.fatalf("New: %v", err)
+	}
+	h.m, h.silent, h.gone, h.leaving, h.wake, h.durable = m, false, false, false, 0, 0
+	h.sees, h.ops, h.log = map[*simHost]bool{h: true}, map[uint64]*simOp{}, nil
+	h.call(h.boot, func(m *Member, now Time) {
+		m.View(now, []Ref{h.ref})
+		m.Start(now)
+	})
+	net.logf("%s is up", h)
+	net.rumour()
+}
+
+// clock is the host's idea of the time.
+func (h *simHost) clock() Time { return h.net.now.Add(h.skew) }
+
+// call has the Member of that life do something, and carries out its output.
+func (h *simHost) call(boot int, f func(m *Member, now Time)) {
+	if h.m == nil || h.boot != boot {
+		return
+	}
+	f(h.m, h.clock())
+	h.drain()
+}
+
+func (h *simHost) drain() {
+	net := h.net
+	for h.m != nil {
+		out := h.m.Take()
+		if len(out.Store) > 0 {
+			h.write(out.Store)
+		}
+		for _, env := range out.Send {
+			net.send(h, env)
+		}
+		for _, d := range out.Done {
+			op := h.ops[d.Token]
+			if op == nil {
+				net.fatalf("%s ends operation %d, which is not under way: %+v", h, d.Token, d.Reply)
+			}
+			delete(h.ops, d.Token)
+			op.end(d.Reply)
+		}
+		for _, e := range out.Events {
+			h.log = append(h.log, e)
+			net.logf("%s: %s: %s", h, e.Kind, e.Text)
+			net.trace.text(e.Kind)
+			if e.Kind == "left" {
+				h.down()
+				h.gone = true
+				net.rumour()
+				return
+			}
+		}
+		if len(out.Store)+len(out.Send)+len(out.Done)+len(out.Events) == 0 {
+			h.setWake(out.Wake)
+			return
+		}
+	}
+}
+
+// setWake has Tick called when the Member wants it, or a little later.
+func (h *simHost) setWake(wake Time) {
+	if wake == h.wake || wake == 0 {
+		h.wake = wake
+		return
+	}
+	net, boot := h.net, h.boot
+	h.wake = wake
+	if wake > h.clock() {
+		h.spins = 0
+	} else if h.spins++; h.spins > 1000 {
+		net.fatalf("%s wants to be called again and again at one instant", h)
+	}
+	net.at(wake.Add(-h.skew+net.between(0, time.Millisecond)), func() {
+		if h.boot == boot && h.wake == wake {
+			h.wake = 0
+			h.call(boot, func(m *Member, now Time) { m.Tick(now) })
+		}
+	})
+}
+
+// write applies soft ops at once and hard ones when the disk is done, each
+// group as a whole and in order; confirmation follows.
+func (h *simHost) write(ops []StoreOp) {
+	net, boot := h.net, h.boot
+	var hard, soft []StoreOp
+	for _, op := range ops {
+		op = copyOp(op)
+		net.trace.note(uint64(op.Kind), uint64(len(op.Merge)))
+		net.trace.text(string(op.Key))
+		if op.Kind != StoreState && op.Key.Class() == Soft {
+			soft = append(soft, op)
+		} else {
+			hard = append(hard, op)
+		}
+	}
+	confirm := func(ops []StoreOp, err error) {
+		for _, op := range ops {
+			if op.Token != 0 {
+				h.call(boot, func(m *Member, now Time) { m.Stored(now, op.Token, err) })
+			}
+		}
+	}
+	if len(soft) > 0 {
+		for _, op := range soft {
+			h.disk.Apply(op)
+		}
+		net.in(net.between(0, 50*time.Microsecond), func() { confirm(soft, nil) })
+	}
+	if len(hard) == 0 {
+		return
+	}
+	h.durable = max(h.durable, net.now.Add(net.between(100*time.Microsecond, 5*time.Millisecond)))
+	net.at(h.durable, func() {
+		if h.boot != boot || h.m == nil {
+			return // the crash was faster
+		}
+		if h.broken == nil {
+			for _, op := range hard {
+				h.disk.Apply(op)
+			}
+		}
+		err := h.broken
+		net.in(net.between(0, 200*time.Microsecond), func() { confirm(hard, err) })
+	})
+}
+
+func copyOp(op StoreOp) StoreOp {
+	op.Merge = copyFields(op.Merge)
+	op.Purge = copyFields(op.Purge)
+	if op.State != nil {
+		st := op.State.clone()
+		op.State = &st
+	}
+	return op
+}
+
+func copyFields(fields []Field) []Field {
+	out := make([]Field, len(fields))
+	for i, f := range fields {
+		f.Value = append([]byte(nil), f.Value...)
+		out[i] = f
+	}
+	return out
+}
+
+func (h *simHost) down() {
+	h.m = nil
+	h.boot++
+	for _, op := range h.ops {
+		op.lost = true
+	}
+	h.ops = nil
+	h.net.trace.text("down " + h.name)
+	h.net.logf("%s is down", h)
+}
+
+// crash kills the host: what was not durable is gone. silent: those who send
+// to it hear nothing, as if the machine had lost power; else they are refused.
+func (h *simHost) crash(silent bool) {
+	if h.m == nil {
+		return
+	}
+	h.down()
+	h.silent = silent
+	disk := h.disk.Clone()
+	var soft []Key
+	disk.Keys(Soft, ID{}, ID{}, func(k Key) bool { soft = append(soft, k); return true })
+	for _, k := range soft {
+		disk.Apply(StoreOp{Kind: StoreDrop, Key: k})
+	}
+	h.disk = disk
+	h.net.rumour()
+}
+
+// wipe loses the disk of a host that is down.
+func (h *simHost) wipe() { h.disk = NewMemStore() }
+
+// leave begins the orderly way out.
+func (h *simHost) leave() {
+	h.leaving = true
+	h.call(h.boot, func(m *Member, now Time) { m.Leave(now) })
+}
+
+func (h *simHost) ready() bool { return h.m != nil && h.m.Ready() }
+
+func (h *simHost) logged(kind string) bool {
+	for _, e := range h.log {
+		if e.Kind == kind {
+			return true
+		}
+	}
+	return false
+}
+
+// shownStore shows each value only during the call, as a memory map would:
+// whoever keeps it sees rubbish afterwards. Of large values only some, as
+// copying them would be most of the work of the whole simulation.
+type shownStore struct {
+	*MemStore
+	large *int
+}
+
+func (s shownStore) Fields(key Key, prefix, after string, yield func(Field) bool) error {
+	return s.MemStore.Fields(key, prefix, after, func(f Field) bool {
+		if len(f.Value) > 4096 {
+			if *s.large++; *s.large%16 != 0 {
+				return yield(f)
+			}
+		}
+		f.Value = append([]byte(nil), f.Value...)
+		more := yield(f)
+		for i := range f.Value {
+			f.Value[i] = 0xdd
+		}
+		return more
+	})
+}

@@ -1,0 +1,244 @@
+package chord
+
+import (
+	"container/heap"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+)
+
+// simNet is a network of Members in virtual time, in one goroutine: what
+// happens next is the earliest event of a heap, and everything that could
+// happen in more than one way is drawn from one seeded source. The same seed
+// gives the same run, as its trace hash tells.
+//
+//	simnet_test.go    time, events, links between hosts
+//	simhost_test.go   one host: its Member, its disk, its life and death
+//	simgossip_test.go who believes whom alive
+//	simcopy_test.go   messages are copied and hashed on their way
+//	simops_test.go    clients: puts, gets, the history that must hold
+type simNet struct {
+	t      *testing.T
+	opt    simOptions
+	rng    *rand.Rand
+	now    Time
+	order  uint64
+	events eventHeap
+	hosts  []*simHost // in order of creation
+	byAddr map[string]*simHost
+
+	side   map[*simHost]int // partitions: hosts of different sides do not hear each other
+	cut    map[link]bool    // one-way
+	last   map[link]Time    // when the last message of a link arrives, as TCP keeps order
+	trace  traceHash
+	steps  int
+	tokens uint64
+	// after, if set, is called after every event: for invariants.
+	after func()
+}
+
+type link struct{ from, to string }
+
+// simOptions shape a network; the zero value is a quiet one.
+type simOptions struct {
+	seed      uint64
+	loss      float64 // share of messages that vanish
+	duplicate float64 // share of messages that arrive twice
+	reorder   bool    // messages of one link may overtake each other
+	skew      time.Duration
+	member    func(*Config) // changes the configuration of each member
+}
+
+type simEvent struct {
+	at    Time
+	order uint64
+	run   func()
+}
+
+type eventHeap []simEvent
+
+func (h eventHeap) Len() int { return len(h) }
+func (h eventHeap) Less(i, j int) bool {
+	return h[i].at < h[j].at || (h[i].at == h[j].at && h[i].order < h[j].order)
+}
+func (h eventHeap) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
+func (h *eventHeap) Push(x any)   { *h = append(*h, x.(simEvent)) }
+func (h *eventHeap) Pop() any {
+	old := *h
+	e := old[len(old)-1]
+	old[len(old)-1] = simEvent{}
+	*h = old[:len(old)-1]
+	return e
+}
+
+// simEpoch is when every simulation begins.
+const simEpoch = Time(1_700_000_000_000_000_000)
+
+func newSimNet(t *testing.T, opt simOptions) *simNet {
+	return &simNet{
+		t: t, opt: opt, now: simEpoch,
+		rng:    rand.New(rand.NewPCG(opt.seed, 0x51e7)),
+		byAddr: map[string]*simHost{}, side: map[*simHost]int{}, cut: map[link]bool{}, last: map[link]Time{},
+	}
+}
+
+// logf tells, with -chord.trace, what happens when.
+func (net *simNet) logf(format string, args ...any) {
+	if *traceFlag {
+		fmt.Printf("%12v %s\n", net.since(), fmt.Sprintf(format, args...))
+	}
+}
+
+// between draws a duration from [lo, hi).
+func (net *simNet) between(lo, hi time.Duration) time.Duration {
+	return lo + time.Duration(net.rng.Int64N(int64(hi-lo)))
+}
+
+func (net *simNet) chance(p float64) bool { return p > 0 && net.rng.Float64() < p }
+
+// at schedules an event.
+func (net *simNet) at(when Time, run func()) {
+	net.order++
+	heap.Push(&net.events, simEvent{at: max(when, net.now), order: net.order, run: run})
+}
+
+func (net *simNet) in(d time.Duration, run func()) { net.at(net.now.Add(d), run) }
+
+// step runs the next event, if there is one until the limit.
+func (net *simNet) step(limit Time) bool {
+	if len(net.events) == 0 || net.events[0].at > limit {
+		return false
+	}
+	e := heap.Pop(&net.events).(simEvent)
+	net.now = e.at
+	net.steps++
+	e.run()
+	if net.after != nil {
+		net.after()
+	}
+	return true
+}
+
+// run lets the network live for d.
+func (net *simNet) run(d time.Duration) {
+	limit := net.now.Add(d)
+	for net.step(limit) {
+	}
+	net.now = limit
+}
+
+// runUntil lets the network live until the condition holds, for d at most.
+func (net *simNet) runUntil(d time.Duration, cond func() bool) bool {
+	limit := net.now.Add(d)
+	for !cond() {
+		if !net.step(limit) {
+			net.now = limit
+			return cond()
+		}
+	}
+	return true
+}
+
+// wait is runUntil that fails the test.
+func (net *simNet) wait(what any, d time.Duration, cond func() bool) {
+	net.t.Helper()
+	if !net.runUntil(d, cond) {
+		net.fatalf("%v: not within %v of virtual time", what, d)
+	}
+}
+
+// since is the virtual time since the beginning.
+func (net *simNet) since() time.Duration { return net.now.Sub(simEpoch) }
+
+func (net *simNet) fatalf(format string, args ...any) {
+	net.t.Helper()
+	net.t.Fatalf("seed %d, at %v, step %d: %s\n%s", net.opt.seed, net.since(), net.steps, fmt.Sprintf(format, args...), net.picture())
+}
+
+// blocked reports whether what a sends does not arrive at b.
+func (net *simNet) blocked(a, b *simHost) bool {
+	return net.side[a] != net.side[b] || net.cut[link{a.ref.Addr, b.ref.Addr}]
+}
+
+// send puts a message on its way.
+func (net *simNet) send(from *simHost, env Envelope) {
+	body, size := copyBody(env.Body, &net.trace)
+	env.Body = body
+	net.trace.note(uint64(net.now), env.Seq, uint64(len(env.To.Addr)))
+	net.trace.text(env.To.Addr)
+	to := net.byAddr[env.To.Addr]
+	boot := from.boot
+	if to == nil {
+		net.fatalf("%s sends %T to an address that never was: %+v", from, env.Body, env.To)
+	}
+	if to.ref != env.To || env.From != from.ref {
+		net.fatalf("%s sends %T from %+v to %+v: neither is right", from, env.Body, env.From, env.To)
+	}
+	if to == from {
+		net.fatalf("%s sends %T to itself", from, env.Body)
+	}
+	refuse := func() {
+		if !env.Reply {
+			net.in(net.between(200*time.Microsecond, 2*time.Millisecond), func() {
+				from.call(boot, func(m *Member, now Time) { m.Unreachable(now, env.To, env.Seq) })
+			})
+		}
+	}
+	if net.blocked(from, to) || net.chance(net.opt.loss) {
+		return
+	}
+	copies := 1
+	if net.chance(net.opt.duplicate) {
+		copies = 2
+	}
+	for range copies {
+		delay := net.between(100*time.Microsecond, time.Millisecond) + time.Duration(size)*8 // 1 Gbit/s
+		if net.chance(0.01) {
+			delay += net.between(0, 30*time.Millisecond)
+		}
+		when := net.now.Add(delay)
+		l := link{env.From.Addr, env.To.Addr}
+		if !net.opt.reorder {
+			when = max(when, net.last[l])
+			net.last[l] = when
+		}
+		net.at(when, func() {
+			switch {
+			case net.blocked(from, to): // cut while it was under way
+			case to.m != nil:
+				env := env
+				if *traceFlag {
+					net.logf("%s -> %s %d %T%.300s", from, to, env.Seq, env.Body, fmt.Sprintf("%+v", env.Body))
+				}
+				env.Body, _ = copyBody(env.Body, nil) // a duplicate must not share
+				net.trace.note(uint64(net.now), env.Seq)
+				to.call(to.boot, func(m *Member, now Time) { m.Receive(now, env) })
+			case !to.silent:
+				refuse()
+			}
+		})
+	}
+}
+
+// partition divides the hosts: each list is a side of its own, the rest
+// stays together.
+func (net *simNet) partition(sides ...[]*simHost) {
+	clear(net.side)
+	for i, side := range sides {
+		for _, h := range side {
+			net.side[h] = i + 1
+		}
+	}
+	net.rumour()
+}
+
+// heal ends all partitions and cuts.
+func (net *simNet) heal() {
+	clear(net.side)
+	clear(net.cut)
+	net.rumour()
+}
+
+// cutOneWay lets nothing of a arrive at b any more; gossip goes around it.
+func (net *simNet) cutOneWay(a, b *simHost) { net.cut[link{a.ref.Addr, b.ref.Addr}] = true }

@@ -1,0 +1,294 @@
+package chord
+
+import (
+	"fmt"
+	"time"
+)
+
+// simOp is a client's operation at a host.
+type simOp struct {
+	net   *simNet
+	host  *simHost
+	op    any
+	began Time
+	ended Time
+	reply any
+	lost  bool // the host went down before it answered
+	then  func(*simOp)
+}
+
+func (o *simOp) done() bool { return o.reply != nil || o.lost }
+
+func (o *simOp) String() string {
+	switch op := o.op.(type) {
+	case Put:
+		var names []string
+		for _, u := range op.Updates {
+			names = append(names, fmt.Sprintf("%s=%.20q", u.Name, u.Value))
+		}
+		return fmt.Sprintf("put %q %.120q at %s", op.Key, names, o.host)
+	case Get:
+		return fmt.Sprintf("get %q (prefix %q, after %q) at %s", op.Key, op.Prefix, op.After, o.host)
+	}
+	return fmt.Sprintf("%T at %s", o.op, o.host)
+}
+
+// outcome shows the reply to people.
+func (o *simOp) outcome() string {
+	switch r := o.reply.(type) {
+	case PutReply:
+		return showPut(r)
+	case GetReply:
+		return showGet(r)
+	}
+	return fmt.Sprintf("%+v", o.reply)
+}
+
+func (o *simOp) end(reply any) {
+	if o.reply != nil {
+		o.net.fatalf("%s was answered twice", o)
+	}
+	o.reply, o.ended = reply, o.net.now
+	if *traceFlag {
+		o.net.logf("%s: %s", o, o.outcome())
+	}
+	if o.then != nil {
+		o.then(o)
+	}
+}
+
+// begin starts an operation; then, if not nil, is called with its reply.
+func (h *simHost) begin(op any, then func(*simOp)) *simOp {
+	net := h.net
+	if h.m == nil {
+		net.fatalf("an operation at %s, which is down", h)
+	}
+	net.tokens++
+	token := net.tokens
+	o := &simOp{net: net, host: h, op: op, began: net.now, then: then}
+	h.ops[token] = o
+	net.logf("%s begins", o)
+	h.call(h.boot, func(m *Member, now Time) { m.Do(now, token, op) })
+	return o
+}
+
+// opLimit is when the simulation gives an operation up: the Member promises
+// to end each within its OpTimeout.
+const opLimit = 11 * time.Second
+
+// do runs the network until the operation has ended.
+func (h *simHost) do(op any) any {
+	h.net.t.Helper()
+	o := h.begin(op, nil)
+	h.net.wait(o, opLimit, o.done)
+	if o.lost {
+		h.net.fatalf("%s went down under %s", h, o)
+	}
+	return o.reply
+}
+
+func (h *simHost) put(key Key, name, value string) PutReply {
+	h.net.t.Helper()
+	return h.do(Put{Key: key, Updates: []Update{{Name: name, Value: []byte(value)}}}).(PutReply)
+}
+
+func (h *simHost) get(key Key) GetReply {
+	h.net.t.Helper()
+	return h.do(Get{Key: key}).(GetReply)
+}
+
+func (h *simHost) status() Status {
+	h.net.t.Helper()
+	return h.do(GetStatus{}).(Status)
+}
+
+// mustPut fails the test unless the write is acknowledged with W copies.
+func (h *simHost) mustPut(key Key, name, value string) PutReply {
+	h.net.t.Helper()
+	r := h.put(key, name, value)
+	if r.Code != CodeOK || r.Copies < r.Want {
+		h.net.fatalf("put %q %q at %s: %s", key, name, h, showPut(r))
+	}
+	return r
+}
+
+// mustGet fails the test unless the map is exactly these names and values,
+// as a quorum says.
+func (h *simHost) mustGet(key Key, want ...string) {
+	h.net.t.Helper()
+	r := h.get(key)
+	if got := pairs(r.Fields); r.Code != CodeOK || r.Unconfirmed || fmt.Sprint(got) != fmt.Sprint(want) {
+		h.net.fatalf("get %q at %s: %s, want %q", key, h, showGet(r), want)
+	}
+}
+
+// pairs lists names and values in turn.
+func pairs(fields []Field) []string {
+	out := []string{}
+	for _, f := range fields {
+		out = append(out, f.Name, string(f.Value))
+	}
+	return out
+}
+
+var codeNames = map[Code]string{CodeOK: "OK", CodeNotFound: "NotFound", CodeNotReady: "NotReady", CodeUnavailable: "Unavailable",
+	CodeTooLarge: "TooLarge", CodeBadRequest: "BadRequest", CodeStore: "Store", CodeLeaving: "Leaving", CodeDegraded: "Degraded", CodeNotOwner: "NotOwner"}
+
+func showPut(r PutReply) string {
+	return fmt.Sprintf("%s, %d of %d copies, stamp %d", codeNames[r.Code], r.Copies, r.Want, r.Stamp)
+}
+
+func showGet(r GetReply) string {
+	unconfirmed := ""
+	if r.Unconfirmed {
+		unconfirmed = ", unconfirmed"
+	}
+	return fmt.Sprintf("%s%s, %d fields of %d, more %v: %.200q", codeNames[r.Code], unconfirmed, len(r.Fields), r.Total, r.More, pairs(r.Fields))
+}
+
+// history is what clients were promised, and checks every answer against it:
+//   - a read begun after a write was acknowledged finds that write or a later
+//     one, if the read claims to know (CodeOK and confirmed, or NotFound);
+//   - nothing is ever read that nobody wrote;
+//   - a write begun after another's acknowledgement has a higher stamp.
+type history struct {
+	net    *simNet
+	fields map[fieldName]*fieldHistory
+	order  []fieldName
+	serial int
+
+	acked, degraded, failed        int
+	confirmed, unconfirmed, silent int // reads
+}
+
+type fieldName struct {
+	key  Key
+	name string
+}
+
+type fieldHistory struct {
+	acked  Stamp           // the highest acknowledged one
+	values map[string]bool // that somebody tried to write
+}
+
+func newHistory(net *simNet) *history {
+	return &history{net: net, fields: map[fieldName]*fieldHistory{}}
+}
+
+func (hi *history) field(n fieldName) *fieldHistory {
+	f := hi.fields[n]
+	if f == nil {
+		f = &fieldHistory{values: map[string]bool{}}
+		hi.fields[n] = f
+		hi.order = append(hi.order, n)
+	}
+	return f
+}
+
+// write begins a put of a value that never was.
+func (hi *history) write(h *simHost, key Key, name string) *simOp {
+	hi.serial++
+	value := fmt.Sprintf("value %d", hi.serial)
+	f := hi.field(fieldName{key, name})
+	f.values[value] = true
+	before := f.acked
+	return h.begin(Put{Key: key, Updates: []Update{{Name: name, Value: []byte(value)}}}, func(o *simOp) {
+		r := o.reply.(PutReply)
+		switch r.Code {
+		case CodeOK:
+			hi.acked++
+			if r.Copies < r.Want || r.Want < 1 {
+				hi.net.fatalf("%s is acknowledged: %s", o, showPut(r))
+			}
+			if r.Stamp <= before {
+				hi.net.fatalf("%s got stamp %d, though %d had been acknowledged before it began", o, r.Stamp, before)
+			}
+			f.acked = max(f.acked, r.Stamp)
+		case CodeDegraded:
+			hi.degraded++
+			if r.Copies >= r.Want {
+				hi.net.fatalf("%s is called degraded: %s", o, showPut(r))
+			}
+		case CodeNotFound, CodeTooLarge, CodeBadRequest, CodeNotOwner, CodeStore:
+			hi.net.fatalf("%s: %s", o, showPut(r))
+		default:
+			hi.failed++
+		}
+	})
+}
+
+// read begins a get of a whole map that checks itself.
+func (hi *history) read(h *simHost, key Key) *simOp {
+	promised := map[string]Stamp{}
+	for _, n := range hi.order {
+		if f := hi.fields[n]; n.key == key && f.acked > 0 {
+			promised[n.name] = f.acked
+		}
+	}
+	return h.begin(Get{Key: key}, func(o *simOp) {
+		r := o.reply.(GetReply)
+		for _, f := range r.Fields {
+			if !hi.field(fieldName{key, f.Name}).values[string(f.Value)] {
+				hi.net.fatalf("%s reads %q in field %q, which nobody wrote", o, f.Value, f.Name)
+			}
+		}
+		switch {
+		case r.Code == CodeNotFound && len(promised) > 0:
+			hi.net.fatalf("%s says NotFound; acknowledged before: %d fields", o, len(promised))
+		case r.Code == CodeOK && !r.Unconfirmed:
+			hi.confirmed++
+			got := map[string]Stamp{}
+			for _, f := range r.Fields {
+				got[f.Name] = f.Stamp
+			}
+			for _, n := range hi.order {
+				if n.key == key && got[n.name] < promised[n.name] {
+					hi.net.fatalf("%s reads stamp %d of field %q, though %d had been acknowledged", o, got[n.name], n.name, promised[n.name])
+				}
+			}
+		case r.Code == CodeOK:
+			hi.unconfirmed++
+		case r.Code == CodeNotFound:
+			hi.confirmed++
+		case r.Code == CodeNotReady, r.Code == CodeUnavailable, r.Code == CodeLeaving:
+			hi.silent++
+		default:
+			hi.net.fatalf("%s: %s", o, showGet(r))
+		}
+	})
+}
+
+// keys lists the keys that were written to, in order of their first write.
+func (hi *history) keys() (keys []Key) {
+	seen := map[Key]bool{}
+	for _, n := range hi.order {
+		if !seen[n.key] {
+			seen[n.key] = true
+			keys = append(keys, n.key)
+		}
+	}
+	return keys
+}
+
+// verify reads every key at every host given and wants confirmed answers.
+func (hi *history) verify(hosts ...*simHost) {
+	hi.net.t.Helper()
+	for _, key := range hi.keys() {
+		for _, h := range hosts {
+			o := hi.read(h, key)
+			hi.net.wait(o, opLimit, o.done)
+			acked := false
+			for _, n := range hi.order {
+				acked = acked || (n.key == key && hi.fields[n].acked > 0)
+			}
+			if r := o.reply.(GetReply); acked && (r.Code != CodeOK || r.Unconfirmed) {
+				hi.net.fatalf("%s in a healthy ring: %s", o, showGet(r))
+			}
+		}
+	}
+}
+
+func (hi *history) String() string {
+	return fmt.Sprintf("writes: %d acknowledged, %d degraded, %d failed; reads: %d confirmed, %d unconfirmed, %d without an answer",
+		hi.acked, hi.degraded, hi.failed, hi.confirmed, hi.unconfirmed, hi.silent)
+}
