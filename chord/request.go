@@ -26,19 +26,30 @@ func (m *Member) call(to Ref, timeout time.Duration, body Body, done func(Body, 
 	m.serial++
 	seq := m.serial
 	r := &request{to: to, sent: m.now, done: done}
-	r.timeout = m.after(timeout, func() {
-		// The next request waits longer, up to MaxRTO.
-		m.rtt[to.ID] = min(2*m.smoothed(to), m.cfg.MaxRTO/2)
-		m.finish(seq, nil, errTimeout)
-	})
+	r.timeout = m.after(timeout, func() { m.finish(seq, nil, errTimeout) })
 	m.requests[seq] = r
 	m.out.Send = append(m.out.Send, Envelope{From: m.self, To: to, Seq: seq, Body: body})
 }
 
-// ask is call with the member's own retransmission time-out: for what is
-// answered from memory.
+// askTries is how often a question is put before its silence counts: a busy
+// machine answers late, and passing over a live member costs more than waiting.
+const askTries = 3
+
+// ask is call with the member's own retransmission time-out, for what is
+// answered from memory. A lost or late answer is asked for again, twice, each
+// time with twice the patience; a refused connection is believed at once.
 func (m *Member) ask(to Ref, body Body, done func(Body, error)) {
-	m.call(to, m.rto(to), body, done)
+	var try func(n int)
+	try = func(n int) {
+		m.call(to, min(m.rto(to)<<n, m.cfg.MaxRTO), body, func(b Body, err error) {
+			if errors.Is(err, errTimeout) && n+1 < askTries {
+				try(n + 1)
+				return
+			}
+			done(b, err)
+		})
+	}
+	try(0)
 }
 
 // smoothed is the round trip to a member as far as it is known.
