@@ -14,8 +14,8 @@ import (
 const (
 	rejoinEvery  = 30 * time.Second       // between rounds of a member that has company
 	firstRetry   = 250 * time.Millisecond // of one that looks for company; doubles up to rejoinEvery
-	retryAddress = 2 * time.Second        // the same address is not tried more often
-	joinAtOnce   = 4                      // addresses tried side by side
+	retryAddress = 200 * time.Millisecond // the same member is not tried more often
+	joinAtOnce   = 8                      // members dialed side by side
 	joinPerRound = 8
 	maxHints     = 256
 	maxFormer    = 256
@@ -37,6 +37,12 @@ type joiner struct {
 	hints  map[chord.ID]discovery.Hint // heard of and not in the view
 	former map[chord.ID]string         // were in a view once, or in that of the last run
 	tried  map[string]time.Time
+	// dialing holds the targets, by best address, that are being dialed or
+	// wait for one of the slots.
+	dialing map[string]bool
+
+	slots chan struct{}
+	dials sync.WaitGroup
 }
 
 func newJoiner(self chord.Ref, list discovery.JoinList, known []chord.Ref, dial func(string) error, view func() []presence, log *slog.Logger) *joiner {
@@ -46,6 +52,9 @@ func newJoiner(self chord.Ref, list discovery.JoinList, known []chord.Ref, dial 
 		hints:  map[chord.ID]discovery.Hint{},
 		former: map[chord.ID]string{},
 		tried:  map[string]time.Time{},
+
+		dialing: map[string]bool{},
+		slots:   make(chan struct{}, joinAtOnce),
 	}
 	for _, ref := range known {
 		j.remember(ref)
@@ -96,29 +105,28 @@ func (j *joiner) remember(ref chord.Ref) {
 }
 
 // run joins until ctx ends: at once, at every new hint, and every now and
-// then.
+// then. When it returns nothing is dialed any more.
 func (j *joiner) run(ctx context.Context) {
+	defer j.dials.Wait()
 	retry := firstRetry
-	all := true
+	timer := time.NewTimer(0)
+	defer timer.Stop()
 	for {
-		j.round(ctx, all)
-		wait := retry
-		if len(j.view()) > 1 {
-			wait, retry = rejoinEvery, firstRetry
-		} else {
-			retry = min(2*retry, rejoinEvery)
-		}
-		timer := time.NewTimer(wait)
 		select {
 		case <-ctx.Done():
-			timer.Stop()
 			return
-		case <-j.kick:
-			all = false
+		case <-j.kick: // leaves the timer as it is: hints must not put it off
+			j.round(ctx, false)
 		case <-timer.C:
-			all = true
+			j.round(ctx, true)
+			if len(j.view()) > 1 {
+				timer.Reset(rejoinEvery)
+				retry = firstRetry
+			} else {
+				timer.Reset(retry)
+				retry = min(2*retry, rejoinEvery)
+			}
 		}
-		timer.Stop()
 	}
 }
 
@@ -132,43 +140,60 @@ func (j *joiner) round(ctx context.Context, all bool) {
 			j.log.Warn("cannot resolve a member to join", "err", err)
 		}
 	}
-	slots := make(chan struct{}, joinAtOnce)
-	var wg sync.WaitGroup
-	for _, addr := range j.targets(fixed, all, time.Now()) {
-		if ctx.Err() != nil {
-			break
-		}
-		slots <- struct{}{}
-		wg.Go(func() {
-			defer func() { <-slots }()
-			if err := j.dial(addr); err != nil {
-				j.log.Debug("cannot join", "addr", addr, "err", err)
-			}
+	for _, member := range j.targets(fixed, all, time.Now()) {
+		// Not waited for: an address that swallows packets takes seconds, and
+		// the next hint may be a good one.
+		j.dials.Go(func() {
+			j.slots <- struct{}{}
+			defer func() { <-j.slots }()
+			j.dialFirst(ctx, member)
+			j.mu.Lock()
+			delete(j.dialing, member[0])
+			j.mu.Unlock()
 		})
 	}
-	wg.Wait()
 }
 
-// targets chooses the addresses of one round and notes that they were tried.
-func (j *joiner) targets(fixed []string, all bool, now time.Time) (out []string) {
+// dialFirst joins by the first address that works.
+func (j *joiner) dialFirst(ctx context.Context, member target) {
+	for _, addr := range member {
+		if ctx.Err() != nil {
+			return
+		}
+		err := j.dial(addr)
+		if err == nil {
+			return
+		}
+		j.log.Debug("cannot join", "addr", addr, "err", err)
+	}
+}
+
+// target is one member's addresses, best first.
+type target []string
+
+// targets chooses the members of one round and notes that they are dialed.
+func (j *joiner) targets(fixed []string, all bool, now time.Time) (out []target) {
 	inView, current := map[string]bool{j.self.Addr: true}, map[chord.ID]uint64{}
 	for _, p := range j.view() {
 		inView[p.Addr], current[p.ID] = true, p.Epoch
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	var hinted, former []string
+	var listed, hinted, former []target
+	for _, addr := range fixed {
+		listed = append(listed, target{addr})
+	}
 	for id, h := range j.hints {
 		if epoch, ok := current[id]; ok && epoch >= h.Epoch {
 			delete(j.hints, id) // it came in
 			continue
 		}
-		hinted = append(hinted, h.Addrs...)
+		hinted = append(hinted, h.Addrs)
 	}
 	if all {
 		for id, addr := range j.former {
 			if _, ok := current[id]; !ok {
-				former = append(former, addr)
+				former = append(former, target{addr})
 			}
 		}
 	}
@@ -177,17 +202,18 @@ func (j *joiner) targets(fixed []string, all bool, now time.Time) (out []string)
 			delete(j.tried, addr)
 		}
 	}
-	for _, from := range [][]string{fixed, hinted, former} {
+	for _, from := range [][]target{listed, hinted, former} {
 		rand.Shuffle(len(from), func(a, b int) { from[a], from[b] = from[b], from[a] })
 		room := joinPerRound
-		for _, addr := range from {
-			_, recent := j.tried[addr]
-			if room == 0 || recent || inView[addr] {
+		for _, t := range from {
+			// A member is known by its best address.
+			_, recent := j.tried[t[0]]
+			if room == 0 || recent || j.dialing[t[0]] || inView[t[0]] {
 				continue
 			}
-			j.tried[addr] = now
-			inView[addr] = true
-			out = append(out, addr)
+			j.tried[t[0]], j.dialing[t[0]] = now, true
+			inView[t[0]] = true
+			out = append(out, t)
 			room--
 		}
 	}

@@ -22,6 +22,8 @@ type loop struct {
 
 	token   uint64
 	pending map[uint64]asked // operations under way, by token
+	wake    chord.Time       // when the Member wants to be called again
+	hasLeft bool
 
 	members atomic.Int64  // in the view that the Member was last given
 	ready   chan struct{} // closed when the Member is part of a ring
@@ -37,28 +39,28 @@ func (l *loop) run() {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	l.member.Start(l.clock.now())
-	isReady, hasLeft := false, false
+	isReady := false
 	var events []any
 	for {
 		var viewChanged bool
 		events, viewChanged = l.queue.take(events)
 		now := l.clock.now()
+		// Timers first, and output after each step, so that nothing reaches a
+		// Member that has left.
+		l.step(func() { l.member.Tick(now) })
 		if viewChanged {
 			refs := l.view()
 			l.members.Store(int64(len(refs)))
-			l.member.View(now, refs)
+			l.step(func() { l.member.View(now, refs) })
 		}
 		for _, event := range events {
 			l.handle(now, event)
 		}
-		l.member.Tick(now)
-		out := l.member.Take()
-		hasLeft = l.carryOut(out, hasLeft)
 		if !isReady && l.member.Ready() {
 			isReady = true
 			close(l.ready)
 		}
-		timer.Reset(l.clock.until(out.Wake))
+		timer.Reset(l.clock.until(l.wake))
 		select {
 		case <-l.queue.wake:
 		case <-timer.C:
@@ -68,25 +70,41 @@ func (l *loop) run() {
 	}
 }
 
-func (l *loop) handle(now chord.Time, event any) {
-	switch e := event.(type) {
-	case received:
-		l.member.Receive(now, e.env)
-	case unreachable:
-		l.member.Unreachable(now, e.to, e.seq)
-	case stored:
-		l.member.Stored(now, e.token, e.err)
-	case asked:
-		l.token++
-		l.pending[l.token] = e
-		l.member.Do(now, l.token, e.op)
-	case leave:
-		l.member.Leave(now)
+// step does one thing with the Member, unless it has left, and carries out
+// what comes of it.
+func (l *loop) step(do func()) {
+	if !l.hasLeft {
+		do()
+		l.carryOut(l.member.Take())
 	}
 }
 
-// carryOut does what the Member wants done. It reports whether it has left.
-func (l *loop) carryOut(out chord.Output, hasLeft bool) bool {
+func (l *loop) handle(now chord.Time, event any) {
+	if e, ok := event.(asked); ok && l.hasLeft {
+		e.reply(refusal(e.op, chord.CodeLeaving)) // nobody else will answer
+		return
+	}
+	l.step(func() {
+		switch e := event.(type) {
+		case received:
+			l.member.Receive(now, e.env)
+		case unreachable:
+			l.member.Unreachable(now, e.to, e.seq)
+		case stored:
+			l.member.Stored(now, e.token, e.err)
+		case asked:
+			l.token++
+			l.pending[l.token] = e
+			l.member.Do(now, l.token, e.op)
+		case leave:
+			l.member.Leave(now)
+		}
+	})
+}
+
+// carryOut does what the Member wants done.
+func (l *loop) carryOut(out chord.Output) {
+	l.wake = out.Wake
 	if len(out.Store) > 0 {
 		l.db.Apply(out.Store, func(token uint64, err error) { l.queue.post(stored{token, err}) })
 	}
@@ -109,12 +127,12 @@ func (l *loop) carryOut(out chord.Output, hasLeft bool) bool {
 			attrs = append(attrs, "node", e.Ref.ID.String(), "addr", e.Ref.Addr)
 		}
 		l.log.Info("ring changed", attrs...)
-		if e.Kind == "left" && !hasLeft {
-			hasLeft = true
+		if e.Kind == "left" && !l.hasLeft {
+			l.hasLeft, l.wake = true, 0
+			l.refusePending()
 			close(l.left)
 		}
 	}
-	return hasLeft
 }
 
 // refuseRest answers the operations that the Member will not.
@@ -124,7 +142,12 @@ func (l *loop) refuseRest() {
 			e.reply(refusal(e.op, chord.CodeLeaving))
 		}
 	}
-	for _, e := range l.pending {
+	l.refusePending()
+}
+
+func (l *loop) refusePending() {
+	for token, e := range l.pending {
+		delete(l.pending, token)
 		e.reply(refusal(e.op, chord.CodeLeaving))
 	}
 }

@@ -21,6 +21,10 @@ import (
 // leaveTimeout bounds an orderly leave; the ring mends what it did not finish.
 const leaveTimeout = 10 * time.Second
 
+// goodbyeTimeout bounds how long gossip waits for somebody to tell of the
+// leave: when all leave at once nobody is left to tell.
+const goodbyeTimeout = 500 * time.Millisecond
+
 // Node is a running ring member. Its methods may be called from any
 // goroutine.
 type Node struct {
@@ -251,7 +255,7 @@ func (n *Node) close(ctx context.Context) error {
 	if !n.handOver(ctx) {
 		errs = append(errs, fmt.Errorf("left before everything was handed over: the ring restores the copies from others: %w", ctx.Err()))
 	}
-	if err := n.gossip.leave(time.Second); err != nil {
+	if err := n.gossip.leave(goodbyeTimeout); err != nil {
 		n.log.Debug("nobody heard us leave", "err", err)
 	}
 	n.cancel() // the announcer says goodbye

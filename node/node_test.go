@@ -75,11 +75,15 @@ func TestHTTPTellsHealthStatusAndMetrics(t *testing.T) {
 	if code, _ := get(t, base+"/nowhere"); code != http.StatusNotFound {
 		t.Errorf("an unknown path gives %d", code)
 	}
-	_, body := get(t, base+"/metrics")
+	var body string
+	eventually(t, "the first repair, in the metrics", func() bool {
+		_, body = get(t, base+"/metrics")
+		return strings.Contains(body, "chordtorrent_under_replicated_keys 0\n") && strings.Contains(body, "chordtorrent_incomplete_ranges 0\n")
+	})
 	for _, line := range []string{
 		"chordtorrent_members 1", "chordtorrent_ready 1", `chordtorrent_keys{class="hard"} 1`,
 		`chordtorrent_operations_total{op="put",code="ok"}`, "chordtorrent_commit_seconds_count",
-		`chordtorrent_build_info{version="test",`, "chordtorrent_under_replicated_keys 0",
+		`chordtorrent_build_info{version="test",`,
 	} {
 		if !strings.Contains(body, line) {
 			t.Errorf("metrics lack %q:\n%s", line, body)
