@@ -6,159 +6,14 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"chordtorrent/chord"
 	"chordtorrent/chord/discovery"
-	"chordtorrent/chord/rpc"
 	"chordtorrent/communicator/ringtest"
 )
-
-// fakeNet is a network of fake members, all of one ring, in virtual time.
-type fakeNet struct {
-	ring *ringtest.Ring
-
-	mu    sync.Mutex
-	up    map[string]time.Duration // address -> how long a dial takes
-	mute  map[string]bool          // takes calls, answers none
-	conns map[string][]*fakeConn
-	dials []string
-}
-
-func newFakeNet(addrs ...string) *fakeNet {
-	n := &fakeNet{
-		ring: ringtest.New(1), up: make(map[string]time.Duration), mute: make(map[string]bool),
-		conns: make(map[string][]*fakeConn),
-	}
-	st := chord.Status{}
-	for _, a := range addrs {
-		n.up[a] = time.Millisecond
-		st.Members = append(st.Members, chord.Ref{Addr: a})
-	}
-	n.ring.SetStatus(st)
-	return n
-}
-
-func (n *fakeNet) with(f func()) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	f()
-}
-
-func (n *fakeNet) dial(ctx context.Context, addr string) (conn, error) {
-	n.mu.Lock()
-	n.dials = append(n.dials, addr)
-	d, up := n.up[addr]
-	n.mu.Unlock()
-	select {
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	case <-time.After(max(d, time.Millisecond)):
-	}
-	if !up {
-		return nil, fmt.Errorf("ring member %s: connection refused", addr)
-	}
-	c := &fakeConn{net: n, addr: addr, done: make(chan struct{})}
-	n.with(func() { n.conns[addr] = append(n.conns[addr], c) })
-	return c, nil
-}
-
-// kill takes a member away with all its connections.
-func (n *fakeNet) kill(addr string) {
-	n.mu.Lock()
-	delete(n.up, addr)
-	conns := n.conns[addr]
-	n.mu.Unlock()
-	for _, c := range conns {
-		_ = c.Close()
-	}
-}
-
-func (n *fakeNet) open() (addrs []string) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	for addr, conns := range n.conns {
-		for _, c := range conns {
-			if !isDone(c) {
-				addrs = append(addrs, addr)
-			}
-		}
-	}
-	return addrs
-}
-
-type fakeConn struct {
-	net  *fakeNet
-	addr string
-	once sync.Once
-	done chan struct{}
-}
-
-func (c *fakeConn) Call(ctx context.Context, op any) (any, error) {
-	c.net.mu.Lock()
-	mute := c.net.mute[c.addr]
-	c.net.mu.Unlock()
-	if mute {
-		select {
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-c.done:
-		}
-	}
-	if isDone(c) {
-		return nil, fmt.Errorf("ring member %s: %w", c.addr, rpc.ErrLost)
-	}
-	rep, err := c.net.ring.Call(ctx, op)
-	if err != nil {
-		_ = c.Close() // an injected error is a connection that breaks
-		return nil, fmt.Errorf("ring member %s: %w: %w", c.addr, rpc.ErrLost, err)
-	}
-	return rep, nil
-}
-
-func (c *fakeConn) Addr() string { return c.addr }
-func (c *fakeConn) LocalAddr() netip.Addr {
-	if ap := netip.MustParseAddrPort(c.addr); ap.Addr().IsLoopback() {
-		return ap.Addr()
-	}
-	return netip.MustParseAddr("10.9.9.9")
-}
-func (c *fakeConn) Done() <-chan struct{} { return c.done }
-func (c *fakeConn) Close() error          { c.once.Do(func() { close(c.done) }); return nil }
-
-// fakeCast is a multicast group on which members answer questions.
-type fakeCast struct {
-	hints chan discovery.Hint
-	mu    sync.Mutex
-	asked int
-	reply []discovery.Hint
-}
-
-func newFakeCast(reply ...discovery.Hint) *fakeCast {
-	return &fakeCast{reply: reply}
-}
-
-func (f *fakeCast) Query() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.asked++
-	for _, h := range f.reply {
-		select {
-		case f.hints <- h:
-		default:
-		}
-	}
-}
-func (f *fakeCast) StopQuery()                   {}
-func (f *fakeCast) Hints() <-chan discovery.Hint { return f.hints }
-func (f *fakeCast) Close() error                 { close(f.hints); return nil }
-
-func list(addrs ...string) func(context.Context) ([]string, error) {
-	return func(context.Context) ([]string, error) { return addrs, nil }
-}
 
 // inPool runs f with a Communicator over a pool, in virtual time.
 func inPool(t *testing.T, n *fakeNet, cfg poolConfig, f func(t *testing.T, c *Communicator, p *pool)) {
@@ -429,4 +284,44 @@ func TestTheBookIsBounded(t *testing.T) {
 	if b.entries["10.1.9.255:1"] != nil {
 		t.Error("a dead member is kept")
 	}
+}
+
+func TestAListThatCannotBeLookedUpIsTriedAgain(t *testing.T) {
+	n := newFakeNet("10.0.0.1:8000")
+	tries := 0
+	resolve := func(context.Context) ([]string, error) {
+		if tries++; tries < 3 {
+			return nil, fmt.Errorf("looking up ring.example: %w", errTest)
+		}
+		return []string{"10.0.0.1:8000"}, nil
+	}
+	inPool(t, n, poolConfig{resolve: resolve}, func(t *testing.T, c *Communicator, p *pool) {
+		ctx, cancel := context.WithTimeout(bg, time.Second)
+		defer cancel()
+		if _, err := c.Status(ctx); !errors.Is(err, ErrNoRing) || !errors.Is(err, errTest) {
+			t.Fatalf("error %v", err)
+		}
+		if _, err := c.Status(bg); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+func TestTheMemberAtHandIsAskedNowAndThenWhoElseThereIs(t *testing.T) {
+	n := newFakeNet("10.0.0.1:8000")
+	inPool(t, n, poolConfig{resolve: list("10.0.0.1:8000")}, func(t *testing.T, c *Communicator, p *pool) {
+		if _, err := c.Status(bg); err != nil {
+			t.Fatal(err)
+		}
+		n.with(func() { n.up["10.0.0.2:8000"] = time.Millisecond })
+		n.ring.SetStatus(chord.Status{Members: []chord.Ref{{Addr: "10.0.0.1:8000"}, {Addr: "10.0.0.2:8000"}}})
+		wait(refreshIdle + 2*refreshBusy)
+		n.kill("10.0.0.1:8000")
+		if _, err := c.Versions(bg, "x"); !errors.Is(err, ErrNotFound) {
+			t.Fatal(err)
+		}
+		if at := p.at(); at != "10.0.0.2:8000" {
+			t.Errorf("now at %q", at)
+		}
+	})
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -210,7 +211,7 @@ var errCut = errors.New("connection lost")
 func interruptions(t *testing.T, before func(*Communicator, *ringtest.Ring), op func(*Communicator) error, after func(t *testing.T, c *Communicator)) {
 	for n := 0; ; n++ {
 		for _, applied := range []bool{false, true} {
-			cut := false
+			var cut atomic.Bool
 			t.Run(fmt.Sprintf("put %d applied %v", n, applied), func(t *testing.T) {
 				c, ring := inRing(t)
 				before(c, ring)
@@ -218,20 +219,20 @@ func interruptions(t *testing.T, before func(*Communicator, *ringtest.Ring), op 
 					if i < n {
 						return nil
 					}
-					cut = true // nothing gets through from here on: the program died
+					cut.Store(true) // nothing gets through from here on: the program died
 					return &ringtest.Fault{Err: errCut, Applied: applied && i == n}
 				})
 				err := op(c)
-				if cut && !errors.Is(err, errCut) {
+				if cut.Load() && !errors.Is(err, errCut) {
 					t.Errorf("interrupted, but the error is %v", err)
 				}
-				if !cut && err != nil {
+				if !cut.Load() && err != nil {
 					t.Error(err)
 				}
 				ring.Intercept(nil)
 				after(t, c)
 			})
-			if !cut {
+			if !cut.Load() {
 				return // op makes no n-th Put
 			}
 		}
