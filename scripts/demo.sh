@@ -65,14 +65,12 @@ await() {
 	done
 }
 
-client() { # client STORAGE COMMAND...
-	local storage=$1
-	shift
-	"$BIN/btclient" --storage "$WORK/$storage" --cluster "$CLUSTER" --multicast-ttl 0 "$@"
-}
+# as STORAGE: sets CLIENT to the command of the client with that Storage.
+as() { CLIENT=("$BIN/btclient" --storage "$WORK/$1" --cluster "$CLUSTER" --multicast-ttl 0); }
 
 members() { # the ring size that node 1 reports
-	"$BIN/chordnode" status --json --node "$RING1" | grep -o '"state": *"[a-z]*"\|"id": *"[0-9a-f]*"' | sort -u | grep -c '"id"'
+	"$BIN/chordnode" status --json --cluster "$CLUSTER" --node "$RING1" |
+		sed 's/.*"members":\[//; s/\].*//' | grep -o '"id"' | wc -l
 }
 ring_is() { [ "$(members)" = "$1" ]; }
 
@@ -95,19 +93,22 @@ sed 's/^/  /' "$WORK"/node[123]
 
 echo "== publish a file of $MIB MiB and $(find "$TREE" -type f | wc -l) files of $TREE"
 head -c $((MIB * 1048576)) /dev/urandom >"$WORK/image.bin"
-start "$WORK/publish-image" client publisher publish "$WORK/image.bin" --seed-for 1h --json
-start "$WORK/publish-tree" client publisher publish "$TREE" --name go-source --seed-for 1h --json
+as publisher
+start "$WORK/publish-image" "${CLIENT[@]}" publish "$WORK/image.bin" --seed-for 1h --json
+start "$WORK/publish-tree" "${CLIENT[@]}" publish "$TREE" --name go-source --seed-for 1h --json
 for what in image tree; do
 	await 60 "the publishing of the $what" grep -q '"event":"published"' "$WORK/publish-$what"
 done
-client looker ls | sed 's/^/  /'
+as looker
+"${CLIENT[@]}" ls | sed 's/^/  /'
 
 echo "== $CLIENTS clients download both; one chordnode is killed in the middle"
 began=$(now)
 downloads=()
 for k in $(seq $CLIENTS); do
+	as "client$k"
 	for name in image.bin go-source; do
-		start "$WORK/get-$k-$name" client "client$k" download "$name" -o "$WORK/got$k/$name" \
+		start "$WORK/get-$k-$name" "${CLIENT[@]}" download "$name" -o "$WORK/got$k/$name" \
 			--progress json --seed-for 1h
 		downloads+=("$WORK/get-$k-$name")
 	done
@@ -115,15 +116,18 @@ done
 moving() { grep -q '"event":"progress".*"bytes_done":[1-9]' "${downloads[@]}"; }
 await 30 "the first bytes" moving
 kill -9 "$NODE3"
+wait "$NODE3" 2>/dev/null || true
 echo "  killed chordnode 3 (pid $NODE3) after $(since "$began") s"
 echo "published when one of three was dead" >"$WORK/late.txt"
-start "$WORK/publish-late" client publisher publish "$WORK/late.txt" --seed-for 1h --json
+as publisher
+start "$WORK/publish-late" "${CLIENT[@]}" publish "$WORK/late.txt" --seed-for 1h --json
 for log in "${downloads[@]}"; do
 	await 120 "$(basename "$log")" grep -q '"event":"done"' "$log"
 done
 echo "  all downloads done after $(since "$began") s"
 await 30 "a publish with one of three nodes dead" grep -q '"event":"published"' "$WORK/publish-late"
-client client1 download late.txt -o "$WORK/got1/late.txt" --seed-for 0s >/dev/null || fail "late.txt did not arrive"
+as client1
+"${CLIENT[@]}" download late.txt -o "$WORK/got1/late.txt" --seed-for 0s >/dev/null || fail "late.txt did not arrive"
 echo "  published and downloaded one more file after $(since "$began") s"
 
 echo "== compare"
@@ -156,7 +160,7 @@ for k in $(seq $CLIENTS); do
 					if (addr ~ ":" port "$") own += bytes; else others += bytes
 				}
 				all = own + others; if (all == 0) all = 1
-				printf "  %-8s %-10s %9.1f %8.2f %9.1f %14.0f%% %12.0f%%\n", k, name, total / 1e6, seconds, seconds > 0 ? total / 1e6 / seconds : 0, 100 * own / all, 100 * others / all
+				printf "  %-8s %-10s %9.1f %8.2f %9.1f %14.0f%% %12.0f%%\n", k, name, total / 1e6, seconds, (seconds > 0) ? total / 1e6 / seconds : 0, 100 * own / all, 100 * others / all
 			}'
 	done
 done
