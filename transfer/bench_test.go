@@ -1,43 +1,55 @@
 package transfer
 
 import (
+	"fmt"
 	"net/netip"
+	"syscall"
 	"testing"
+	"time"
 )
 
-// BenchmarkTransfer moves one torrent over loopback between two engines of this
-// process: socket, SHA-1 and file on both ends share the machine's cores. Run it
+// BenchmarkTransfer moves 1 GiB over loopback between two engines of this
+// process: socket, SHA-1 and file of both ends share the machine's cores. Run it
 // with TMPDIR on a tmpfs to leave the disk out.
+//
+// Measured on two cores of an EPYC with SHA instructions: 2.0-2.1 GB/s and 0.88
+// CPU seconds with requests of 1 MiB, 1.5-1.8 GB/s and 1.06 CPU seconds with 16
+// KiB; half of that with much else running on the machine. Half of the time is
+// SHA-1 and nearly all of the rest recv, sendfile and pwrite; the code of the
+// loop itself does not show in a profile.
 func BenchmarkTransfer(b *testing.B) {
-	cases := []struct {
-		name     string
-		size     int
-		requests int
-	}{
-		{"1GiB", 1 << 30, largestRequest},
-		{"1GiB/16KiB requests", 1 << 30, blockLen},
-	}
-	for _, c := range cases {
-		b.Run(c.name, func(b *testing.B) {
-			f := makeTorrent(b, 1, 1<<20, c.size)
-			b.SetBytes(int64(c.size))
+	for _, requests := range []int{largestRequest, blockLen} {
+		b.Run(fmt.Sprintf("1GiB/requests=%dKiB", requests>>10), func(b *testing.B) {
+			f := makeTorrent(b, 1, 1<<20, 1<<30)
+			b.SetBytes(1 << 30)
 			seed := start(b)
 			seed.add(b, f.seedSpec(b))
+			busy := time.Duration(0)
 			for b.Loop() {
 				b.StopTimer()
 				leech := start(b)
-				leech.askAtMost = c.requests
+				leech.askAtMost = requests
 				spec := f.leechSpec(b)
+				before := cpuTime()
 				b.StartTimer()
 				to := leech.add(b, spec)
 				to.AddPeers([]netip.AddrPort{seed.addr()})
 				done(b, to)
 				b.StopTimer()
+				busy += cpuTime() - before
 				stop(b, to)
 				leech.Close()
 				spec.Content.Close()
 				b.StartTimer()
 			}
+			b.ReportMetric(busy.Seconds()/float64(b.N), "cpu-s/GiB")
 		})
 	}
+}
+
+// cpuTime is what this process has used of all cores.
+func cpuTime() time.Duration {
+	var u syscall.Rusage
+	syscall.Getrusage(syscall.RUSAGE_SELF, &u)
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

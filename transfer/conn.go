@@ -2,6 +2,7 @@ package transfer
 
 import (
 	"net/netip"
+	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -20,6 +21,12 @@ const (
 	readPerTurn      = 1 << 20          // bytes; then it is the others' turn
 	defaultRoundTrip = 50 * time.Millisecond
 )
+
+// warmRange is a part of a file that was found in memory.
+type warmRange struct {
+	file     *os.File
+	from, to int64
+}
 
 // state is where a connection is in its life.
 type state uint8
@@ -70,7 +77,6 @@ type conn struct {
 	askedBytes int
 	target     int // bytes that should be under way
 	slowStart  bool
-	quick      bool // "slow start" has seen the rate level off once
 	bestRate   float64
 	maxRequest int // bytes per request
 	maxAsked   int // requests under way
@@ -80,16 +86,16 @@ type conn struct {
 	starved    bool
 
 	// Output: see upload.go.
-	out      []byte // small messages, out[outAt:] is not yet written
-	outAt    int
-	queue    []ask // requests of the peer
-	body     body  // the block that is being sent
-	blocked  bool  // the socket took no more
-	wrote    time.Time
-	up       meter
-	marked   bool // on the loop's dirty list
-	want     poller.Interest
-	reqTimes int
+	out     []byte // small messages, out[outAt:] is not yet written
+	outAt   int
+	queue   []ask   // requests of the peer
+	bodies  []*body // answers, the first is being sent, the others prepared
+	warm    warmRange
+	blocked bool // the socket took no more
+	wrote   time.Time
+	up      meter
+	marked  bool // on the loop's dirty list
+	want    poller.Interest
 }
 
 func newConn(s *swarm, fd int, addr netip.AddrPort) *conn {
@@ -256,7 +262,10 @@ func (c *conn) drop(why reason, err error) {
 	for len(c.asked) > 0 {
 		c.giveUp(len(c.asked) - 1)
 	}
-	c.body.end()
+	for _, b := range c.bodies {
+		b.end()
+	}
+	c.bodies = nil
 	c.l.forget(c.fd)
 	c.s.leave(c)
 	if k := c.known; k != nil && k.conn == c {

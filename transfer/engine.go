@@ -103,7 +103,8 @@ type Engine struct {
 	cfg       Config
 	port      uint16
 	loops     []*loop
-	workers   *workers
+	workers   *workers // hash and write
+	readers   *workers // read for uploads what is not in memory
 	buffers   *buffers
 	drops     drops
 	askAtMost int             // bytes per request, whatever the peer allows
@@ -142,7 +143,7 @@ func Start(cfg Config) (*Engine, error) {
 		}
 		e.loops = append(e.loops, l)
 	}
-	e.workers = startWorkers(cfg.Workers)
+	e.workers, e.readers = startWorkers(cfg.Workers), startWorkers(readers)
 	for _, l := range e.loops {
 		go l.run()
 	}
@@ -193,6 +194,7 @@ func (e *Engine) Close() error {
 			<-l.done
 		}
 		e.workers.close()
+		e.readers.close()
 		e.side.Wait()
 		close(e.closed)
 	})

@@ -151,6 +151,7 @@ func (c *conn) setChoke(choke bool) {
 	c.chokedAt = c.l.now
 	if choke {
 		c.queue = c.queue[:0]
+		c.dropBodies(func(*body) bool { return true })
 		c.tell(wire.Message{ID: wire.Choke})
 	} else {
 		c.tell(wire.Message{ID: wire.Unchoke})

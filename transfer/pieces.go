@@ -128,7 +128,7 @@ func (s *swarm) hash(p *partial) {
 		return
 	}
 	p.hashing = true
-	s.hashing++
+	s.away++
 	s.l.e.workers.submit(&hashing{s: s, p: p, want: [20]byte(s.t.spec.Layout.PieceHash(p.piece)), trace: s.suspects[p.piece] != nil})
 }
 
@@ -169,7 +169,7 @@ func (h *hashing) run() {
 // handle is back on the loop.
 func (h *hashing) handle(l *loop) {
 	s, piece := h.s, h.p.piece
-	s.hashing--
+	s.away--
 	delete(s.partials, piece)
 	switch {
 	case h.err != nil:

@@ -73,7 +73,7 @@ func dial(to netip.AddrPort) (int, error) {
 	if err != nil {
 		return -1, err
 	}
-	noDelay(fd)
+	tune(fd)
 	err = unix.Connect(fd, toSockaddr(to))
 	if err != nil && err != unix.EINPROGRESS && err != unix.EINTR {
 		unix.Close(fd)
@@ -94,9 +94,11 @@ func connectError(fd int) error {
 	return nil
 }
 
-// noDelay turns Nagle's algorithm off: the loop batches by itself, once a turn.
-func noDelay(fd int) {
+// tune sets up a connection: Nagle's algorithm is off, as the loop batches by
+// itself, once a turn; and little waits in the kernel.
+func tune(fd int) {
 	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	keepShort(fd)
 }
 
 func toSockaddr(a netip.AddrPort) unix.Sockaddr {

@@ -16,8 +16,16 @@ func accept(listener int) (int, netip.AddrPort, error) {
 	if err != nil {
 		return -1, netip.AddrPort{}, err
 	}
-	noDelay(fd)
+	tune(fd)
 	return fd, fromSockaddr(sa), nil
+}
+
+// keepShort bounds what the kernel holds of a connection and has not sent yet,
+// 128 KiB instead of megabytes: a HAVE or a cancel is not stuck behind them,
+// and the two ends of a fast link take turns more finely (1 GiB over loopback
+// took 0.5 s with it and 0.7-0.95 s without, at the same cost in CPU).
+func keepShort(fd int) {
+	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, 128<<10)
 }
 
 // send writes small bytes. With more set the kernel keeps them back until the
@@ -46,6 +54,36 @@ func receive(fd int, first, then []byte) (int, error) {
 	iov := [2][]byte{first, then}
 	return unix.Readv(fd, iov[:])
 }
+
+// resident tells whether n bytes from off of a file are in memory, so that
+// sendFile would not wait for a disk. Where the kernel cannot tell (cachestat
+// came with Linux 6.5) one byte in 64 KiB is asked for without waiting; a file
+// system that knows neither is taken to be fast.
+func resident(file int, off, n int64) bool {
+	var st unix.Stat_t
+	if unix.Fstat(file, &st) == nil {
+		n = min(n, st.Size-off)
+	}
+	if n <= 0 {
+		return true
+	}
+	page := int64(unix.Getpagesize())
+	var cached unix.Cachestat_t
+	err := unix.Cachestat(uint(file), &unix.CachestatRange{Off: uint64(off), Len: uint64(n)}, &cached, 0)
+	if err == nil {
+		return int64(cached.Cache) >= (off+n-1)/page-off/page+1
+	}
+	var one [1]byte
+	for at := off; at < off+n; at += 64 << 10 {
+		if _, err := unix.Preadv2(file, [][]byte{one[:]}, at, unix.RWF_NOWAIT); err == unix.EAGAIN {
+			return false
+		}
+	}
+	return true
+}
+
+// willNeed starts reading without waiting.
+func willNeed(file int, off, n int64) { _ = unix.Fadvise(file, off, n, unix.FADV_WILLNEED) }
 
 // roundTrip is the kernel's smoothed measure of the connection.
 func roundTrip(fd int) time.Duration {

@@ -33,7 +33,7 @@ func accept(listener int) (int, netip.AddrPort, error) {
 	if fd, err = prepare(fd); err != nil {
 		return -1, netip.AddrPort{}, err
 	}
-	noDelay(fd)
+	tune(fd)
 	return fd, fromSockaddr(sa), nil
 }
 
@@ -45,6 +45,8 @@ func prepare(fd int) (int, error) {
 	}
 	return fd, nil
 }
+
+func keepShort(int) {}
 
 func send(fd int, b []byte, _ bool) (int, error) { return unix.Write(fd, b) }
 
@@ -62,5 +64,11 @@ func receive(fd int, first, then []byte) (int, error) {
 	}
 	return unix.Read(fd, then)
 }
+
+// resident: nobody knows, so a worker reads everything first. That is a copy
+// more than necessary, and never a loop that waits.
+func resident(int, int64, int64) bool { return false }
+
+func willNeed(int, int64, int64) {}
 
 func roundTrip(int) time.Duration { return defaultRoundTrip }

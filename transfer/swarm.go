@@ -33,7 +33,7 @@ type swarm struct {
 	nextID picker.PeerID // handles are never used twice
 
 	partials map[int]*partial // pieces that have a buffer
-	hashing  int              // of them, at the workers
+	away     int              // jobs at the workers: hashing, reading
 	suspects map[int]*suspect
 	banned   map[[20]byte]bool // peer ids
 	sources  map[sourceKey]*source
@@ -249,7 +249,7 @@ func (s *swarm) stop() {
 }
 
 func (s *swarm) checkStopped() {
-	if !s.stopping || s.hashing > 0 {
+	if !s.stopping || s.away > 0 {
 		return
 	}
 	s.close()

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -21,21 +22,32 @@ const (
 	maxIgnored = 5000
 )
 
-// body is the block that is being sent: its header, then bytes of files.
+// body is the answer to one request: a header, then bytes of files.
 type body struct {
-	active  bool
+	ask
+	ready   bool   // head and spans are set
+	begun   bool   // some of it is written: nothing may come between
+	gone    bool   // cancelled while it was being prepared
 	head    []byte // of the header, what is not yet written
-	begun   bool   // some of the header is written: nothing may come between
 	spans   []storage.Span
 	release func()
 	room    [wire.PieceHeaderLen]byte
 }
 
+// open makes the body ready for sending.
+func (b *body) open(spans []storage.Span, release func()) {
+	b.ready, b.spans, b.release = true, spans, release
+	b.head = wire.AppendPieceHeader(b.room[:0], uint32(b.piece), b.begin, b.size)
+}
+
+// end gives back what the body holds; one that is being prepared does so when
+// it comes back.
 func (b *body) end() {
+	b.gone = true
 	if b.release != nil {
 		b.release()
+		b.release = nil
 	}
-	*b = body{}
 }
 
 func (c *conn) onRequest(m wire.Message) {
@@ -65,16 +77,27 @@ func (c *conn) onRequest(m wire.Message) {
 }
 
 func (c *conn) onCancel(m wire.Message) {
-	for i, a := range c.queue {
-		if a.piece == int(m.Index) && a.begin == m.Begin && a.size == m.Length {
-			c.queue = append(c.queue[:i], c.queue[i+1:]...)
-			return
-		}
+	is := func(a ask) bool { return a.piece == int(m.Index) && a.begin == m.Begin && a.size == m.Length }
+	if i := slices.IndexFunc(c.queue, is); i >= 0 {
+		c.queue = slices.Delete(c.queue, i, i+1)
+		return
 	}
+	c.dropBodies(func(b *body) bool { return is(b.ask) })
+}
+
+// dropBodies forgets answers that were not begun.
+func (c *conn) dropBodies(which func(b *body) bool) {
+	c.bodies = slices.DeleteFunc(c.bodies, func(b *body) bool {
+		if b.begun || !which(b) {
+			return false
+		}
+		b.end()
+		return true
+	})
 }
 
 func (c *conn) outputWaits() bool {
-	return len(c.out) > c.outAt || c.body.active || len(c.queue) > 0
+	return len(c.out) > c.outAt || len(c.bodies) > 0 || len(c.queue) > 0
 }
 
 // flush is called once a turn for a connection that was woken: it asks for
@@ -118,19 +141,26 @@ var errNothing = errors.New("nothing to write")
 // writeSome makes one system call. A block is not interrupted; before its
 // header and between blocks all waiting messages go out.
 func (c *conn) writeSome(most int) (int, error) {
-	b := &c.body
+	c.prepare()
+	if c.state == closed {
+		return 0, nil
+	}
+	var b *body
+	if len(c.bodies) > 0 && c.bodies[0].ready {
+		b = c.bodies[0]
+	}
 	switch {
-	case b.begun && len(b.head) > 0, b.active && !b.begun && len(c.out) == c.outAt:
+	case b != nil && len(b.head) > 0 && (b.begun || len(c.out) == c.outAt):
 		n, err := send(c.fd, b.head, true)
 		if n > 0 {
 			b.begun = true
 			b.head = b.head[n:]
 		}
 		return max(n, 0), err
-	case b.begun:
-		return c.sendBlock(most)
+	case b != nil && b.begun:
+		return c.sendBlock(b, most)
 	case len(c.out) > c.outAt:
-		n, err := send(c.fd, c.out[c.outAt:], b.active || len(c.queue) > 0)
+		n, err := send(c.fd, c.out[c.outAt:], b != nil)
 		c.outAt += max(n, 0)
 		if c.outAt == len(c.out) {
 			c.out, c.outAt = c.out[:0], 0
@@ -139,41 +169,22 @@ func (c *conn) writeSome(most int) (int, error) {
 			}
 		}
 		return max(n, 0), err
-	case len(c.queue) > 0:
-		c.nextBlock()
-		return 0, nil
 	}
 	return 0, errNothing
 }
 
-// nextBlock begins the answer to the oldest request.
-func (c *conn) nextBlock() {
-	a := c.queue[0]
-	c.queue = c.queue[1:]
-	off := int64(a.piece)*int64(c.s.geo.PieceLen) + int64(a.begin)
-	spans, release, err := c.s.t.spec.content.Spans(off, int64(a.size))
-	if err != nil {
-		c.s.fail(fmt.Errorf("serve piece %d: %w", a.piece, err))
-		return
-	}
-	b := &c.body
-	b.active, b.spans, b.release = true, spans, release
-	b.head = wire.AppendPieceHeader(b.room[:0], uint32(a.piece), a.begin, a.size)
-}
-
 // sendBlock moves a part of the block from its file to the socket.
-func (c *conn) sendBlock(most int) (int, error) {
-	b := &c.body
+func (c *conn) sendBlock(b *body, most int) (int, error) {
 	for len(b.spans) > 0 && b.spans[0].Len == 0 {
 		b.spans = b.spans[1:]
 	}
 	if len(b.spans) == 0 {
 		b.end()
+		c.bodies = slices.Delete(c.bodies, 0, 1)
 		return 0, nil
 	}
 	sp := &b.spans[0]
-	want := int(min(sp.Len, int64(most)))
-	n, err := c.sendSpan(sp, want)
+	n, err := c.sendSpan(sp, int(min(sp.Len, int64(most))))
 	if n <= 0 {
 		if err == nil {
 			err = io.ErrUnexpectedEOF
