@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"slices"
@@ -54,7 +55,7 @@ func get(t *testing.T, url string) (code int, body string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer resp.Body.Close() //nolint:errcheck // read only
+	defer resp.Body.Close()
 	b, err := io.ReadAll(resp.Body)
 	if err != nil {
 		t.Fatal(err)
@@ -103,11 +104,12 @@ func TestThreeNodesStartedTogetherFindEachOther(t *testing.T) {
 			var first *Node
 			for i := range cfgs {
 				cfgs[i] = testConfig(t, cluster)
-				if way == "multicast" {
+				switch {
+				case way == "multicast":
 					cfgs[i].Multicast, cfgs[i].MulticastTTL = discovery.DefaultGroup, 0
-				} else if i == 0 {
+				case i == 0:
 					first = start(t, cfgs[0])
-				} else {
+				default:
 					cfgs[i].Join = first.Ref().Addr
 				}
 			}
@@ -225,6 +227,47 @@ func TestLeavingHandsOver(t *testing.T) {
 	whole(t, nodes[1])
 	for i := range 10 {
 		wantValue(t, nodes[1], chord.Key(fmt.Sprint("\x01", i)), "f", "v")
+	}
+}
+
+// What does not belong on the ring port costs its sender the connection, and
+// is counted.
+func TestGarbageOnTheRingPortIsCountedAndHarmless(t *testing.T) {
+	cfg := testConfig(t, testCluster())
+	n := start(t, cfg)
+	other := gossipLabel("another cluster")
+	for _, garbage := range [][]byte{
+		[]byte("GET / HTTP/1.1\r\n\r\n"),
+		[]byte("CHR1 and then no hello at all, for many bytes........................."),
+		append([]byte{rpc.GossipByte, byte(len(other))}, other...),
+		append(append([]byte{rpc.GossipByte, byte(len(gossipLabel(cfg.Cluster)))}, gossipLabel(cfg.Cluster)...), 6, 0xff, 0xff, 0xff, 0xff, 0xff),
+		{rpc.GossipByte, 0},
+		{0},
+		{},
+	} {
+		for _, network := range []string{"tcp", "udp"} {
+			conn, err := net.Dial(network, n.Ref().Addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := conn.Write(garbage); err != nil {
+				t.Fatal(err)
+			}
+			if tcp, ok := conn.(*net.TCPConn); ok {
+				_ = tcp.CloseWrite() // the other side may have gone first
+				_, _ = io.Copy(io.Discard, tcp)
+			}
+			_ = conn.Close()
+		}
+	}
+	eventually(t, "the garbage in the metrics", func() bool {
+		_, body := get(t, "http://"+n.HTTPAddr()+"/metrics")
+		return strings.Contains(body, `chordtorrent_dropped_total{part="gossip",reason="not_gossip"} 4`) &&
+			strings.Contains(body, `chordtorrent_dropped_total{part="port",reason="unknown_protocol"} 2`)
+	})
+	put(t, n, "\x01key", "f", "v")
+	if n.Members() != 1 {
+		t.Errorf("garbage became a member: %d", n.Members())
 	}
 }
 

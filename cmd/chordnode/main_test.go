@@ -209,6 +209,27 @@ func TestOneLineThenOrderlyLeave(t *testing.T) {
 	}
 }
 
+func TestASecondSignalEndsItAtOnce(t *testing.T) {
+	cluster := testCluster()
+	first := startProcess(t, cluster)
+	second := startProcess(t, cluster, "--join", first.ready["ring"])
+	// Somebody who does not take what is handed over.
+	if err := second.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	if err := first.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	for !strings.Contains(first.stderr.String(), "leaving") {
+		if t.Context().Err() != nil {
+			t.Fatal("it does not begin to leave")
+		}
+	}
+	if code, _ := first.stop(syscall.SIGTERM); code != 1 || !strings.Contains(first.stderr.String(), "second signal") {
+		t.Errorf("exit %d, want 1\n%s", code, first.stderr)
+	}
+}
+
 func TestASignalBeforeTheRingEndsItQuietly(t *testing.T) {
 	cmd := command(t, "--bind", "127.0.0.1:0", "--http", "off", "--multicast", "off", "--cluster", testCluster(), "--data-dir", t.TempDir(), "--log-level", "debug")
 	errs, err := cmd.StderrPipe()

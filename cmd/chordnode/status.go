@@ -161,10 +161,10 @@ func printTable(w io.Writer, st chord.Status) error {
 	fmt.Fprintf(out, "\nMEMBER\tADDRESS\t\n")
 	for _, m := range st.Members {
 		note := ""
-		switch {
-		case m.ID == st.Self.ID:
+		switch m.ID {
+		case st.Self.ID:
 			note = "asked"
-		case m.ID == st.Predecessor.ID:
+		case st.Predecessor.ID:
 			note = "predecessor"
 		}
 		if len(st.Successors) > 0 && m.ID == st.Successors[0].ID {

@@ -52,7 +52,7 @@ func checkFile(path string) (badRows int, err error) {
 	if err != nil {
 		return 0, fmt.Errorf("check database: %w", err)
 	}
-	defer f.Close() //nolint:errcheck // read only
+	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
 		return 0, fmt.Errorf("check database: %w", err)

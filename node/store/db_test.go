@@ -364,6 +364,33 @@ func TestSoftKeysAreSnapshottedWhileRunning(t *testing.T) {
 	}
 }
 
+func TestAnUnchangedSnapshotIsNotWrittenAgain(t *testing.T) {
+	s := newSoftMaps()
+	s.apply(merge(softKind+"k", field("f", "v", 1)))
+	path := filepath.Join(t.TempDir(), "soft.snap")
+	for range 2 {
+		if err := s.save(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.save(path); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("it was written though nothing had changed: %v", err)
+	}
+	s.apply(merge(softKind+"k", field("f", "w", 2)))
+	if err := s.save(path); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(path); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestApplyAfterCloseIsRefused(t *testing.T) {
 	db := openDB(t, t.TempDir(), options{})
 	if err := db.Close(); err != nil {

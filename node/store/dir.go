@@ -153,6 +153,6 @@ func syncDir(path string) error {
 	if err != nil {
 		return err
 	}
-	defer d.Close() //nolint:errcheck // read only
+	defer d.Close()
 	return d.Sync()
 }

@@ -21,9 +21,24 @@ const (
 	maxRecordBytes = recordHeader + chord.MaxKeyBytes + chord.MaxFieldBytes + chord.MaxValueBytes
 )
 
-// save writes all soft keys to path. Merges go on meanwhile: the snapshot
-// holds each map as it was when its turn came.
+// save writes all soft keys to path, unless nothing has changed since the
+// last time. Merges go on meanwhile: the snapshot holds each map as it was
+// when its turn came.
 func (s *softMaps) save(path string) error {
+	s.mu.RLock()
+	changes := s.changes
+	s.mu.RUnlock()
+	if changes == s.saved {
+		return nil
+	}
+	if err := s.write(path); err != nil {
+		return err
+	}
+	s.saved = changes
+	return nil
+}
+
+func (s *softMaps) write(path string) error {
 	return replaceFile(path, func(w io.Writer) error {
 		out := bufio.NewWriterSize(w, 64<<10)
 		if _, err := out.WriteString(snapshotMagic); err != nil {
@@ -68,7 +83,7 @@ func (s *softMaps) load(path string, nowMillis int64) (n int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	defer f.Close() //nolint:errcheck // read only
+	defer f.Close()
 	in := bufio.NewReaderSize(f, 64<<10)
 	magic := make([]byte, len(snapshotMagic))
 	if _, err := io.ReadFull(in, magic); err != nil || string(magic) != snapshotMagic {

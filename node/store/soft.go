@@ -19,6 +19,9 @@ type softMaps struct {
 	byKey  map[chord.Key]*softMap
 	shards [softShards][]softKey // each sorted by hash
 	bytes  int64
+	// changes counts applied ops; saved is what it was at the last snapshot,
+	// of which there is one at a time.
+	changes, saved uint64
 }
 
 type softKey struct {
@@ -41,6 +44,7 @@ func compareHash(k softKey, hash chord.ID) int { return k.hash.Compare(hash) }
 func (s *softMaps) apply(op chord.StoreOp) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.changes++
 	switch op.Kind {
 	case chord.StoreMerge:
 		for _, f := range op.Merge {
