@@ -92,16 +92,12 @@ func cut(arc Arc, from, to ID) []Arc {
 		return pieces
 	default:
 		// The hole begins before arc.From and ends inside or behind the arc.
-		var f ID = to
-		if !whole && stop.Compare(end) >= 0 {
+		switch {
+		case !whole && stop.Compare(end) >= 0:
 			return nil
+		case whole || start.Compare(end) < 0:
+			return []Arc{piece(to, from)}
 		}
-		if !whole && start.Compare(end) < 0 {
-			return []Arc{piece(f, from)}
-		}
-		if whole {
-			return []Arc{piece(f, from)}
-		}
-		return []Arc{piece(f, arc.To)}
+		return []Arc{piece(to, arc.To)}
 	}
 }

@@ -53,6 +53,7 @@ func (m *Member) leftNow() {
 		return
 	}
 	m.phase = left
-	m.timers = timers{}
+	m.timers.stopAll()
+	clear(m.requests)
 	m.event("left", m.self, "left the ring")
 }

@@ -73,8 +73,6 @@ func (m *Member) repairSoon() {
 }
 
 // missed notes that a write did not reach a replica.
-func (m *Member) missed(r Ref) { m.repair.missed(r) }
-
 func (r *repairState) missed(ref Ref) {
 	if r.dirty != nil {
 		r.dirty[ref.ID] = true

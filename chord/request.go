@@ -122,6 +122,13 @@ func (ts *timers) stop(t timer) {
 	}
 }
 
+func (ts *timers) stopAll() {
+	for _, t := range ts.heap {
+		t.index = -1
+	}
+	ts.heap = nil
+}
+
 // next is when the first timer is due; 0 means never.
 func (ts *timers) next() Time {
 	if len(ts.heap) == 0 {
