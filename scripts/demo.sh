@@ -29,17 +29,23 @@ start() {
 	PIDS+=("$PID")
 }
 
-finish() {
-	local status=$?
-	trap - EXIT INT TERM
-	for pid in ${PIDS[@]+"${PIDS[@]}"}; do kill "$pid" 2>/dev/null || true; done
-	# Orderly first; what has not ended after 10 s is ended.
-	local deadline=$((SECONDS + 10))
-	for pid in ${PIDS[@]+"${PIDS[@]}"}; do
-		while kill -0 "$pid" 2>/dev/null && [ $SECONDS -lt $deadline ]; do sleep 0.1; done
+# stop PID...: ends processes in order; what has not ended after 10 s is killed.
+stop() {
+	local pid deadline=$((SECONDS + 10))
+	for pid in "$@"; do kill "$pid" 2>/dev/null || true; done
+	for pid in "$@"; do
+		while kill -0 "$pid" 2>/dev/null && [ $SECONDS -lt $deadline ]; do sleep 0.05; done
 		kill -9 "$pid" 2>/dev/null || true
 		wait "$pid" 2>/dev/null || true
 	done
+}
+
+finish() {
+	local status=$?
+	trap - EXIT INT TERM
+	# The clients first: each tells the ring that it goes.
+	stop ${PIDS[@]+"${PIDS[@]:3}"}
+	stop ${PIDS[@]+"${PIDS[@]:0:3}"}
 	rm -rf "$WORK"
 	exit $status
 }
