@@ -53,23 +53,43 @@ func (c *conn) onExtended(payload []byte) {
 	if payload[0] != 0 {
 		return
 	}
-	var x extended
-	if err := bencode.Unmarshal(payload[1:], &x); err != nil {
-		if _, trailing := err.(bencode.ErrUnusedTrailingBytes); !trailing {
-			c.drop(malformed, fmt.Errorf("extension handshake: %w", err))
-			return
-		}
+	x, err := parseExtended(payload[1:])
+	if err != nil {
+		c.drop(malformed, err)
+		return
 	}
-	c.client = printable(x.Client, 64)
+	c.client = x.Client
 	if x.Queue > 0 {
-		c.maxAsked = min(max(x.Queue, 2), ownQueue)
+		c.maxAsked = x.Queue
 	}
 	if x.MaxRequest > 0 {
-		c.maxRequest = min(max(x.MaxRequest, blockLen), c.l.e.askAtMost)
+		c.maxRequest = min(x.MaxRequest, c.l.e.askAtMost)
 	}
-	if !c.outgoing && x.Port > 0 && x.Port < 1<<16 {
+	if !c.outgoing && x.Port > 0 {
 		c.listensAt(uint16(x.Port))
 	}
+}
+
+// parseExtended reads an extension handshake and brings its numbers within our
+// bounds; 0 stands for what it does not say.
+func parseExtended(b []byte) (extended, error) {
+	var x extended
+	if err := bencode.Unmarshal(b, &x); err != nil {
+		if _, trailing := err.(bencode.ErrUnusedTrailingBytes); !trailing {
+			return extended{}, fmt.Errorf("extension handshake: %w", err)
+		}
+	}
+	x.Client = printable(x.Client, 64)
+	if x.Queue != 0 {
+		x.Queue = min(max(x.Queue, 2), ownQueue)
+	}
+	if x.MaxRequest != 0 {
+		x.MaxRequest = min(max(x.MaxRequest, blockLen), largestRequest)
+	}
+	if x.Port < 0 || x.Port > 65535 {
+		x.Port = 0
+	}
+	return x, nil
 }
 
 // printable makes a peer's words fit for a log or a terminal.

@@ -42,6 +42,7 @@ type loop struct {
 	mark     time.Time // when the running handler began
 	files    []descriptor
 	swarms   map[*swarm]struct{}
+	conns    int     // of all swarms
 	dirty    []*conn // have something to ask or to write; each once
 	spare    []*conn
 	inbox    []event
@@ -147,8 +148,11 @@ func (l *loop) busy() bool {
 	if l.lobby != nil && l.lobby.busy() {
 		return true
 	}
+	if l.conns > 0 {
+		return true
+	}
 	for s := range l.swarms {
-		if len(s.conns) > 0 || s.dialable() {
+		if s.dialable() {
 			return true
 		}
 	}

@@ -176,6 +176,7 @@ func (s *swarm) enter(c *conn) bool {
 	c.id = s.nextID
 	s.nextID++
 	s.conns[c.id] = c
+	s.l.conns++
 	s.l.load.Add(1)
 	if s.l.lastTick.Before(s.l.now.Add(-tickEvery)) {
 		s.l.lastTick = s.l.now // it was idle: the first tick must not see a gap
@@ -186,6 +187,7 @@ func (s *swarm) enter(c *conn) bool {
 // leave is called once for each connection that has ended.
 func (s *swarm) leave(c *conn) {
 	delete(s.conns, c.id)
+	s.l.conns--
 	s.l.load.Add(-1)
 	if s.byID[c.peerID] == c {
 		delete(s.byID, c.peerID)

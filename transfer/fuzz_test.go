@@ -1,0 +1,100 @@
+package transfer
+
+import (
+	"net"
+	"net/netip"
+	"os"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"chordtorrent/transfer/wire"
+)
+
+// FuzzExtended: whatever a peer says in its extension handshake is taken within
+// bounds or refused, and what is taken can be printed.
+func FuzzExtended(f *testing.F) {
+	f.Add([]byte("d1:md6:ut_pexi1ee1:pi6881e4:reqqi250e1:v7:client!e"))
+	f.Add([]byte("d14:ct_max_requesti1048576e1:md0:i1eee"))
+	f.Add([]byte("d4:reqqi-5e14:ct_max_requesti99999999999e1:pi70000e1:v3:\x00\x1b\xffe"))
+	f.Add([]byte("d1:mllllleeeeee"))
+	f.Add([]byte("le"))
+	f.Fuzz(func(t *testing.T, payload []byte) {
+		x, err := parseExtended(payload)
+		if err != nil {
+			return
+		}
+		if x.Queue != 0 && (x.Queue < 2 || x.Queue > ownQueue) {
+			t.Errorf("queue %d", x.Queue)
+		}
+		if x.MaxRequest != 0 && (x.MaxRequest < blockLen || x.MaxRequest > largestRequest) {
+			t.Errorf("requests of %d bytes", x.MaxRequest)
+		}
+		if x.Port < 0 || x.Port > 65535 {
+			t.Errorf("port %d", x.Port)
+		}
+		for _, r := range x.Client {
+			if r < ' ' || r == 0x7f {
+				t.Errorf("client %q", x.Client)
+			}
+		}
+	})
+}
+
+// socketPair returns a non-blocking descriptor and a connection to it.
+func socketPair(t testing.TB) (int, net.Conn) {
+	t.Helper()
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+	must(t, err)
+	must(t, unix.SetNonblock(fds[0], true))
+	file := os.NewFile(uintptr(fds[1]), "peer")
+	defer file.Close()
+	c, err := net.FileConn(file)
+	must(t, err)
+	must(t, c.SetDeadline(time.Now().Add(hung)))
+	return fds[0], c
+}
+
+// FuzzPeer sends arbitrary bytes after a right handshake to a download and to a
+// seed: the connection may end, nothing else may.
+func FuzzPeer(f *testing.F) {
+	fix := makeTorrent(f, 80, 32<<10, 100<<10)
+	e := start(f)
+	seeded := makeTorrent(f, 81, 32<<10, 100<<10)
+	torrents := []*Torrent{e.add(f, fix.leechSpec(f)), e.add(f, seeded.seedSpec(f))}
+	msg := func(ms ...wire.Message) (b []byte) {
+		for _, m := range ms {
+			b = m.Append(b)
+		}
+		return b
+	}
+	f.Add(msg(wire.Message{ID: wire.Bitfield, Bits: fix.all().Bytes()}, wire.Message{ID: wire.Unchoke},
+		wire.Message{ID: wire.Piece, Index: 1, Block: make([]byte, 16384)}))
+	f.Add(msg(wire.Message{ID: wire.Interested}, wire.Message{ID: wire.Request, Index: 3, Length: 1000}, wire.Message{ID: wire.Cancel, Index: 3, Length: 1000}))
+	f.Add(msg(wire.Message{ID: wire.Have, Index: 2}, wire.Message{ID: wire.KeepAlive}, wire.Message{ID: wire.ExtendedMsg, Payload: []byte("\x00de")}))
+	f.Add(msg(wire.Message{ID: wire.Choke}, wire.Message{ID: wire.NotInterested}, wire.Message{ID: wire.Port, Payload: []byte{1, 2}}))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		for i, hash := range [][20]byte{fix.hash, seeded.hash} {
+			// Past the door, over a socket pair: TCP ports would run out.
+			ours, c := socketPair(t)
+			tor := torrents[i]
+			tor.l.post(adopt{t: tor, fd: ours, from: netip.MustParseAddrPort("192.0.2.1:6881"),
+				hello: wire.Handshake{InfoHash: hash, PeerID: peerID(len(b))}})
+			p := &testPeer{t: t, Conn: c, lim: wire.DefaultLimits(100)}
+			p.readHello()
+			c.Write(b)
+			c.(*net.UnixConn).CloseWrite()
+			for {
+				if _, err := p.read(); err != nil {
+					break
+				}
+			}
+			c.Close()
+			until(t, "the connection to be gone", func() bool { return len(torrents[i].Status().Peers) == 0 })
+			if st := torrents[i].Status(); torrents[i].Err() != nil || i == 0 && st.BytesDone != 0 {
+				t.Fatalf("%v %+v", torrents[i].Err(), st)
+			}
+		}
+	})
+}

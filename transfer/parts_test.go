@@ -1,0 +1,272 @@
+package transfer
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+type numbered int
+
+func (numbered) handle(*loop) {}
+
+func TestMailbox(t *testing.T) {
+	t.Run("keeps the order", func(t *testing.T) {
+		var m mailbox
+		for i := range 5 {
+			m.put(numbered(i))
+		}
+		got := m.take(nil)
+		for i := range 5 {
+			if got[i] != event(numbered(i)) {
+				t.Fatalf("got %v", got)
+			}
+		}
+		if len(m.take(nil)) != 0 {
+			t.Error("taken twice")
+		}
+	})
+	t.Run("gives back what nobody will handle", func(t *testing.T) {
+		var m mailbox
+		m.put(numbered(1))
+		if left := m.close(); len(left) != 1 || left[0] != event(numbered(1)) {
+			t.Errorf("left %v", left)
+		}
+		if m.put(numbered(2)) {
+			t.Error("a closed mailbox took something")
+		}
+		if len(m.take(nil)) != 0 || len(m.close()) != 0 {
+			t.Error("something in a closed mailbox")
+		}
+	})
+	t.Run("loses nothing of many posters, each in its order", func(t *testing.T) {
+		const posters, posts = 8, 2000
+		var m mailbox
+		var wg sync.WaitGroup
+		for p := range posters {
+			wg.Go(func() {
+				for i := range posts {
+					m.put(numbered(p*posts + i))
+				}
+			})
+		}
+		next := make([]int, posters)
+		seen := 0
+		for seen < posters*posts {
+			for _, ev := range m.take(nil) {
+				n := int(ev.(numbered))
+				if n%posts != next[n/posts] {
+					t.Fatalf("poster %d: %d came instead of %d", n/posts, n%posts, next[n/posts])
+				}
+				next[n/posts]++
+				seen++
+			}
+		}
+		wg.Wait()
+	})
+}
+
+func TestBuffers(t *testing.T) {
+	b := newBuffers(100)
+	l := &loop{}
+	x, y := b.get(40, false, l), b.get(60, false, l)
+	if len(x) != 40 || len(y) != 60 || b.inUse() != 100 {
+		t.Fatalf("%d %d of %d", len(x), len(y), b.inUse())
+	}
+	delete(b.hungry, l)
+	if b.get(1, false, l) != nil || !b.hungry[l] {
+		t.Error("the limit did not hold")
+	}
+	delete(b.hungry, l)
+	if z := b.get(70, true, l); len(z) != 70 {
+		t.Error("the one that must be given was not")
+	} else {
+		b.put(z)
+	}
+	if b.spare != 0 {
+		t.Error("kept more than the limit")
+	}
+	b.put(x[:7]) // a short last piece comes back as what it was
+	if b.spare != 40 {
+		t.Errorf("%d spare", b.spare)
+	}
+	if again := b.get(40, false, l); &again[0] != &x[0] || b.spare != 0 {
+		t.Error("the spare one was not used")
+	}
+	b.put(x)
+	if b.get(30, false, l) == nil || b.spare != 0 {
+		t.Error("spare ones of another size stand in the way")
+	}
+	b.trim()
+}
+
+func TestWorkersFinishTheirQueue(t *testing.T) {
+	w := startWorkers(3)
+	var ran atomic.Int64
+	for range 500 {
+		w.submit(counting{&ran})
+	}
+	w.close()
+	if n := ran.Load(); n != 500 {
+		t.Errorf("%d of 500 jobs ran", n)
+	}
+}
+
+type counting struct{ n *atomic.Int64 }
+
+func (c counting) run() { c.n.Add(1) }
+
+func TestUnchoke(t *testing.T) {
+	var conns []*conn
+	for range 100 {
+		conns = append(conns, &conn{})
+	}
+	base := time.Unix(1e9, 0)
+	make := func(n int, change func(i int, a *asker)) []asker {
+		var all []asker
+		for i := range n {
+			a := asker{c: conns[i], since: base.Add(time.Duration(i) * time.Second)}
+			if change != nil {
+				change(i, &a)
+			}
+			all = append(all, a)
+		}
+		return all
+	}
+	t.Run("everyone, when there is room", func(t *testing.T) {
+		if got := unchoke(make(64, nil), 64); len(got) != 64 {
+			t.Errorf("%d of 64", len(got))
+		}
+	})
+	t.Run("complete peers waste no slot", func(t *testing.T) {
+		got := unchoke(make(20, func(i int, a *asker) { a.complete = i < 16 }), 4)
+		for i := range 4 {
+			if !got[conns[16+i]] || len(got) != 4 {
+				t.Errorf("%d slots", len(got))
+			}
+		}
+	})
+	t.Run("the fast ones, and who has waited longest", func(t *testing.T) {
+		got := unchoke(make(40, func(i int, a *asker) {
+			a.served = i >= 20
+			a.takes = float64(i)
+		}), 16)
+		for i := 26; i < 40; i++ {
+			if !got[conns[i]] {
+				t.Errorf("fast peer %d got no slot", i)
+			}
+		}
+		if !got[conns[0]] || !got[conns[1]] || len(got) != 16 {
+			t.Errorf("those that wait longest got no turn: %d slots", len(got))
+		}
+	})
+	t.Run("nobody starves", func(t *testing.T) {
+		served, turns, now := map[*conn]bool{}, map[*conn]int{}, base
+		since := map[*conn]time.Time{}
+		for range 100 {
+			now = now.Add(rechokeEvery)
+			got := unchoke(make(60, func(i int, a *asker) {
+				a.served, a.takes, a.since = served[a.c], float64(i), since[a.c]
+			}), 8)
+			if len(got) != 8 {
+				t.Fatalf("%d of 8 slots used", len(got))
+			}
+			for _, c := range conns {
+				if got[c] != served[c] {
+					since[c] = now
+				}
+				if got[c] {
+					turns[c]++
+				}
+			}
+			served = got
+		}
+		for i := range 60 {
+			if turns[conns[i]] == 0 {
+				t.Errorf("peer %d never got a turn in 100", i)
+			}
+		}
+	})
+}
+
+func TestBook(t *testing.T) {
+	b := newBook()
+	now := time.Unix(1e9, 0)
+	var addrs []netip.AddrPort
+	for i := range 3 {
+		addrs = append(addrs, netip.MustParseAddrPort(fmt.Sprintf("10.0.0.%d:7000", i+1)))
+	}
+	b.add(addrs)
+	b.add(addrs) // known ones are kept
+	b.add([]netip.AddrPort{netip.MustParseAddrPort("[::ffff:10.0.0.1]:7000"), netip.MustParseAddrPort("0.0.0.0:1"),
+		netip.MustParseAddrPort("10.0.0.9:0"), netip.MustParseAddrPort("239.0.0.1:7000"), {}})
+	if len(b.order) != 3 {
+		t.Fatalf("%d addresses", len(b.order))
+	}
+	var got []netip.AddrPort
+	for range 3 {
+		k := b.next(now)
+		got = append(got, k.addr)
+		k.failed(now, "refused", 0)
+	}
+	slices.SortFunc(got, netip.AddrPort.Compare)
+	if !slices.Equal(got, addrs) {
+		t.Errorf("got %v", got)
+	}
+	if b.next(now) != nil || !b.waiting() {
+		t.Error("no back-off")
+	}
+	k := b.next(now.Add(firstBackOff))
+	waits := time.Duration(0)
+	for range 30 {
+		k.failed(now, "refused", 0.99)
+		if wait := k.next.Sub(now); wait < waits || wait > 3*lastBackOff/2 {
+			t.Errorf("waits %v after %v", wait, waits)
+		}
+		waits = k.next.Sub(now)
+	}
+	for _, k := range b.order {
+		k.never = "banned"
+	}
+	if b.waiting() || b.next(now.Add(time.Hour)) != nil {
+		t.Error("dialled what must never be")
+	}
+	for i := range 2 * maxAddresses {
+		b.entry(netip.AddrPortFrom(netip.AddrFrom4([4]byte{11, byte(i >> 16), byte(i >> 8), byte(i)}), 1))
+	}
+	if len(b.order) != maxAddresses {
+		t.Errorf("%d addresses remembered", len(b.order))
+	}
+}
+
+func TestMeter(t *testing.T) {
+	var m meter
+	for range 50 {
+		m.add(200)
+		m.tick(200 * time.Millisecond)
+	}
+	if m.rate < 999 || m.rate > 1001 || m.total != 10000 {
+		t.Errorf("%+v", m)
+	}
+	for range 100 {
+		m.tick(200 * time.Millisecond)
+	}
+	if m.rate != 0 {
+		t.Errorf("rate %v long after the last byte", m.rate)
+	}
+	m.tick(0)
+}
+
+func TestEveryReasonHasWords(t *testing.T) {
+	seen := make(map[string]bool)
+	for r := range lastReason {
+		if r.String() == "" || seen[r.String()] {
+			t.Errorf("reason %d: %q", r, r)
+		}
+		seen[r.String()] = true
+	}
+}
