@@ -18,6 +18,9 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"chordtorrent/chord"
+	"chordtorrent/chord/rpc"
 )
 
 // TestMain lets the test binary be the program, so that the tests start real
@@ -205,6 +208,56 @@ func TestOneLineThenOrderlyLeave(t *testing.T) {
 		}
 		if code, rest := p.stop(s); code != 0 || rest != "" {
 			t.Errorf("after %v: exit %d, more on stdout: %q\n%s", s, code, rest, p.stderr)
+		}
+	}
+}
+
+func TestAcknowledgedWritesOutliveKill9(t *testing.T) {
+	cluster, dir := testCluster(), t.TempDir()
+	var id string
+	for round := range 3 {
+		p := startProcess(t, cluster, "--data-dir", dir)
+		if id != "" && p.ready["id"] != id {
+			t.Errorf("it came back as %s, was %s", p.ready["id"], id)
+		}
+		id = p.ready["id"]
+		c, err := rpc.Dial(t.Context(), p.ready["ring"], cluster)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for old := range round {
+			reply := ask[chord.GetReply](t, c, chord.Get{Key: chord.Key(fmt.Sprint("\x01round", old))})
+			if reply.Code != chord.CodeOK || len(reply.Fields) != 20 {
+				t.Errorf("of round %d: %d fields of 20, code %d", old, len(reply.Fields), reply.Code)
+			}
+		}
+		for i := range 20 {
+			reply := ask[chord.PutReply](t, c, chord.Put{
+				Key:     chord.Key(fmt.Sprint("\x01round", round)),
+				Updates: []chord.Update{{Name: fmt.Sprint(i), Value: []byte("value")}},
+			})
+			if reply.Code != chord.CodeOK || reply.Copies != 1 {
+				t.Fatalf("put: %+v", reply)
+			}
+		}
+		if err := p.cmd.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		p.stop()
+		_ = c.Close() // lost already
+	}
+}
+
+// ask calls until the member is sure of its answer.
+func ask[R any](t *testing.T, c *rpc.Client, op any) R {
+	t.Helper()
+	for {
+		reply, err := c.Call(t.Context(), op)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if get, isGet := reply.(chord.GetReply); !isGet || get.Code != chord.CodeNotReady {
+			return reply.(R)
 		}
 	}
 }
