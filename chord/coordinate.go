@@ -106,38 +106,74 @@ func (m *Member) coordinatePut(op Put, deadline Time, done func(PutReply)) {
 		done(PutReply{Code: code})
 		return
 	}
-	if op.Key.Class() == Soft || m.repair.complete {
+	if op.Key.Class() == Soft || (m.repair.complete && len(m.repair.config) > 0) {
 		// Every stamp of an acknowledged write of this range has passed
 		// through this member's clock: its next one is above them.
-		m.write(op, deadline, done)
+		m.write(op, deadline, nil, done)
 		return
 	}
-	m.readStamps(op.Key, func() { m.write(op, deadline, done) })
+	m.readStamps(op.Key, func(claims map[ID]Claim) {
+		if _, known := newestQuorum(claims); !known && m.now.Add(m.cfg.OpTimeout/2) < deadline {
+			// Whoever has not answered may hold a higher stamp.
+			m.after(readAgain, func() { m.coordinatePut(op, deadline, done) })
+			return
+		}
+		m.write(op, deadline, claims, done)
+	})
 }
 
-// readStamps lets the clock see the stamps that the replicas hold for a key.
-func (m *Member) readStamps(key Key, done func()) {
-	waiting := 0
-	for _, r := range m.replicas(QuorumOf(Hard, len(m.view)).N) {
+// readStamps lets the clock see the stamps that the replicas hold for a key,
+// and gives what each of them claims for it.
+func (m *Member) readStamps(key Key, done func(map[ID]Claim)) {
+	waiting := 1
+	claims := map[ID]Claim{}
+	end := func() {
+		if waiting--; waiting == 0 {
+			done(claims)
+		}
+	}
+	seen := func(id ID, s Stamps) {
+		for _, item := range s.Items {
+			m.clock.observe(item.Stamp, m.ringMillis())
+		}
+		claims[id] = s.Claim
+	}
+	for _, r := range m.readSet(Hard) {
 		if r.ID == m.self.ID {
-			m.stamps(GetStamps{Key: key})
+			seen(r.ID, m.stamps(GetStamps{Key: key}))
 			continue
 		}
 		waiting++
 		m.ask(r, GetStamps{Key: key}, func(b Body, err error) {
-			if s, ok := b.(Stamps); ok {
-				for _, item := range s.Items {
-					m.clock.observe(item.Stamp, m.ringMillis())
-				}
+			if s, ok := b.(Stamps); ok && s.Code == CodeOK {
+				seen(r.ID, s)
 			}
-			if waiting--; waiting == 0 {
-				done()
-			}
+			end()
 		})
 	}
-	if waiting == 0 {
-		done()
+	end()
+}
+
+// newestQuorum gives the quorum of the newest epoch that is claimed, and
+// whether a read quorum of that epoch is among those who claim.
+func newestQuorum(claims map[ID]Claim) (q Quorum, known bool) {
+	var newest Claim
+	count := 0
+	for _, c := range claims {
+		switch {
+		case !c.Complete || c.Epoch < newest.Epoch:
+		case c.Epoch > newest.Epoch:
+			newest, count = c, 1
+		default:
+			newest.Ring = max(newest.Ring, c.Ring)
+			count++
+		}
 	}
+	if !newest.Complete {
+		return Quorum{}, false
+	}
+	q = QuorumOf(Hard, newest.Ring)
+	return q, count >= max(q.R, q.N-q.R+1)
 }
 
 // writing is a Put on its way to the replicas.
@@ -146,6 +182,7 @@ type writing struct {
 	fields   []Field
 	deadline Time
 	done     func(PutReply)
+	claims   map[ID]Claim // of the replicas at the beginning, if the owner had not completed its range by then
 	acked    map[ID]bool
 	asked    map[ID]bool
 	failed   Code // the last replica's refusal
@@ -153,9 +190,9 @@ type writing struct {
 	ended    bool
 }
 
-func (m *Member) write(op Put, deadline Time, done func(PutReply)) {
+func (m *Member) write(op Put, deadline Time, claims map[ID]Claim, done func(PutReply)) {
 	stamp := m.nextStamp()
-	w := &writing{key: op.Key, deadline: deadline, done: done, acked: map[ID]bool{}, asked: map[ID]bool{}}
+	w := &writing{key: op.Key, deadline: deadline, done: done, claims: claims, acked: map[ID]bool{}, asked: map[ID]bool{}}
 	for _, u := range op.Updates {
 		e := Entry{Value: u.Value, Stamp: stamp}
 		if u.TTL > 0 {
@@ -207,7 +244,7 @@ func (m *Member) push(w *writing) {
 // writeSet is everybody a write goes to: those that count now, and those that
 // will once the range is repaired.
 func (m *Member) writeSet(class Class) []Ref {
-	set := m.replicas(QuorumOf(class, len(m.view)).N)
+	set := m.replicas(QuorumOf(class, m.size()).N)
 	if class == Hard {
 		for _, r := range m.repair.config {
 			if !slices.ContainsFunc(set, func(s Ref) bool { return s.ID == r.ID }) {
@@ -262,18 +299,23 @@ func (m *Member) mergeAt(r Ref, key Key, fields []Field, done func(Code)) {
 }
 
 // copies counts who has a write: in all, and among those whose word counts.
+// With no set of replicas granted yet, it counts only when everybody has it:
+// the set that counted for the owner before may be any of them.
 func (m *Member) copies(w *writing) (all, counting int) {
-	config := m.repair.config
-	if w.key.Class() == Soft || len(config) == 0 {
-		config = m.writeSet(w.key.Class())
-	}
-	for id, ok := range w.acked {
-		if !ok {
-			continue
+	for _, ok := range w.acked {
+		if ok {
+			all++
 		}
-		all++
-		if slices.ContainsFunc(config, func(r Ref) bool { return r.ID == id }) {
+	}
+	config, granted := m.repair.config, true
+	if w.key.Class() == Soft || len(config) == 0 {
+		config, granted = m.writeSet(w.key.Class()), w.key.Class() == Soft
+	}
+	for _, r := range config {
+		if w.acked[r.ID] {
 			counting++
+		} else if !granted {
+			return all, 0
 		}
 	}
 	return all, counting
@@ -291,8 +333,7 @@ func (m *Member) judge(w *writing) {
 		return
 	}
 	class := w.key.Class()
-	q := m.quorum(class)
-	all, counting := m.copies(w)
+	all, counting, want := m.copies(w)
 	settled := true
 	for _, r := range m.writeSet(class) {
 		if _, known := w.acked[r.ID]; !known {
@@ -300,10 +341,10 @@ func (m *Member) judge(w *writing) {
 		}
 	}
 	switch {
-	case counting >= q.W:
-		m.endWrite(w, PutReply{Stamp: w.fields[0].Stamp, Copies: all, Want: q.W})
+	case counting >= want:
+		m.endWrite(w, PutReply{Stamp: w.fields[0].Stamp, Copies: all, Want: want})
 	case class == Soft && settled && all > 0:
-		m.endWrite(w, PutReply{Stamp: w.fields[0].Stamp, Copies: all, Want: q.W}) // best effort
+		m.endWrite(w, PutReply{Stamp: w.fields[0].Stamp, Copies: all, Want: want}) // best effort
 	}
 }
 
@@ -323,7 +364,7 @@ func (m *Member) rejudge() {
 // giveUp ends a write that did not reach its quorum in time: it stays where it
 // arrived, but is not acknowledged.
 func (m *Member) giveUp(w *writing) {
-	all, _ := m.copies(w)
+	all, _, want := m.copies(w)
 	code := CodeDegraded
 	switch {
 	case all == 0 && w.failed == CodeStore:
@@ -331,7 +372,7 @@ func (m *Member) giveUp(w *writing) {
 	case all == 0:
 		code = CodeUnavailable
 	}
-	m.endWrite(w, PutReply{Code: code, Stamp: w.fields[0].Stamp, Copies: all, Want: m.quorum(w.key.Class()).W})
+	m.endWrite(w, PutReply{Code: code, Stamp: w.fields[0].Stamp, Copies: min(all, want-1), Want: want})
 }
 
 func (m *Member) endWrite(w *writing, r PutReply) {
@@ -345,10 +386,14 @@ func (m *Member) endWrite(w *writing, r PutReply) {
 }
 
 // quorum is the arithmetic that holds for this member's range now: after the
-// ring as it was when the range was last repaired completely.
+// ring as it was when the range was last repaired completely, and before that
+// after the ring as gossip sees it.
 func (m *Member) quorum(class Class) Quorum {
 	if class == Soft {
 		return QuorumOf(Soft, len(m.view))
+	}
+	if len(m.repair.config) == 0 {
+		return QuorumOf(Hard, max(m.ring, len(m.view)))
 	}
 	return QuorumOf(Hard, m.ring)
 }

@@ -9,8 +9,13 @@ import (
 // traffic keeps writing and reading at living members for d: about one of each
 // every gap.
 func (hi *history) traffic(d, gap time.Duration, keys int) {
+	hi.trafficUntil(d, gap, keys, func() bool { return false })
+}
+
+// trafficUntil is traffic that ends when the condition holds.
+func (hi *history) trafficUntil(d, gap time.Duration, keys int, cond func() bool) {
 	net := hi.net
-	for limit := net.now.Add(d); net.now < limit; {
+	for limit := net.now.Add(d); net.now < limit && !cond(); {
 		ring := net.ring()
 		if len(ring) > 0 {
 			hi.write(ring[net.rng.IntN(len(ring))], Key(fmt.Sprint("\x01key ", net.rng.IntN(keys))), fmt.Sprint(net.rng.IntN(2)))
@@ -287,5 +292,35 @@ func TestReplay(t *testing.T) {
 	}
 	if other, _ := run(seed + 1); other == first {
 		t.Error("another seed gives the same trace")
+	}
+}
+
+// TestJoinerDies lets members join under constant writes and kills each within
+// moments, and another one with it, disks included: what was acknowledged in
+// between had its copies.
+func TestJoinerDies(t *testing.T) {
+	for _, n := range []int{3, 5} {
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			eachSeed(t, 20, func(t *testing.T, seed uint64) {
+				net, hosts := ringOf(t, simOptions{seed: seed}, n)
+				hi := newHistory(net)
+				hi.copies = 3
+				hi.traffic(500*time.Millisecond, 10*time.Millisecond, 12)
+				joiner := net.host()
+				joiner.start()
+				hi.trafficUntil(5*time.Second, 2*time.Millisecond, 12, joiner.ready)
+				hi.traffic(net.between(0, 200*time.Millisecond), 2*time.Millisecond, 12)
+				joiner.crash(net.chance(0.5))
+				joiner.wipe()
+				if other := hosts[net.rng.IntN(n)]; n >= 5 {
+					other.crash(net.chance(0.5))
+					other.wipe()
+				}
+				hi.traffic(5*time.Second, 50*time.Millisecond, 12)
+				net.run(11 * time.Second)
+				net.settle(len(net.ring()))
+				hi.verify(net.ring()...)
+			})
+		})
 	}
 }

@@ -9,7 +9,7 @@ func (m *Member) startLeave() {
 		m.leftNow()
 		return
 	}
-	heirs := m.replicas(QuorumOf(Hard, len(m.view)).N + 1)[1:]
+	heirs := m.replicas(QuorumOf(Hard, m.size()).N + 1)[1:]
 	m.phase = leaving
 	m.timers.stop(m.repair.timer)
 	waiting := 1

@@ -62,6 +62,7 @@ type reading struct {
 	round    int
 	answers  map[ID]Stamps
 	waiting  int
+	asked    bool // everybody, in this round
 	silent   bool // somebody did not answer in this round
 	decided  bool // in this round
 }
@@ -80,7 +81,7 @@ func (m *Member) coordinateGet(op Get, deadline Time, done func(GetReply)) {
 
 func (m *Member) readRound(r *reading) {
 	r.round++
-	r.decided, r.silent, r.waiting = false, false, 0
+	r.decided, r.silent, r.asked, r.waiting = false, false, false, 0
 	ask := GetStamps{Key: r.op.Key, Prefix: r.op.Prefix, After: r.op.After}
 	r.answers = map[ID]Stamps{m.self.ID: m.stamps(ask)}
 	if m.enough(r) {
@@ -109,6 +110,7 @@ func (m *Member) readRound(r *reading) {
 			m.decide(r)
 		})
 	}
+	r.asked = true
 	if r.waiting == 0 {
 		m.decide(r)
 	}
@@ -135,7 +137,7 @@ func (m *Member) enough(r *reading) bool {
 	if r.op.Key.Class() == Soft {
 		return len(r.answers) >= m.quorum(Soft).R
 	}
-	if m.repair.complete {
+	if len(m.repair.config) > 0 {
 		count := 0
 		for _, c := range m.repair.config {
 			if s, ok := r.answers[c.ID]; ok && (c.ID == m.self.ID || s.Claim.Complete) && s.Code == CodeOK {
@@ -144,12 +146,13 @@ func (m *Member) enough(r *reading) bool {
 		}
 		return count >= m.quorum(Hard).R
 	}
-	// This member is still filling: the claims of the others decide.
+	// This member has granted the range to nobody yet: the claims that others
+	// granted before decide.
 	var claims []Claim
 	for _, s := range r.answers {
 		claims = append(claims, s.Claim)
 	}
-	return vouched(claims, m.ring, r.waiting == 0 && !r.silent)
+	return vouched(claims, m.ring, r.asked && r.waiting == 0 && !r.silent)
 }
 
 // vouched reports whether claims make a read quorum among themselves. R of
@@ -167,7 +170,13 @@ func vouched(claims []Claim, ring int, all bool) bool {
 	for i, c := range claims {
 		ring = max(ring, c.Ring)
 		last := i+1 == len(claims) || claims[i+1].Epoch != c.Epoch
-		if last && i+1 >= QuorumOf(Hard, ring).R {
+		q := QuorumOf(Hard, ring)
+		if !all {
+			// Those who were left out when the set last changed, at most N-R,
+			// may be the ones who have answered.
+			q.R = max(q.R, q.N-q.R+1)
+		}
+		if last && i+1 >= q.R {
 			return true
 		}
 		if last && !all {

@@ -31,8 +31,9 @@ type repairState struct {
 	last     Time // when a round last found everything in order
 	sweep    timer
 	strays   timer
-	handing  int  // stray ranges being brought to their owners
-	straying bool // this member may hold copies that their owner lacks
+	handing  int   // stray ranges being brought to their owners
+	straying bool  // this member may hold copies that their owner lacks
+	offers   []Ref // others that hold something of this range and have asked; until it is complete
 }
 
 // startData begins the care for data when the member takes its place.
@@ -49,7 +50,7 @@ func (m *Member) rangeChanged() {
 	// A shrunken range is as complete as the larger one was.
 	keep := r.complete && claim.Complete && claim.Epoch == r.epoch && len(r.config) > 0
 	if !keep {
-		r.complete, r.config = false, nil
+		r.complete, r.config, r.offers = false, nil, nil
 	}
 	r.settled = false
 	m.event("range", m.pred, "owns the range behind %s", m.pred.ID.Short())
@@ -80,6 +81,19 @@ func (r *repairState) missed(ref Ref) {
 	r.settled = false
 }
 
+// maxOffers bounds the members beside its successors that an owner asks.
+const maxOffers = 16
+
+// offered notes who asks for this member's range from outside: after a merge,
+// or when many joined at once, that may be the only one with a claim to it.
+func (m *Member) offered(ref Ref) {
+	r := &m.repair
+	if m.phase != member || r.complete || len(r.offers) >= maxOffers || slices.Contains(r.offers, ref) {
+		return
+	}
+	r.offers = append(r.offers, ref)
+}
+
 // round is one comparison of this member's range with all its replicas.
 type round struct {
 	from, to ID
@@ -90,9 +104,10 @@ type round struct {
 	failed   bool
 	pulled   int
 	pushed   int
-	epoch    uint64 // the highest seen
-	stale    bool   // some replica does not claim the epoch in force
-	counted  int    // of the replicas that count so far, those that are equal now
+	epoch    uint64  // the highest seen
+	stale    bool    // some replica does not claim the epoch in force
+	equal    []Claim // of those of the set that are equal now
+	counted  int     // how many of them are replicas that count so far
 }
 
 func (m *Member) repairRound() {
@@ -102,8 +117,8 @@ func (m *Member) repairRound() {
 	}
 	r.running, r.again = true, false
 	clear(r.dirty)
-	set := m.replicas(QuorumOf(Hard, len(m.view)).N)
-	rd := &round{from: m.pred.ID, to: m.self.ID, set: set, ring: len(m.view)}
+	set := m.replicas(QuorumOf(Hard, m.size()).N)
+	rd := &round{from: m.pred.ID, to: m.self.ID, set: set, ring: m.size()}
 	own := m.claims.over(rd.from, rd.to)
 	rd.claims = append(rd.claims, own)
 	rd.epoch = max(own.Epoch, r.epoch)
@@ -111,6 +126,11 @@ func (m *Member) repairRound() {
 	ask := set
 	if !r.complete {
 		ask = m.widened(set)
+		for _, r := range m.repair.offers {
+			if !slices.ContainsFunc(ask, func(a Ref) bool { return a.ID == r.ID }) {
+				ask = append(ask, r)
+			}
+		}
 	}
 	for i, other := range ask[1:] {
 		rd.waiting++
@@ -130,8 +150,17 @@ func (m *Member) compared(rd *round, c comparison) {
 		rd.epoch = max(rd.epoch, c.claim.Epoch)
 		rd.stale = rd.stale || !c.claim.Complete || c.claim.Epoch != m.repair.epoch
 	}
-	if c.ok && slices.ContainsFunc(m.repair.config, func(r Ref) bool { return r.ID == c.member }) {
-		rd.counted++
+	if c.self {
+		c.claim = rd.claims[0]
+	}
+	if !c.ok {
+		m.repair.offers = slices.DeleteFunc(m.repair.offers, func(r Ref) bool { return r.ID == c.member })
+	}
+	if named := func(r Ref) bool { return r.ID == c.member }; c.ok && slices.ContainsFunc(rd.set, named) {
+		rd.equal = append(rd.equal, c.claim)
+		if slices.ContainsFunc(m.repair.config, named) {
+			rd.counted++
+		}
 	}
 	if rd.waiting--; rd.waiting == 0 {
 		m.endRepair(rd)
@@ -148,17 +177,22 @@ func (m *Member) endRepair(rd *round) {
 	}
 	became := false
 	if !r.complete && vouched(rd.claims, m.ring, !rd.failed) {
-		r.complete, became = true, true
+		r.complete, became, r.offers = true, true, nil
 		m.observeRange()
 		m.ring = max(m.ring, maxRing(rd.claims))
 	}
 	switch {
 	case !r.complete || rd.failed || len(r.dirty) > 0:
 		m.nextRound(repairPause)
+	case len(rd.set) < QuorumOf(Hard, rd.ring).N:
+		// Gossip knows of a member that is not on the ring: it is still joining,
+		// or out of reach and not yet declared dead. It may count, so nothing
+		// is granted to fewer.
+		m.nextRound(repairPause)
 	case rd.pulled > 0 && len(rd.set) > 1:
 		// What was taken over came too late for the others: look again.
 		m.nextRound(repairDelay)
-	case len(r.config) > 0 && rd.ring < m.ring && rd.counted < QuorumOf(Hard, m.ring).R:
+	case rd.ring < m.ring && rd.remaining(r.config) < QuorumOf(Hard, m.ring).R:
 		// A minority of those that count cannot know what the others have
 		// acknowledged meanwhile: it must not make itself the whole.
 		m.nextRound(repairPause)
@@ -178,6 +212,27 @@ func (m *Member) observeRange() {
 			return true
 		})
 	})
+}
+
+// remaining tells how many of those that count so far are in the set of the
+// round and equal: by the last grant if this member made it, else by the
+// newest claims there are.
+func (rd *round) remaining(config []Ref) (n int) {
+	if len(config) > 0 {
+		return rd.counted
+	}
+	var newest uint64
+	for _, c := range rd.claims {
+		if c.Complete {
+			newest = max(newest, c.Epoch)
+		}
+	}
+	for _, c := range rd.equal {
+		if c.Complete && c.Epoch == newest {
+			n++
+		}
+	}
+	return n
 }
 
 func maxRing(claims []Claim) int {

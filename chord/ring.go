@@ -64,6 +64,11 @@ func (m *Member) inView(id ID) (Ref, bool) {
 	return m.view[i], true
 }
 
+// size is the number of members of the ring as far as this member knows. The
+// gossip of a newcomer has not named everybody yet, but its successor list,
+// copied from another's, does.
+func (m *Member) size() int { return max(len(m.view), len(m.succ)+1) }
+
 // gone forgets a member that gossip has declared dead: what is asked of it is
 // answered with a failure now and not by a time-out later.
 func (m *Member) gone(r Ref) {

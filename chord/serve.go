@@ -45,6 +45,9 @@ func (m *Member) serve(env Envelope) {
 		if env.From.ID == b.To && m.phase == member && Between(m.pred.ID, b.To, m.self.ID) {
 			m.adoptPredecessor(env.From)
 		}
+		if b.Class == Hard && b.To == m.self.ID {
+			m.offered(env.From)
+		}
 		m.reply(env, m.summary(b))
 	case Grant:
 		m.claims = m.claims.with(Arc(b))

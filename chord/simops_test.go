@@ -157,6 +157,10 @@ type history struct {
 	order  []fieldName
 	serial int
 
+	// copies is how many members must have what is acknowledged, if the test
+	// knows that the ring was never smaller.
+	copies int
+
 	acked, degraded, failed        int
 	confirmed, unconfirmed, silent int // reads
 }
@@ -197,7 +201,7 @@ func (hi *history) write(h *simHost, key Key, name string) *simOp {
 		switch r.Code {
 		case CodeOK:
 			hi.acked++
-			if r.Copies < r.Want || r.Want < 1 {
+			if r.Copies < r.Want || r.Want < 1 || r.Copies < hi.copies {
 				hi.net.fatalf("%s is acknowledged: %s", o, showPut(r))
 			}
 			if r.Stamp <= before {
