@@ -298,27 +298,44 @@ func (m *Member) mergeAt(r Ref, key Key, fields []Field, done func(Code)) {
 	})
 }
 
-// copies counts who has a write: in all, and among those whose word counts.
-// With no set of replicas granted yet, it counts only when everybody has it:
-// the set that counted for the owner before may be any of them.
-func (m *Member) copies(w *writing) (all, counting int) {
+// copies counts who has a write: in all, and among those whose word counts, of
+// whom want must have it. Before this member has granted its range, those are
+// the ones that claim the newest epoch of it.
+func (m *Member) copies(w *writing) (all, counting, want int) {
 	for _, ok := range w.acked {
 		if ok {
 			all++
 		}
 	}
-	config, granted := m.repair.config, true
-	if w.key.Class() == Soft || len(config) == 0 {
-		config, granted = m.writeSet(w.key.Class()), w.key.Class() == Soft
+	class := w.key.Class()
+	config, want := m.repair.config, m.quorum(class).W
+	switch {
+	case class == Soft:
+		config = m.writeSet(Soft)
+	case len(config) == 0:
+		q, known := newestQuorum(w.claims)
+		if !known {
+			return all, 0, max(q.W, 1)
+		}
+		newest := uint64(0)
+		for _, c := range w.claims {
+			if c.Complete {
+				newest = max(newest, c.Epoch)
+			}
+		}
+		for id, c := range w.claims {
+			if c.Complete && c.Epoch == newest && w.acked[id] {
+				counting++
+			}
+		}
+		return all, counting, q.W
 	}
 	for _, r := range config {
 		if w.acked[r.ID] {
 			counting++
-		} else if !granted {
-			return all, 0
 		}
 	}
-	return all, counting
+	return all, counting, want
 }
 
 // judge ends a write that enough replicas have.
