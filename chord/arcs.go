@@ -30,7 +30,7 @@ func (a arcs) at(id ID) Claim {
 func (a arcs) over(from, to ID) Claim {
 	var claim Claim
 	cursor, whole := from, from == to
-	for range a {
+	for range len(a) + 1 { // the arc it begins in may be the one it ends in
 		i := slices.IndexFunc(a, func(arc Arc) bool {
 			return arc.From == arc.To || arc.From == cursor || Between(arc.From, cursor, arc.To)
 		})

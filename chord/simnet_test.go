@@ -76,10 +76,23 @@ func (h *eventHeap) Pop() any {
 const simEpoch = Time(1_700_000_000_000_000_000)
 
 func newSimNet(t *testing.T, opt simOptions) *simNet {
-	return &simNet{
+	net := &simNet{
 		t: t, opt: opt, now: simEpoch,
 		rng:    rand.New(rand.NewPCG(opt.seed, 0x51e7)),
 		byAddr: map[string]*simHost{}, side: map[*simHost]int{}, cut: map[link]bool{}, last: map[link]Time{},
+	}
+	t.Cleanup(net.checkEnded)
+	return net
+}
+
+// checkEnded fails the test if an operation has gone on for longer than it may.
+func (net *simNet) checkEnded() {
+	for _, h := range net.hosts {
+		for _, o := range h.ops {
+			if net.now.Sub(o.began) > opLimit && !net.t.Failed() {
+				net.t.Errorf("seed %d: %s, begun at %v, has no end at %v", net.opt.seed, o, o.began.Sub(simEpoch), net.since())
+			}
+		}
 	}
 }
 
@@ -161,10 +174,17 @@ func (net *simNet) blocked(a, b *simHost) bool {
 	return net.side[a] != net.side[b] || net.cut[link{a.ref.Addr, b.ref.Addr}]
 }
 
+// maxBody is what a message may weigh: the data and a quarter for names and
+// numbers beside them.
+const maxBody = MaxGetBytes + MaxGetBytes/4
+
 // send puts a message on its way.
 func (net *simNet) send(from *simHost, env Envelope) {
 	body, size := copyBody(env.Body, &net.trace)
 	env.Body = body
+	if size > maxBody {
+		net.fatalf("%s sends %T of %d bytes", from, body, size)
+	}
 	net.trace.note(uint64(net.now), env.Seq, uint64(len(env.To.Addr)))
 	net.trace.text(env.To.Addr)
 	to := net.byAddr[env.To.Addr]
