@@ -52,7 +52,7 @@ docker info >/dev/null 2>&1 || fail "no docker engine answers"
 
 echo "== build"
 make build
-compose build --quiet
+compose build --quiet node1 2>&1 | grep -v -i -e deprecated -e buildx -e '^$' || true
 head -c $((MIB * 1048576)) /dev/urandom >"$WORK/sample.bin"
 chmod 755 "$WORK"
 chmod 644 "$WORK/sample.bin"
