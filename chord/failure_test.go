@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// traffic keeps writing and reading at living members for d: about one of each
-// every gap.
+// traffic keeps writing, deleting and reading at living members for d: about
+// one change and one read every gap.
 func (hi *history) traffic(d, gap time.Duration, keys int) {
 	hi.trafficUntil(d, gap, keys, func() bool { return false })
 }
@@ -18,7 +18,12 @@ func (hi *history) trafficUntil(d, gap time.Duration, keys int, cond func() bool
 	for limit := net.now.Add(d); net.now < limit && !cond(); {
 		ring := net.ring()
 		if len(ring) > 0 {
-			hi.write(ring[net.rng.IntN(len(ring))], Key(fmt.Sprint("\x01key ", net.rng.IntN(keys))), fmt.Sprint(net.rng.IntN(2)))
+			at, key, name := ring[net.rng.IntN(len(ring))], Key(fmt.Sprint("\x01key ", net.rng.IntN(keys))), fmt.Sprint(net.rng.IntN(2))
+			if net.chance(0.1) {
+				hi.remove(at, key, name)
+			} else {
+				hi.write(at, key, name)
+			}
 			hi.read(ring[net.rng.IntN(len(ring))], Key(fmt.Sprint("\x01key ", net.rng.IntN(keys))))
 		}
 		net.run(net.between(0, 2*gap))

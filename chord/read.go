@@ -401,6 +401,9 @@ func (m *Member) answer(r *reading, p page, values map[string]Field, unconfirmed
 				continue
 			}
 		}
+		if !m.live(f.Entry) {
+			continue // deleted since the stamps were read
+		}
 		size += len(f.Name) + len(f.Value)
 		if size > limit && len(reply.Fields) > 0 {
 			reply.More = true

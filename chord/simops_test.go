@@ -2,6 +2,7 @@ package chord
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -147,8 +148,8 @@ func showGet(r GetReply) string {
 }
 
 // history is what clients were promised, and checks every answer against it:
-//   - a read begun after a write was acknowledged finds that write or a later
-//     one, if the read claims to know (CodeOK and confirmed, or NotFound);
+//   - a read begun after a write or delete was acknowledged finds that one or a
+//     later one, if the read claims to know (CodeOK and confirmed, or NotFound);
 //   - nothing is ever read that nobody wrote;
 //   - a write begun after another's acknowledgement has a higher stamp.
 type history struct {
@@ -171,8 +172,18 @@ type fieldName struct {
 }
 
 type fieldHistory struct {
-	acked  Stamp           // the highest acknowledged one
-	values map[string]bool // that somebody tried to write
+	acked   Stamp           // the highest acknowledged one
+	values  map[string]bool // that somebody tried to write
+	removed []*simOp        // deletes that somebody tried
+}
+
+// mayBeGone reports whether a field may be missing though a write of it with
+// that stamp was acknowledged: because a delete is known to be later, or may be.
+func (f *fieldHistory) mayBeGone(promised Stamp) bool {
+	return promised == 0 || slices.ContainsFunc(f.removed, func(o *simOp) bool {
+		r, ended := o.reply.(PutReply)
+		return !ended || r.Code != CodeOK || r.Stamp >= promised
+	})
 }
 
 func newHistory(net *simNet) *history {
@@ -193,10 +204,22 @@ func (hi *history) field(n fieldName) *fieldHistory {
 func (hi *history) write(h *simHost, key Key, name string) *simOp {
 	hi.serial++
 	value := fmt.Sprintf("value %d", hi.serial)
+	hi.field(fieldName{key, name}).values[value] = true
+	return hi.put(h, key, Update{Name: name, Value: []byte(value)})
+}
+
+// remove begins a delete.
+func (hi *history) remove(h *simHost, key Key, name string) *simOp {
 	f := hi.field(fieldName{key, name})
-	f.values[value] = true
+	o := hi.put(h, key, Update{Name: name, Delete: true})
+	f.removed = append(f.removed, o)
+	return o
+}
+
+func (hi *history) put(h *simHost, key Key, u Update) *simOp {
+	f := hi.field(fieldName{key, u.Name})
 	before := f.acked
-	return h.begin(Put{Key: key, Updates: []Update{{Name: name, Value: []byte(value)}}}, func(o *simOp) {
+	return h.begin(Put{Key: key, Updates: []Update{u}}, func(o *simOp) {
 		r := o.reply.(PutReply)
 		switch r.Code {
 		case CodeOK:
@@ -237,23 +260,21 @@ func (hi *history) read(h *simHost, key Key) *simOp {
 			}
 		}
 		switch {
-		case r.Code == CodeNotFound && len(promised) > 0:
-			hi.net.fatalf("%s says NotFound; acknowledged before: %d fields", o, len(promised))
-		case r.Code == CodeOK && !r.Unconfirmed:
+		case r.Code == CodeOK && !r.Unconfirmed, r.Code == CodeNotFound:
 			hi.confirmed++
 			got := map[string]Stamp{}
 			for _, f := range r.Fields {
 				got[f.Name] = f.Stamp
 			}
 			for _, n := range hi.order {
-				if n.key == key && got[n.name] < promised[n.name] {
-					hi.net.fatalf("%s reads stamp %d of field %q, though %d had been acknowledged", o, got[n.name], n.name, promised[n.name])
+				stamp, here := got[n.name]
+				if n.key != key || stamp >= promised[n.name] || (!here && hi.fields[n].mayBeGone(promised[n.name])) {
+					continue
 				}
+				hi.net.fatalf("%s reads stamp %d of field %q, though %d had been acknowledged: %s", o, stamp, n.name, promised[n.name], showGet(r))
 			}
 		case r.Code == CodeOK:
 			hi.unconfirmed++
-		case r.Code == CodeNotFound:
-			hi.confirmed++
 		case r.Code == CodeNotReady, r.Code == CodeUnavailable, r.Code == CodeLeaving:
 			hi.silent++
 		default:
@@ -281,11 +302,7 @@ func (hi *history) verify(hosts ...*simHost) {
 		for _, h := range hosts {
 			o := hi.read(h, key)
 			hi.net.wait(o, opLimit, o.done)
-			acked := false
-			for _, n := range hi.order {
-				acked = acked || (n.key == key && hi.fields[n].acked > 0)
-			}
-			if r := o.reply.(GetReply); acked && (r.Code != CodeOK || r.Unconfirmed) {
+			if r := o.reply.(GetReply); (r.Code != CodeOK && r.Code != CodeNotFound) || r.Unconfirmed {
 				hi.net.fatalf("%s in a healthy ring: %s", o, showGet(r))
 			}
 		}
