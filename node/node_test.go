@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"chordtorrent/chord"
@@ -227,6 +228,23 @@ func TestLeavingHandsOver(t *testing.T) {
 	whole(t, nodes[1])
 	for i := range 10 {
 		wantValue(t, nodes[1], chord.Key(fmt.Sprint("\x01", i)), "f", "v")
+	}
+}
+
+func TestAllMayLeaveAtOnce(t *testing.T) {
+	for range 2 {
+		_, nodes := ring(t, 4)
+		var all sync.WaitGroup
+		for _, n := range nodes {
+			all.Go(func() {
+				ctx, cancel := context.WithTimeout(t.Context(), patience)
+				defer cancel()
+				if err := n.Close(ctx); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -307,45 +306,4 @@ func (w *writer) deleteKey(hash chord.ID) error {
 	w.keyDelta--
 	w.dirty = true
 	return w.keys.Delete(hash[:])
-}
-
-// CommitStats tells how group commits have fared since opening.
-type CommitStats struct {
-	Commits, Failed uint64
-	Seconds         float64 // spent in commits, together
-	// Buckets counts commits that took at most CommitBuckets[i] seconds.
-	Buckets [len(commitBuckets)]uint64
-}
-
-// commitBuckets are upper bounds in seconds: a fast SSD to a dying disk.
-var commitBuckets = [...]float64{0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10}
-
-// CommitBuckets gives the upper bounds, in seconds, of CommitStats.Buckets.
-func CommitBuckets() []float64 { return commitBuckets[:] }
-
-type commitStats struct {
-	mu sync.Mutex
-	s  CommitStats
-}
-
-func (c *commitStats) add(took time.Duration, err error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.s.Commits++
-	if err != nil {
-		c.s.Failed++
-	}
-	c.s.Seconds += took.Seconds()
-	for i, bound := range commitBuckets {
-		if took.Seconds() <= bound {
-			c.s.Buckets[i]++
-		}
-	}
-}
-
-// Commits tells how group commits have fared since opening.
-func (d *DB) Commits() CommitStats {
-	d.commits.mu.Lock()
-	defer d.commits.mu.Unlock()
-	return d.commits.s
 }
