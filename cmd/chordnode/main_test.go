@@ -11,12 +11,14 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/rogpeppe/go-internal/testscript"
 	"go.uber.org/goleak"
 
 	"chordtorrent/chord"
@@ -24,12 +26,50 @@ import (
 )
 
 // TestMain lets the test binary be the program, so that the tests start real
-// processes.
+// processes: in scripts by its name, elsewhere by the environment.
 func TestMain(m *testing.M) {
 	if os.Getenv("CHORDNODE_TEST_RUN") != "" {
 		os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 	}
-	goleak.VerifyTestMain(m)
+	testscript.Main(checked{m}, map[string]func(){
+		"chordnode": func() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) },
+	})
+}
+
+// checked looks for goroutines that are left when the tests have passed.
+type checked struct{ m *testing.M }
+
+func (c checked) Run() int {
+	code := c.m.Run()
+	if code == 0 {
+		if err := goleak.Find(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+	}
+	return code
+}
+
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits": func(ts *testscript.TestScript, _ bool, args []string) {
+				code, err := strconv.Atoi(args[0])
+				ts.Check(err)
+				got, err := 0, ts.Exec("chordnode", args[1:]...)
+				var exit *exec.ExitError
+				if errors.As(err, &exit) {
+					got = exit.ExitCode()
+				} else {
+					ts.Check(err)
+				}
+				if got != code {
+					ts.Fatalf("exit code %d, want %d", got, code)
+				}
+			},
+		},
+	})
 }
 
 // patience bounds every wait of a hung test.
@@ -151,53 +191,6 @@ func testCluster() string {
 	b := make([]byte, 8)
 	_, _ = rand.Read(b) // never fails
 	return "test-" + hex.EncodeToString(b)
-}
-
-func TestMistakesOnTheCommandLine(t *testing.T) {
-	file := t.TempDir() + "/file"
-	if err := os.WriteFile(file, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	for _, c := range []struct {
-		args string
-		code int
-		says string
-	}{
-		{"--no-such-flag", 2, "--no-such-flag"},
-		{"surplus", 2, `"surplus"`},
-		{"status surplus", 2, `"surplus"`},
-		{"--multicast-ttl many", 2, "--multicast-ttl"},
-		{"--multicast-ttl 300 --data-dir " + dir, 2, "--multicast-ttl"},
-		{"--multicast 10.0.0.1:5 --data-dir " + dir, 2, "10.0.0.1:5"},
-		{"--join 10.0.0.1 --data-dir " + dir, 2, "--join"},
-		{"--bind a:b:c --data-dir " + dir, 2, "--bind"},
-		{"--log-level loud", 2, "--log-level"},
-		{"--log-format xml", 2, "--log-format"},
-		{"--data-dir " + file + "/below --multicast off", 1, "choose another with --data-dir"},
-		{"--bind 192.0.2.1:8000 --multicast off --data-dir " + dir, 1, "--bind"},
-		{"status --node 127.0.0.1:1", 1, "127.0.0.1:1"},
-		{"status --multicast nonsense", 2, "nonsense"},
-		{"status --multicast off --join 127.0.0.1:1", 1, "--node"},
-	} {
-		code, stdout, stderr := output(t, strings.Fields(c.args)...)
-		if code != c.code || stdout != "" || !strings.Contains(stderr, c.says) {
-			t.Errorf("chordnode %s: exit %d, want %d; stdout %q; stderr %q should mention %q", c.args, code, c.code, stdout, stderr, c.says)
-		}
-	}
-}
-
-func TestVersionAndHelp(t *testing.T) {
-	code, stdout, _ := output(t, "--version")
-	if code != 0 || !regexp.MustCompile(`^chordnode \S+.* go1\.\S+\n$`).MatchString(stdout) {
-		t.Errorf("--version: exit %d, %q", code, stdout)
-	}
-	code, stdout, _ = output(t, "--help")
-	for _, flag := range []string{"data-dir", "bind", "advertise", "cluster", "join", "multicast", "multicast-ttl", "http", "udp", "registered-only", "log-level", "log-format"} {
-		if code != 0 || !strings.Contains(stdout, "--"+flag) {
-			t.Errorf("--help: exit %d, should mention --%s", code, flag)
-		}
-	}
 }
 
 func TestOneLineThenOrderlyLeave(t *testing.T) {

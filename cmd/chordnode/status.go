@@ -57,7 +57,7 @@ func askStatus(ctx context.Context, member string, ring ringFlags) (chord.Status
 		if err != nil {
 			return chord.Status{}, fmt.Errorf("%w: is a chordnode of cluster %q running there?", err, ring.cluster)
 		}
-		defer c.Close() //nolint:errcheck // nothing is under way
+		defer c.Close()
 		reply, err := c.Call(ctx, chord.GetStatus{})
 		if err != nil {
 			return chord.Status{}, err
@@ -79,7 +79,7 @@ func askStatus(ctx context.Context, member string, ring ringFlags) (chord.Status
 	case err != nil:
 		return chord.Status{}, err
 	}
-	defer c.Close() //nolint:errcheck // nothing is under way
+	defer c.Close()
 	return c.Status(ctx)
 }
 
