@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"testing"
 
 	"chordtorrent/communicator/ringtest"
@@ -78,7 +77,7 @@ func between(t *testing.T, step int, published bool, first content, outer, inner
 	before := t.Failed()
 	checkConsistent(t, one, "x")
 	if t.Failed() && !before {
-		t.Log(fmt.Sprintf("first bad step: %d, published before: %v", step, published))
+		t.Logf("first bad step: %d, published before: %v", step, published)
 	}
 	return ran
 }

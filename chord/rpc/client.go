@@ -133,7 +133,7 @@ func (c *Client) end(id uint64) {
 // lost is the error of a call whose connection has ended.
 func (c *Client) lost() error {
 	<-c.l.done // the reason is known then
-	return fmt.Errorf("ring member %s: %w: %v", c.addr, ErrLost, c.l.err)
+	return fmt.Errorf("ring member %s: %w: %w", c.addr, ErrLost, c.l.err)
 }
 
 // read hands replies to the calls that wait for them, until the connection

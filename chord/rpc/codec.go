@@ -134,7 +134,7 @@ func Decode(kind uint8, body []byte) (any, error) {
 	}
 	rest, err := row.shape.check(body)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %v: %v", ErrMalformed, row.typ, err)
+		return nil, fmt.Errorf("%w: %v: %w", ErrMalformed, row.typ, err)
 	}
 	if len(rest) > 0 {
 		return nil, fmt.Errorf("%w: %v: %d bytes too many", ErrMalformed, row.typ, len(rest))
@@ -143,7 +143,7 @@ func Decode(kind uint8, body []byte) (any, error) {
 	d := decoders.Get().(*codec.Decoder)
 	d.ResetBytes(body)
 	if err := d.Decode(v.Interface()); err != nil {
-		return nil, fmt.Errorf("%w: %v: %v", ErrMalformed, row.typ, err) // nor is the decoder
+		return nil, fmt.Errorf("%w: %v: %w", ErrMalformed, row.typ, err) // nor is the decoder
 	}
 	d.ResetBytes(nil) // lets go of body
 	decoders.Put(d)

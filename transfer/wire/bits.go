@@ -213,9 +213,9 @@ func (b *Bits) Shares(n int) []byte {
 	for k, c := range have {
 		// Run k holds the pieces i with k <= i*n/b.n < k+1.
 		size := ((k+1)*b.n+n-1)/n - (k*b.n+n-1)/n
-		switch {
-		case c == 0:
-		case c == size:
+		switch c {
+		case 0:
+		case size:
 			out[k] = 255
 		default:
 			out[k] = byte(min(max(c*255/size, 1), 254))
