@@ -96,7 +96,7 @@ func (n *Node) serveStatus(w http.ResponseWriter, r *http.Request) {
 	st := reply.(chord.Status)
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	out := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
-	defer out.Flush() //nolint:errcheck // the client is gone then
+	defer out.Flush()
 	repaired := "never"
 	if st.LastRepair != 0 {
 		repaired = time.UnixMilli(st.LastRepair).UTC().Format(time.RFC3339)

@@ -108,6 +108,9 @@ func (n *Node) start(ctx context.Context) (err error) {
 		return err
 	}
 	n.startDiscovery(addr)
+	if n.http != nil {
+		n.http.serve(n) // last: it shows all of the above
+	}
 	n.sayWhatIsMissing()
 	return nil
 }
@@ -151,9 +154,6 @@ func (n *Node) startRing(port *ringPort, addr netip.AddrPort) error {
 	n.loop.queue.viewChanged()
 	go n.loop.run()
 	n.workers.Go(func() { n.joiner.run(n.background) })
-	if n.http != nil {
-		n.http.serve(n)
-	}
 	return nil
 }
 

@@ -34,7 +34,7 @@ func TestANodeAloneServesItsClients(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close() //nolint:errcheck // a test's client
+	defer c.Close()
 	got, err := c.Call(t.Context(), chord.GetStatus{})
 	if err != nil {
 		t.Fatal(err)

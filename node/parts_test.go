@@ -139,7 +139,7 @@ func TestIdentityIsMadeOnceAndItsEpochOnlyGrows(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer dir.Close() //nolint:errcheck // a test's lock
+	defer dir.Close()
 	now := time.UnixMilli(1_000_000)
 	first, err := loadIdentity(dir, "c", now)
 	if err != nil {
