@@ -279,6 +279,9 @@ func (m *Member) widened(set []Ref) []Ref {
 // mergeAt merges fields into a member's store, this one's or another's.
 func (m *Member) mergeAt(r Ref, key Key, fields []Field, done func(Code)) {
 	if r.ID == m.self.ID {
+		for _, f := range fields {
+			m.clock.observe(f.Stamp, m.ringMillis())
+		}
 		m.store(StoreOp{Kind: StoreMerge, Key: key, Merge: fields}, func(err error) {
 			if err != nil {
 				done(CodeStore)
@@ -291,6 +294,9 @@ func (m *Member) mergeAt(r Ref, key Key, fields []Field, done func(Code)) {
 	m.call(r, storeTimeout, MergeFields{Key: key, Fields: fields}, func(b Body, err error) {
 		switch reply, ok := b.(Merged); {
 		case ok:
+			if m.owns(HashKey(key)) {
+				m.overtaken(reply.Claim)
+			}
 			done(reply.Code)
 		default:
 			done(CodeUnavailable)
@@ -368,13 +374,29 @@ func (m *Member) judge(w *writing) {
 // rejudge looks at every write under way again, and sends it to those who have
 // newly come to count: the range or its replicas have changed.
 func (m *Member) rejudge() {
+	for _, w := range m.underWay() {
+		m.push(w)
+	}
+}
+
+// underWay lists the writes that have no end yet, oldest first.
+func (m *Member) underWay() []*writing {
 	list := make([]*writing, 0, len(m.writes))
 	for w := range m.writes {
 		list = append(list, w)
 	}
 	slices.SortFunc(list, func(a, b *writing) int { return cmp.Compare(m.writes[a], m.writes[b]) })
-	for _, w := range list {
-		m.push(w)
+	return list
+}
+
+// restartWrites has the writes that this member stamped as the complete owner
+// of its range begin again, as it is no longer that: another may meanwhile
+// have acknowledged writes with higher stamps.
+func (m *Member) restartWrites() {
+	for _, w := range m.underWay() {
+		if w.key.Class() == Hard && w.claims == nil {
+			m.endWrite(w, PutReply{Code: CodeNotOwner})
+		}
 	}
 }
 

@@ -110,8 +110,12 @@ type MergeFields struct {
 	Fields []Field
 }
 
-// Merged is the answer to MergeFields.
-type Merged struct{ Code Code }
+// Merged is the answer to MergeFields. By its claim for the key the replica
+// tells a writer whether another has become the owner since.
+type Merged struct {
+	Code  Code
+	Claim Claim
+}
 
 // Summarize asks for the digests of the maps in the arc (From, To], a page
 // that begins behind After.

@@ -104,6 +104,9 @@ func (m *Member) readRound(r *reading) {
 					m.clock.observe(item.Stamp, m.ringMillis())
 				}
 				r.answers[other.ID] = s
+				if r.op.Key.Class() == Hard && m.owns(HashKey(r.op.Key)) {
+					m.overtaken(s.Claim)
+				}
 			} else {
 				r.silent = true
 			}

@@ -51,10 +51,32 @@ func (m *Member) rangeChanged() {
 	keep := r.complete && claim.Complete && claim.Epoch == r.epoch && len(r.config) > 0
 	if !keep {
 		r.complete, r.config, r.offers = false, nil, nil
+		m.restartWrites()
 	}
 	r.settled = false
 	m.event("range", m.pred, "owns the range behind %s", m.pred.ID.Short())
 	m.rejudge()
+	m.repairSoon()
+}
+
+// nextEpoch is the epoch this member grants when e is the highest it knows of:
+// higher, and no other member's, as it ends in 16 bits of this member's id.
+func (m *Member) nextEpoch(e uint64) uint64 { return (e>>16+1)<<16 | m.epochMark() }
+
+func (m *Member) epochMark() uint64 {
+	return uint64(m.self.ID[IDBytes-2])<<8 | uint64(m.self.ID[IDBytes-1])
+}
+
+// overtaken looks at a claim to something this member owns. If another member
+// has granted it later than this one, the range has gone on elsewhere, as on
+// the other side of a partition, and has to be completed anew.
+func (m *Member) overtaken(c Claim) {
+	r := &m.repair
+	if len(r.config) == 0 || !c.Complete || c.Epoch <= r.epoch || c.Epoch&0xffff == m.epochMark() {
+		return
+	}
+	r.complete, r.config = false, nil
+	m.restartWrites()
 	m.repairSoon()
 }
 
@@ -146,6 +168,7 @@ func (m *Member) compared(rd *round, c comparison) {
 	rd.pulled += c.pulled
 	rd.pushed += c.pushed
 	if !c.self && c.answered {
+		m.overtaken(c.claim)
 		rd.claims = append(rd.claims, c.claim)
 		rd.epoch = max(rd.epoch, c.claim.Epoch)
 		rd.stale = rd.stale || !c.claim.Complete || c.claim.Epoch != m.repair.epoch
@@ -216,19 +239,13 @@ func (m *Member) observeRange() {
 
 // remaining tells how many of those that count so far are in the set of the
 // round and equal: by the last grant if this member made it, else by the
-// newest claims there are.
+// claims there are, of whatever epoch, as vouched has accepted them.
 func (rd *round) remaining(config []Ref) (n int) {
 	if len(config) > 0 {
 		return rd.counted
 	}
-	var newest uint64
-	for _, c := range rd.claims {
-		if c.Complete {
-			newest = max(newest, c.Epoch)
-		}
-	}
 	for _, c := range rd.equal {
-		if c.Complete && c.Epoch == newest {
+		if c.Complete {
 			n++
 		}
 	}
@@ -253,7 +270,7 @@ func sameMembers(a, b []Ref) bool {
 // have confirmed, they are the ones that count.
 func (m *Member) grant(rd *round) {
 	r := &m.repair
-	epoch := rd.epoch + 1
+	epoch := m.nextEpoch(rd.epoch)
 	waiting, failed := 1, false
 	end := func(ok bool) {
 		failed = failed || !ok

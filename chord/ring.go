@@ -221,7 +221,7 @@ func (m *Member) becomeAlone() {
 	if m.ring == 0 {
 		// Nothing was ever stored here, and nobody is known who could have.
 		m.ring = 1
-		m.claims = arcs{{From: m.self.ID, To: m.self.ID, Epoch: 1, Ring: 1}}
+		m.claims = arcs{{From: m.self.ID, To: m.self.ID, Epoch: m.nextEpoch(0), Ring: 1}}
 	}
 	m.becomeMember(m.self, nil)
 	m.event("alone", Ref{}, "began a ring of one")

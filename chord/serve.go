@@ -161,7 +161,7 @@ func (m *Member) mergeFields(env Envelope, b MergeFields) {
 		if err != nil {
 			code = CodeStore
 		}
-		m.reply(env, Merged{Code: code})
+		m.reply(env, Merged{Code: code, Claim: m.claims.at(HashKey(b.Key))})
 	})
 }
 
