@@ -41,7 +41,7 @@ func openHTTP(bind endpoint, ring netip.Addr) (*httpServer, error) {
 func (h *httpServer) serve(n *Node) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", n.serveHealth)
-	mux.HandleFunc("GET /metrics", n.serveMetrics)
+	mux.Handle("GET /metrics", n.metrics.handler(n))
 	mux.HandleFunc("GET /{$}", n.serveStatus)
 	h.srv = &http.Server{
 		Handler:           mux,

@@ -36,7 +36,6 @@ type Node struct {
 	http      *httpServer          // nil: off
 	loop      *loop
 	metrics   *metrics
-	started   time.Time
 
 	background context.Context // ends when the node stops
 	cancel     context.CancelFunc
@@ -54,7 +53,7 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &Node{cfg: settled, log: settled.Log, started: time.Now()}
+	n := &Node{cfg: settled, log: settled.Log}
 	n.background, n.cancel = context.WithCancel(context.Background())
 	if err := n.start(ctx); err != nil {
 		n.kill()

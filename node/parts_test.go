@@ -286,29 +286,6 @@ func TestTheClockNeverRunsBackwardsAndDoesNotLag(t *testing.T) {
 	}
 }
 
-func TestExpositionEscapesAndCounts(t *testing.T) {
-	var e exposition
-	e.family("f", "gauge", "Help.")
-	e.sample("f", 1.5, "a", "quote \" back \\ line \n", "b", "")
-	e.histogram("h", []float64{0.5, 1}, []uint64{1, 2}, 3, 9.25, "op", "get")
-	var b strings.Builder
-	if _, err := e.WriteTo(&b); err != nil {
-		t.Fatal(err)
-	}
-	want := `# HELP f Help.
-# TYPE f gauge
-f{a="quote \" back \\ line \n",b=""} 1.5
-h_bucket{op="get",le="0.5"} 1
-h_bucket{op="get",le="1"} 2
-h_bucket{op="get",le="+Inf"} 3
-h_sum{op="get"} 9.25
-h_count{op="get"} 3
-`
-	if b.String() != want {
-		t.Errorf("got\n%s\nwant\n%s", b.String(), want)
-	}
-}
-
 func TestTheQueueKeepsOrderAndRefusesAfterItsEnd(t *testing.T) {
 	q := newQueue()
 	for i := range 3 {

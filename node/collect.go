@@ -1,0 +1,111 @@
+package node
+
+import (
+	"context"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"chordtorrent/chord"
+	"chordtorrent/node/store"
+)
+
+// state collects what the node's parts know of themselves at the moment that
+// somebody looks. It describes nothing beforehand, as the reasons for which
+// parts drop things are known only once they have.
+type state struct{ n *Node }
+
+func (state) Describe(chan<- *prometheus.Desc) {}
+
+// Collect implements prometheus.Collector. It waits at most a second for the
+// ring's state and leaves it out then.
+func (s state) Collect(ch chan<- prometheus.Metric) {
+	e := emitter{ch}
+	s.ring(e)
+	s.store(e)
+	s.dropped(e)
+}
+
+// emitter sends samples that are read, not kept; labels are pairs of name and
+// value.
+type emitter struct{ ch chan<- prometheus.Metric }
+
+func (e emitter) desc(name, help string, labels []string) (*prometheus.Desc, []string) {
+	var names, values []string
+	for i := 0; i < len(labels); i += 2 {
+		names, values = append(names, labels[i]), append(values, labels[i+1])
+	}
+	return prometheus.NewDesc(name, help, names, nil), values
+}
+
+func (e emitter) gauge(name, help string, value float64, labels ...string) {
+	d, values := e.desc(name, help, labels)
+	e.ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, values...)
+}
+
+func (e emitter) counter(name, help string, value float64, labels ...string) {
+	d, values := e.desc(name, help, labels)
+	e.ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, value, values...)
+}
+
+func (s state) ring(e emitter) {
+	n := s.n
+	e.gauge("chordtorrent_build_info", "Always 1; the labels say which program and member this is.", 1,
+		"version", n.cfg.Version, "cluster", n.cfg.Cluster, "id", n.self.ID.String())
+	ready := 0.0
+	if n.isReady() {
+		ready = 1
+	}
+	e.gauge("chordtorrent_ready", "1 when the node is part of a ring.", ready)
+	e.gauge("chordtorrent_members", "Members that gossip believes alive, this one included.", float64(n.Members()))
+	// Past the count of operations: looking should not change what is seen.
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	answer := make(chan any, 1)
+	n.loop.queue.post(asked{chord.GetStatus{}, func(reply any) { answer <- reply }})
+	select {
+	case reply := <-answer:
+		st, _ := reply.(chord.Status)
+		e.gauge("chordtorrent_under_replicated_keys", "Owned hard keys that fewer members hold than should.", float64(st.UnderReplicated))
+		e.gauge("chordtorrent_incomplete_ranges", "Ranges that this member is still filling.", float64(st.IncompleteRanges))
+		e.gauge("chordtorrent_last_repair_timestamp_seconds", "When the range was last repaired completely; 0 for never.", float64(st.LastRepair)/1000)
+	case <-ctx.Done():
+	}
+}
+
+func (s state) store(e emitter) {
+	const keys, bytes = "chordtorrent_keys", "chordtorrent_value_bytes"
+	for class, name := range map[chord.Class]string{chord.Hard: "hard", chord.Soft: "soft"} {
+		k, b := s.n.db.Count(class)
+		e.gauge(keys, "Keys held.", float64(k), "class", name)
+		e.gauge(bytes, "Bytes of values held.", float64(b), "class", name)
+	}
+	st := s.n.db.Commits()
+	buckets := map[float64]uint64{}
+	for i, bound := range store.CommitBuckets() {
+		buckets[bound] = st.Buckets[i]
+	}
+	d, _ := e.desc("chordtorrent_commit_seconds", "Duration of group commits, fsync included.", nil)
+	e.ch <- prometheus.MustNewConstHistogram(d, st.Commits, st.Seconds, buckets)
+	e.counter("chordtorrent_commits_failed_total", "Group commits that the disk refused.", float64(st.Failed))
+	e.counter("chordtorrent_damaged_entries_total", "Damaged entries met in the database.", float64(s.n.db.Damaged()))
+}
+
+// dropped tells what the parts have refused, by part and reason.
+func (s state) dropped(e emitter) {
+	n := s.n
+	parts := map[string]map[string]uint64{
+		"port":   n.split.Counters(),
+		"rpc":    n.transport.Counters(),
+		"gossip": {"not_gossip": n.gossip.transport.foreign.Load()},
+	}
+	if n.multicast != nil {
+		parts["discovery"] = n.multicast.Counters()
+	}
+	for part, reasons := range parts {
+		for reason, count := range reasons {
+			e.counter("chordtorrent_dropped_total", "What came from the network and was not taken, by reason.",
+				float64(count), "part", part, "reason", reason)
+		}
+	}
+}
