@@ -53,6 +53,24 @@ func (m *Member) nextStamp() Stamp {
 	return s
 }
 
+// stampAbove gives the next stamp, or one that is above the given stamp of a
+// key: a member whose clock was wrong may have left it far in the future, where
+// this member's clock does not follow.
+func (m *Member) stampAbove(key Key, held Stamp) Stamp {
+	s := m.nextStamp()
+	if ahead, ok := m.ahead[key]; ok && ahead <= s {
+		delete(m.ahead, key)
+	} else {
+		held = max(held, ahead)
+	}
+	if s > held {
+		return s
+	}
+	// Nor is it given twice while the write of the first is on its way.
+	m.ahead[key] = held + 1
+	return held + 1
+}
+
 // live reports whether an entry is neither deleted nor expired.
 func (m *Member) live(e Entry) bool {
 	return !e.Deleted && (e.Expires == 0 || e.Expires > m.ringMillis())

@@ -107,44 +107,63 @@ func (m *Member) coordinatePut(op Put, deadline Time, done func(PutReply)) {
 		return
 	}
 	if op.Key.Class() == Soft || (m.repair.complete && len(m.repair.config) > 0) {
-		// Every stamp of an acknowledged write of this range has passed
-		// through this member's clock: its next one is above them.
-		m.write(op, deadline, nil, done)
+		// Whatever was acknowledged in this range is held here.
+		m.write(op, m.heldStamp(op), deadline, nil, done)
 		return
 	}
-	m.readStamps(op.Key, func(claims map[ID]Claim) {
+	m.readStamps(op, func(held Stamp, claims map[ID]Claim) {
 		if _, known := newestQuorum(claims); !known && m.now.Add(m.cfg.OpTimeout/2) < deadline {
 			// Whoever has not answered may hold a higher stamp.
 			m.after(readAgain, func() { m.coordinatePut(op, deadline, done) })
 			return
 		}
-		m.write(op, deadline, claims, done)
+		m.write(op, held, deadline, claims, done)
 	})
 }
 
-// readStamps lets the clock see the stamps that the replicas hold for a key,
-// and gives what each of them claims for it.
-func (m *Member) readStamps(key Key, done func(map[ID]Claim)) {
+// heldStamp is the highest stamp held here of the fields that a Put changes.
+func (m *Member) heldStamp(op Put) (held Stamp) {
+	for _, u := range op.Updates {
+		_ = m.cfg.Store.Fields(op.Key, u.Name, "", func(f Field) bool {
+			if f.Name == u.Name {
+				held = max(held, f.Stamp)
+			}
+			return false
+		})
+	}
+	return held
+}
+
+// readStamps gives the highest stamp that the replicas hold of the fields a
+// Put changes, and what each of them claims for the key.
+func (m *Member) readStamps(op Put, done func(Stamp, map[ID]Claim)) {
 	waiting := 1
-	claims := map[ID]Claim{}
+	held, claims := Stamp(0), map[ID]Claim{}
 	end := func() {
 		if waiting--; waiting == 0 {
-			done(claims)
+			done(held, claims)
 		}
+	}
+	ask := GetStamps{Key: op.Key}
+	if len(op.Updates) == 1 {
+		ask.Prefix = op.Updates[0].Name
 	}
 	seen := func(id ID, s Stamps) {
 		for _, item := range s.Items {
 			m.clock.observe(item.Stamp, m.ringMillis())
+			if slices.ContainsFunc(op.Updates, func(u Update) bool { return u.Name == item.Name }) {
+				held = max(held, item.Stamp)
+			}
 		}
 		claims[id] = s.Claim
 	}
 	for _, r := range m.readSet(Hard) {
 		if r.ID == m.self.ID {
-			seen(r.ID, m.stamps(GetStamps{Key: key}))
+			seen(r.ID, m.stamps(ask))
 			continue
 		}
 		waiting++
-		m.ask(r, GetStamps{Key: key}, func(b Body, err error) {
+		m.ask(r, ask, func(b Body, err error) {
 			if s, ok := b.(Stamps); ok && s.Code == CodeOK {
 				seen(r.ID, s)
 			}
@@ -190,8 +209,10 @@ type writing struct {
 	ended    bool
 }
 
-func (m *Member) write(op Put, deadline Time, claims map[ID]Claim, done func(PutReply)) {
-	stamp := m.nextStamp()
+// write stamps a Put above what is held of its fields and brings it to the
+// replicas.
+func (m *Member) write(op Put, held Stamp, deadline Time, claims map[ID]Claim, done func(PutReply)) {
+	stamp := m.stampAbove(op.Key, held)
 	w := &writing{key: op.Key, deadline: deadline, done: done, claims: claims, acked: map[ID]bool{}, asked: map[ID]bool{}}
 	for _, u := range op.Updates {
 		e := Entry{Value: u.Value, Stamp: stamp}

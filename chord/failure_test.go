@@ -254,26 +254,6 @@ func TestMinorityOfPartition(t *testing.T) {
 	})
 }
 
-// TestBrokenDisk has one member's disk refuse writes: it is not counted.
-func TestBrokenDisk(t *testing.T) {
-	eachSeed(t, 4, func(t *testing.T, seed uint64) {
-		net, hosts := ringOf(t, simOptions{seed: seed}, 5)
-		hi := newHistory(net)
-		hosts[1].broken = ErrStore
-		for i := range 10 {
-			o := hi.write(hosts[0], Key(fmt.Sprint("\x01key ", i)), "f")
-			net.wait(o, opLimit, o.done)
-		}
-		if hi.acked < 5 {
-			net.fatalf("with one broken disk of five: %s", hi)
-		}
-		hosts[1].broken = nil
-		net.run(11 * time.Second)
-		net.settle(5)
-		hi.verify(hosts...)
-	})
-}
-
 // TestReplay runs one seed twice: the same trace to the last bit, and another
 // one for another seed.
 func TestReplay(t *testing.T) {

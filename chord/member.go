@@ -80,7 +80,8 @@ type Member struct {
 
 	phase  phase
 	clock  hybridClock
-	serial uint64 // of requests, store tokens and timers
+	ahead  map[Key]Stamp // the last stamps of keys that stand above the clock
+	serial uint64        // of requests, store tokens and timers
 
 	// The ring (ring.go). pred is never zero once phase is member; a ring of
 	// one is its own predecessor. succ never holds self, is in ring order and
@@ -148,6 +149,7 @@ func New(cfg Config) (*Member, error) {
 		view:     []Ref{cfg.Self},
 		claims:   slices.Clone(arcs(cfg.State.Arcs)),
 		ring:     cfg.State.Ring,
+		ahead:    map[Key]Stamp{},
 		requests: map[uint64]*request{},
 		stores:   map[uint64]func(error){},
 		writes:   map[*writing]uint64{},

@@ -1,6 +1,7 @@
 package chord
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -19,8 +20,9 @@ type simHost struct {
 	// disk is what reads see: hard keys once they are durable, soft keys at
 	// once. A crash keeps its hard keys.
 	disk    *MemStore
-	durable Time // when the last write now under way will be on the disk
-	broken  error
+	durable Time               // when the last write now under way will be on the disk
+	broken  error              // of every write
+	damaged map[fieldName]bool // rows whose checksum does not match
 	wake    Time
 	spins   int
 	sees    map[*simHost]bool // by gossip
@@ -46,7 +48,7 @@ func (net *simNet) hostAt(id ID) *simHost {
 	h := &simHost{
 		net: net, index: n, name: fmt.Sprintf("%c%s", 'a'+rune(n%26), id.Short()[:4]),
 		ref:  Ref{ID: id, Addr: fmt.Sprintf("10.0.%d.%d:4000", n/250, n%250+1)},
-		disk: NewMemStore(),
+		disk: NewMemStore(), damaged: map[fieldName]bool{},
 	}
 	if net.opt.skew > 0 {
 		h.skew = net.between(-net.opt.skew, net.opt.skew)
@@ -63,7 +65,7 @@ func (h *simHost) start() {
 		net.fatalf("%s is up already", h)
 	}
 	h.boot++
-	cfg := Config{Self: h.ref, Rand: rand.New(rand.NewPCG(net.opt.seed, uint64(h.boot)<<32|uint64(h.index))), Store: shownStore{h.disk, new(int)}, State: h.disk.State()}
+	cfg := Config{Self: h.ref, Rand: rand.New(rand.NewPCG(net.opt.seed, uint64(h.boot)<<32|uint64(h.index))), Store: shownStore{h.disk, new(int), h.damaged}, State: h.disk.State()}
 	if net.opt.member != nil {
 		net.opt.member(&cfg)
 	}
@@ -189,6 +191,9 @@ func (h *simHost) write(ops []StoreOp) {
 		if h.broken == nil {
 			for _, op := range hard {
 				h.disk.Apply(op)
+				for _, f := range op.Merge {
+					delete(h.damaged, fieldName{op.Key, f.Name}) // the row is written anew
+				}
 			}
 		}
 		err := h.broken
@@ -245,7 +250,26 @@ func (h *simHost) crash(silent bool) {
 }
 
 // wipe loses the disk of a host that is down.
-func (h *simHost) wipe() { h.disk = NewMemStore() }
+func (h *simHost) wipe() {
+	h.disk = NewMemStore()
+	clear(h.damaged)
+}
+
+// damage makes a row unreadable, as a checksum would tell: its content is lost
+// for good.
+func (h *simHost) damage(key Key, name string) {
+	h.disk.Apply(StoreOp{Kind: StorePurge, Key: key, Purge: []Field{{Name: name, Entry: Entry{Stamp: ^Stamp(0)}}}})
+	h.disk.Apply(StoreOp{Kind: StoreMerge, Key: key, Merge: []Field{{Name: name, Entry: Entry{Value: []byte("rubbish")}}}})
+	h.damaged[fieldName{key, name}] = true
+}
+
+// move gives a host that is down another address.
+func (h *simHost) move(addr string) {
+	delete(h.net.byAddr, h.ref.Addr)
+	h.net.moved[h.ref.Addr] = true
+	h.ref.Addr = addr
+	h.net.byAddr[addr] = h
+}
 
 // leave begins the orderly way out.
 func (h *simHost) leave() {
@@ -269,11 +293,19 @@ func (h *simHost) logged(kind string) bool {
 // copying them would be most of the work of the whole simulation.
 type shownStore struct {
 	*MemStore
-	large *int
+	large   *int
+	damaged map[fieldName]bool
 }
 
+var errDamaged = errors.New("damaged entry")
+
 func (s shownStore) Fields(key Key, prefix, after string, yield func(Field) bool) error {
-	return s.MemStore.Fields(key, prefix, after, func(f Field) bool {
+	var damage error
+	err := s.MemStore.Fields(key, prefix, after, func(f Field) bool {
+		if s.damaged[fieldName{key, f.Name}] {
+			damage = errDamaged
+			return true
+		}
 		if len(f.Value) > 4096 {
 			if *s.large++; *s.large%16 != 0 {
 				return yield(f)
@@ -286,4 +318,5 @@ func (s shownStore) Fields(key Key, prefix, after string, yield func(Field) bool
 		}
 		return more
 	})
+	return errors.Join(err, damage)
 }

@@ -28,6 +28,7 @@ type simNet struct {
 	hosts  []*simHost // in order of creation
 	byAddr map[string]*simHost
 
+	moved  map[string]bool      // addresses that nobody has any more
 	side   map[*simHost]int // partitions: hosts of different sides do not hear each other
 	cut    map[link]bool    // one-way
 	last   map[link]Time    // when the last message of a link arrives, as TCP keeps order
@@ -79,7 +80,7 @@ func newSimNet(t *testing.T, opt simOptions) *simNet {
 	net := &simNet{
 		t: t, opt: opt, now: simEpoch,
 		rng:    rand.New(rand.NewPCG(opt.seed, 0x51e7)),
-		byAddr: map[string]*simHost{}, side: map[*simHost]int{}, cut: map[link]bool{}, last: map[link]Time{},
+		byAddr: map[string]*simHost{}, side: map[*simHost]int{}, moved: map[string]bool{}, cut: map[link]bool{}, last: map[link]Time{},
 	}
 	t.Cleanup(net.checkEnded)
 	return net
@@ -189,6 +190,17 @@ func (net *simNet) send(from *simHost, env Envelope) {
 	net.trace.text(env.To.Addr)
 	to := net.byAddr[env.To.Addr]
 	boot := from.boot
+	refuse := func() {
+		if !env.Reply {
+			net.in(net.between(200*time.Microsecond, 2*time.Millisecond), func() {
+				from.call(boot, func(m *Member, now Time) { m.Unreachable(now, env.To, env.Seq) })
+			})
+		}
+	}
+	if to == nil && net.moved[env.To.Addr] {
+		refuse()
+		return
+	}
 	if to == nil {
 		net.fatalf("%s sends %T to an address that never was: %+v", from, env.Body, env.To)
 	}
@@ -197,13 +209,6 @@ func (net *simNet) send(from *simHost, env Envelope) {
 	}
 	if to == from {
 		net.fatalf("%s sends %T to itself", from, env.Body)
-	}
-	refuse := func() {
-		if !env.Reply {
-			net.in(net.between(200*time.Microsecond, 2*time.Millisecond), func() {
-				from.call(boot, func(m *Member, now Time) { m.Unreachable(now, env.To, env.Seq) })
-			})
-		}
 	}
 	if net.blocked(from, to) || net.chance(net.opt.loss) {
 		return
