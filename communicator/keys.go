@@ -82,6 +82,15 @@ func keyOf(kind byte, name string) chord.Key {
 
 func torrentKey(name string) chord.Key { return keyOf(kindTorrent, name) }
 
+// TorrentName gives the name whose torrent a key holds; ok is false for keys of
+// other kinds. A ring member finds by it what it may have to Reassert.
+func TorrentName(k chord.Key) (name string, ok bool) {
+	if len(k) < 2 || k[0] != kindTorrent {
+		return "", false
+	}
+	return string(k[1:]), true
+}
+
 func shardOf(name string) int { return int(sha1.Sum([]byte(name))[0]) }
 
 func filesKey(shard int) chord.Key {

@@ -4,7 +4,8 @@
 // (loop.go), with a database (package store), the ring port that rpc and
 // gossip share (listen.go), memberlist for who is alive (gossip.go,
 // transport.go), multicast and --join for whom to gossip with (join.go), and
-// an HTTP listener for health and metrics (http.go, metrics.go, collect.go).
+// an HTTP listener for health and metrics (http.go, metrics.go, collect.go), and the
+// upkeep of what is derived from torrents (reassert.go).
 //
 //	rpc, gossip, store, timers, clients
 //	        |  events, never blocking

@@ -153,6 +153,7 @@ func (n *Node) startRing(port *ringPort, addr netip.AddrPort) error {
 	n.loop.queue.viewChanged()
 	go n.loop.run()
 	n.workers.Go(func() { n.joiner.run(n.background) })
+	n.workers.Go(func() { n.keepDerived(n.background) })
 	return nil
 }
 
