@@ -81,8 +81,9 @@ type conn struct {
 	maxRequest int // bytes per request
 	maxAsked   int // requests under way
 	gotBlock   time.Time
-	snubbed    bool
-	snubs      int // in a row
+	snubbed    bool // it has stopped to answer
+	probe      bool // ask it for a block although it is snubbed
+	snubs      int  // in a row
 	starved    bool
 
 	// Output: see upload.go.

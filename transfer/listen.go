@@ -61,8 +61,8 @@ func (b *lobby) writable() {}
 
 func (b *lobby) greet(fd int, from netip.AddrPort) {
 	if len(b.greetings) >= maxGreetings {
-		closeFD(fd)
 		b.l.e.drops.count(tooManyPeers)
+		closeFD(fd)
 		return
 	}
 	g := &greeting{b: b, fd: fd, from: from, until: b.l.now.Add(handshakeWithin)}
@@ -150,8 +150,8 @@ func (g *greeting) hand(t *Torrent, h wire.Handshake) {
 
 func (g *greeting) drop(why reason, err error) {
 	g.leave()
-	g.b.l.forget(g.fd)
 	g.b.l.e.drops.count(why)
+	g.b.l.forget(g.fd)
 	g.b.l.log.Debug("connection refused", "addr", g.from, "reason", why, "err", err)
 }
 

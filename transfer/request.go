@@ -60,7 +60,12 @@ func (c *conn) fill() {
 	}
 	target, size := c.target, c.requestSize()
 	if c.snubbed {
-		target, size = 1, blockLen
+		// Its old requests may still be answered, and are welcome then. New ones
+		// would only be kept from others, but for one now and then.
+		if !c.probe {
+			return
+		}
+		c.probe, target, size = false, 1, blockLen
 	}
 	if s.pick.Endgame() {
 		size = blockLen // what comes twice should be little
@@ -205,6 +210,9 @@ func (c *conn) tickRequests() {
 	c.adapt()
 	if len(c.asked) > 0 || c.in.left > 0 {
 		c.checkAnswers()
+	}
+	if c.snubbed && len(c.asked) == 0 && c.l.now.Sub(c.gotBlock) > snubAfter {
+		c.probe = true
 	}
 	if c.starved && len(c.asked) == 0 {
 		c.starved = false

@@ -143,13 +143,13 @@ type adopt struct {
 func (a adopt) handle(l *loop) {
 	s := a.t.s
 	if s == nil || s.halted() {
-		closeFD(a.fd)
 		l.e.drops.count(stopped)
+		closeFD(a.fd)
 		return
 	}
 	if len(s.conns) >= l.e.cfg.MaxPeers {
-		closeFD(a.fd)
 		l.e.drops.count(tooManyPeers)
+		closeFD(a.fd)
 		return
 	}
 	c := newConn(s, a.fd, a.from)
