@@ -342,7 +342,7 @@ func (m *Member) copies(w *writing) (all, counting, want int) {
 	case len(config) == 0:
 		q, known := newestQuorum(w.claims)
 		if !known {
-			return all, 0, max(q.W, 1)
+			return all, 0, max(q.W, want)
 		}
 		newest := uint64(0)
 		for _, c := range w.claims {

@@ -4,4 +4,4 @@ package chord
 
 // seedShare divides the number of seeds of the simulations: the race detector
 // makes them some ten times slower, and they are single-threaded anyway.
-const seedShare = 8
+const seedShare = 4

@@ -202,8 +202,10 @@ func (m *Member) endRepair(rd *round) {
 	if !r.complete && vouched(rd.claims, m.ring, !rd.failed) {
 		r.complete, became, r.offers = true, true, nil
 		m.observeRange()
-		m.ring = max(m.ring, maxRing(rd.claims))
 	}
+	// The ring as it was when the range was last complete: here, or as others
+	// claim who had it before.
+	was := max(m.ring, maxRing(rd.claims))
 	switch {
 	case !r.complete || rd.failed || len(r.dirty) > 0:
 		m.nextRound(repairPause)
@@ -215,7 +217,7 @@ func (m *Member) endRepair(rd *round) {
 	case rd.pulled > 0 && len(rd.set) > 1:
 		// What was taken over came too late for the others: look again.
 		m.nextRound(repairDelay)
-	case rd.ring < m.ring && rd.remaining(r.config) < QuorumOf(Hard, m.ring).R:
+	case rd.ring < was && rd.remaining(r.config) < QuorumOf(Hard, was).R:
 		// A minority of those that count cannot know what the others have
 		// acknowledged meanwhile: it must not make itself the whole.
 		m.nextRound(repairPause)
