@@ -24,8 +24,8 @@ func newBuffers(limit int64) *buffers {
 
 // get returns a buffer of the given capacity, or nil when that would exceed the
 // limit; the loop is then told by a buffersFree event when something was given
-// back. With must it is given in any case: a torrent that holds none always
-// gets one, so that a piece larger than the whole pool still can be fetched.
+// back. With must it is given in any case: a torrent that holds few always gets
+// one, so that pieces larger than the whole pool still can be fetched.
 func (b *buffers) get(size int, must bool, asker *loop) []byte {
 	b.mu.Lock()
 	defer b.mu.Unlock()

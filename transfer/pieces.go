@@ -21,6 +21,10 @@ type partial struct {
 	hashing bool      // with the workers: nobody writes any more
 }
 
+// leastPieces is how many pieces a download may hold whatever the limit of all
+// buffers: with fewer it would often stand still, and with none for ever.
+const leastPieces = 4
+
 // partialOf returns the partial of a piece; when it has none yet it takes a
 // buffer, and returns nil if there is none to be had.
 func (s *swarm) partialOf(piece int) *partial {
@@ -28,7 +32,7 @@ func (s *swarm) partialOf(piece int) *partial {
 		return p
 	}
 	// Whole piece lengths even for the last piece, so that buffers are reused.
-	buf := s.l.e.buffers.get(int(s.geo.PieceLen), len(s.partials) == 0, s.l)
+	buf := s.l.e.buffers.get(int(s.geo.PieceLen), len(s.partials) < leastPieces, s.l)
 	if buf == nil {
 		return nil
 	}
