@@ -11,6 +11,9 @@ import (
 const (
 	// storeTimeout is how long a replica may take to make a write durable.
 	storeTimeout = 3 * time.Second
+	// growPatience is how long an acknowledgement waits for the copies that a
+	// ring which is just growing will ask for.
+	growPatience = time.Second
 	// rewrite is the pause before a replica that failed is tried again.
 	rewrite = 250 * time.Millisecond
 	// softDeleteFor is how long a soft field's tombstone is kept: longer than
@@ -206,6 +209,8 @@ type writing struct {
 	asked    map[ID]bool
 	failed   Code // the last replica's refusal
 	timer    timer
+	growing  timer // set when a growing ring is given the time for more copies
+	waited   bool  // long enough
 	ended    bool
 }
 
@@ -385,6 +390,15 @@ func (m *Member) judge(w *writing) {
 		}
 	}
 	switch {
+	case counting >= want && class == Hard && all < QuorumOf(Hard, m.size()).W && !w.waited:
+		// Enough for the ring as it was. It is growing just now, and the
+		// newcomers have been sent the write too: their copies are worth a wait.
+		if w.growing == nil {
+			w.growing = m.after(growPatience, func() {
+				w.waited = true
+				m.judge(w)
+			})
+		}
 	case counting >= want:
 		m.endWrite(w, PutReply{Stamp: w.fields[0].Stamp, Copies: all, Want: want})
 	case class == Soft && settled && all > 0:
@@ -442,6 +456,7 @@ func (m *Member) endWrite(w *writing, r PutReply) {
 	w.ended = true
 	delete(m.writes, w)
 	m.timers.stop(w.timer)
+	m.timers.stop(w.growing)
 	w.done(r)
 }
 
