@@ -20,7 +20,6 @@ type candidate struct {
 	failures int       // in a row
 	next     time.Time // not dialled before
 	never    string    // if set: why it is not dialled at all
-	seed     bool      // was complete when last seen
 	trouble  string    // how the last try ended
 }
 

@@ -271,7 +271,6 @@ func (c *conn) drop(why reason, err error) {
 	c.s.leave(c)
 	if k := c.known; k != nil && k.conn == c {
 		k.conn = nil
-		k.seed = c.isSeed()
 		switch why {
 		case stopped, duplicate:
 		case bothSeeds:

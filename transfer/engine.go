@@ -73,7 +73,7 @@ func (c *Config) validate() error {
 	}
 	if c.PeerID == ([20]byte{}) {
 		copy(c.PeerID[:], "-CT0001-")
-		rand.Read(c.PeerID[8:])
+		_, _ = rand.Read(c.PeerID[8:]) // never fails
 	}
 	orElse(&c.Loops, runtime.GOMAXPROCS(0))
 	orElse(&c.Workers, runtime.GOMAXPROCS(0))
@@ -136,7 +136,7 @@ func Start(cfg Config) (*Engine, error) {
 		}
 		if err != nil {
 			for _, l := range e.loops {
-				l.poll.Close()
+				_ = l.poll.Close()
 			}
 			closeFD(fd)
 			e.cancel()

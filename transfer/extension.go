@@ -1,6 +1,7 @@
 package transfer
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/anacrolix/torrent/bencode"
@@ -75,7 +76,7 @@ func (c *conn) onExtended(payload []byte) {
 func parseExtended(b []byte) (extended, error) {
 	var x extended
 	if err := bencode.Unmarshal(b, &x); err != nil {
-		if _, trailing := err.(bencode.ErrUnusedTrailingBytes); !trailing {
+		if trailing := new(bencode.ErrUnusedTrailingBytes); !errors.As(err, trailing) {
 			return extended{}, fmt.Errorf("extension handshake: %w", err)
 		}
 	}

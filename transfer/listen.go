@@ -51,9 +51,15 @@ func (b *lobby) readable() {
 			// without a pause the loop would do nothing but fail here.
 			b.l.log.Warn("cannot accept connections, pausing for a second", "err", err)
 			b.deafUntil = b.l.now.Add(time.Second)
-			b.l.poll.Modify(b.fd, 0)
+			b.listenFor(0)
 			return
 		}
+	}
+}
+
+func (b *lobby) listenFor(want poller.Interest) {
+	if err := b.l.poll.Modify(b.fd, want); err != nil {
+		b.l.log.Error("listener", "err", err)
 	}
 }
 
@@ -78,7 +84,7 @@ func (b *lobby) greet(fd int, from netip.AddrPort) {
 func (b *lobby) tick() {
 	if !b.deafUntil.IsZero() && !b.l.now.Before(b.deafUntil) {
 		b.deafUntil = time.Time{}
-		b.l.poll.Modify(b.fd, poller.Read)
+		b.listenFor(poller.Read)
 	}
 	for g := range b.greetings {
 		if b.l.now.After(g.until) {

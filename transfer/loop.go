@@ -224,7 +224,7 @@ func (l *loop) end() {
 			o.orphaned()
 		}
 	}
-	l.poll.Close()
+	_ = l.poll.Close()
 	close(l.done)
 }
 

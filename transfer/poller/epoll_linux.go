@@ -140,7 +140,7 @@ func (p *epoll) Wait(events []Event, timeout time.Duration) (int, error) {
 func (p *epoll) Wake() { p.wake() }
 
 func (p *epoll) Close() error {
-	if !p.waker.close() {
+	if !p.shut() {
 		return ErrClosed
 	}
 	return nil

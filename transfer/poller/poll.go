@@ -159,7 +159,7 @@ func (p *poll) Wait(events []Event, timeout time.Duration) (int, error) {
 func (p *poll) Wake() { p.wake() }
 
 func (p *poll) Close() error {
-	if !p.waker.close() {
+	if !p.shut() {
 		return ErrClosed
 	}
 	return nil

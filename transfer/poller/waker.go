@@ -39,7 +39,8 @@ func (w *waker) woken() {
 	w.pending.Store(false)
 }
 
-func (w *waker) close() bool {
+// shut closes the descriptor; false when that was done before.
+func (w *waker) shut() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.closed {
