@@ -92,6 +92,7 @@ func FuzzPeer(f *testing.F) {
 			}
 			c.Close()
 			until(t, "the connection to be gone", func() bool { return len(torrents[i].Status().Peers) == 0 })
+			sound(t, torrents[i])
 			if st := torrents[i].Status(); torrents[i].Err() != nil || i == 0 && st.BytesDone != 0 {
 				t.Fatalf("%v %+v", torrents[i].Err(), st)
 			}

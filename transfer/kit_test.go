@@ -207,6 +207,8 @@ func (e *engine) add(t testing.TB, s Spec) *Torrent {
 // done waits until a torrent has everything.
 func done(t testing.TB, tor *Torrent) {
 	t.Helper()
+	sound(t, tor)
+	defer sound(t, tor)
 	select {
 	case <-tor.Done():
 	case <-tor.Failed():

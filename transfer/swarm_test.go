@@ -109,6 +109,18 @@ func TestSwarmOfFour(t *testing.T) {
 	for _, tor := range torrents {
 		tor.AddPeers(addrs) // their own address among them
 	}
+	until(t, "all to be done", func() bool {
+		left := len(torrents)
+		for _, tor := range torrents {
+			sound(t, tor)
+			select {
+			case <-tor.Done():
+				left--
+			default:
+			}
+		}
+		return left == 0
+	})
 	for i, tor := range torrents {
 		done(t, tor)
 		f.same(t, specs[i].Content)
