@@ -135,6 +135,7 @@ func (s *swarm) connect(k *candidate) bool {
 	c := newConn(s, fd, k.addr)
 	c.outgoing, c.state, c.known = true, connecting, k
 	if !s.enter(c) {
+		k.failed(s.l.now, "out of descriptors to watch", s.l.rnd.Float64())
 		return false
 	}
 	k.conn = c

@@ -82,6 +82,9 @@ func (l *loop) run() {
 		n, err := l.poll.Wait(l.ready[:], l.patience())
 		if err != nil {
 			l.log.Error("event loop ends", "err", err)
+			for s := range l.swarms {
+				s.fail(fmt.Errorf("waiting for the network: %w", err))
+			}
 			break
 		}
 		l.now = l.e.cfg.now()

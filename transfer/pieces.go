@@ -32,7 +32,11 @@ func (s *swarm) partialOf(piece int) *partial {
 		return p
 	}
 	// Whole piece lengths even for the last piece, so that buffers are reused.
-	buf := s.l.e.buffers.get(int(s.geo.PieceLen), len(s.partials) < leastPieces, s.l)
+	few := func() bool { return len(s.partials) < leastPieces }
+	buf := s.l.e.buffers.get(int(s.geo.PieceLen), few(), s.l)
+	if buf == nil && s.dropStranded() {
+		buf = s.l.e.buffers.get(int(s.geo.PieceLen), few(), s.l)
+	}
 	if buf == nil {
 		return nil
 	}
@@ -50,6 +54,27 @@ func (s *swarm) giveBack(p *partial) {
 		delete(s.partials, p.piece)
 		s.l.e.buffers.put(p.buf)
 	}
+}
+
+// dropStranded forgets one half-fetched piece that nobody connected has: its
+// peers went away, and its buffer is what other pieces wait for. What was there
+// of it is fetched again some day; pieces are few enough for that to be rare.
+func (s *swarm) dropStranded() bool {
+	stranded := -1
+	for i, p := range s.partials {
+		if p.asks == 0 && p.writers == 0 && !p.hashing && s.pick.Availability(i) == 0 && (stranded < 0 || i < stranded) {
+			stranded = i
+		}
+	}
+	if stranded < 0 {
+		return false
+	}
+	p := s.partials[stranded]
+	s.wasted += int64(len(p.from)-p.missing) * blockLen
+	s.pick.Failed(stranded)
+	delete(s.partials, stranded)
+	s.l.e.buffers.put(p.buf)
+	return true
 }
 
 // giveBackAll returns the buffers of all pieces that are not at the workers.
