@@ -35,6 +35,12 @@ func (m *Member) call(to Ref, timeout time.Duration, body Body, done func(Body, 
 // machine answers late, and passing over a live member costs more than waiting.
 const askTries = 3
 
+// askOnce is call with the member's own time-out, for where another candidate
+// stands by.
+func (m *Member) askOnce(to Ref, body Body, done func(Body, error)) {
+	m.call(to, m.rto(to), body, done)
+}
+
 // ask is call with the member's own retransmission time-out, for what is
 // answered from memory. A lost or late answer is asked for again, twice, each
 // time with twice the patience; a refused connection is believed at once.

@@ -117,9 +117,17 @@ func (m *Member) isSuspect(id ID) bool {
 	return ok
 }
 
-// startJoin opens the join window.
+// startJoin opens the join window. At its end this member is alone if nobody
+// was heard of; if somebody was, it goes on trying, as what it would claim as a
+// ring of one is theirs. Gossip takes out of the view who does not live.
 func (m *Member) startJoin() {
-	m.maintenance.window = m.after(m.cfg.JoinWindow, m.becomeAlone)
+	m.maintenance.window = m.after(m.cfg.JoinWindow, func() {
+		if m.phase == joining && len(m.view) > 1 {
+			m.startJoin()
+			return
+		}
+		m.becomeAlone()
+	})
 	m.tryJoin()
 }
 
@@ -160,7 +168,7 @@ func (m *Member) joinBehind(candidates []Ref, lowest bool) {
 		return
 	}
 	p := candidates[0]
-	m.ask(p, GetNeighbors{}, func(b Body, err error) {
+	m.askOnce(p, GetNeighbors{}, func(b Body, err error) {
 		n, ok := b.(Neighbors)
 		switch {
 		case !ok:
@@ -193,7 +201,7 @@ func (m *Member) adoptPlace(p Ref, n Neighbors, rest []Ref) {
 		m.joinBehind(append(closer, rest...), false)
 		return
 	}
-	m.ask(list[0], GetNeighbors{}, func(b Body, err error) {
+	m.askOnce(list[0], GetNeighbors{}, func(b Body, err error) {
 		if h, ok := b.(Neighbors); ok && h.Joined {
 			m.joined(p, list)
 			return
@@ -325,7 +333,10 @@ func (m *Member) tryHead(candidates []Ref) {
 			m.adoptHead(list)
 			return
 		}
-		m.ask(n.Pred, GetNeighbors{}, func(b Body, err error) {
+		// s may name a dead one. What it has told of itself is good meanwhile,
+		// and better than an empty list, which others would copy.
+		m.setSuccessors(m.trimmed(list))
+		m.askOnce(n.Pred, GetNeighbors{}, func(b Body, err error) {
 			if pn, ok := b.(Neighbors); ok && pn.Joined {
 				list = append([]Ref{n.Pred}, pn.Succ...)
 			}

@@ -136,6 +136,32 @@ func TestMembersDie(t *testing.T) {
 	})
 }
 
+// TestChurn lets members come and go without waiting for the ring to settle,
+// in a ring larger than the successor list: Zave's invariant holds after every
+// step. More than two may be dead at once, so nothing is said about data.
+func TestChurn(t *testing.T) {
+	eachSeed(t, 4, func(t *testing.T, seed uint64) {
+		net := newSimNet(t, simOptions{seed: seed})
+		net.startAll(20)
+		net.settle(20)
+		net.checkAlways(net.checkZave)
+		for range 30 {
+			ring := net.ring()
+			h := ring[net.rng.IntN(len(ring))]
+			switch {
+			case len(ring) < 18 || (len(ring) < 24 && net.chance(0.5)):
+				net.host().start()
+			case net.chance(0.3):
+				h.leave()
+			default:
+				h.crash(net.chance(0.5))
+			}
+			net.run(net.between(0, 2*time.Second))
+		}
+		net.wait("the ring is ideal", 20*time.Second, func() bool { return net.steps%50 == 0 && net.agreed() && net.checkIdeal() == nil })
+	})
+}
+
 // TestRestartsInPlace restarts members of a ring before gossip misses them.
 func TestRestartsInPlace(t *testing.T) {
 	eachSeed(t, 6, func(t *testing.T, seed uint64) {

@@ -28,11 +28,12 @@ type simNet struct {
 	hosts  []*simHost // in order of creation
 	byAddr map[string]*simHost
 
-	moved  map[string]bool      // addresses that nobody has any more
+	moved  map[string]bool  // addresses that nobody has any more
 	side   map[*simHost]int // partitions: hosts of different sides do not hear each other
 	cut    map[link]bool    // one-way
 	last   map[link]Time    // when the last message of a link arrives, as TCP keeps order
 	trace  traceHash
+	lists  []any // by ringChanged
 	steps  int
 	tokens uint64
 	// after, if set, is called after every event: for invariants.
