@@ -2,11 +2,12 @@ package transfer
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 )
 
 const (
-	maxAddresses = 4096 // per torrent; what comes after is not remembered
+	maxAddresses = 4096 // per torrent; then one that failed makes room for a new one
 	firstBackOff = time.Second
 	lastBackOff  = 5 * time.Minute
 	// Up to so many known addresses a download connects to all of them.
@@ -46,13 +47,37 @@ func (b *book) entry(a netip.AddrPort) *candidate {
 	if k := b.by[a]; k != nil {
 		return k
 	}
-	if !a.IsValid() || a.Port() == 0 || a.Addr().IsUnspecified() || a.Addr().IsMulticast() || len(b.order) >= maxAddresses {
+	if !a.IsValid() || a.Port() == 0 || a.Addr().IsUnspecified() || a.Addr().IsMulticast() {
+		return nil
+	}
+	if len(b.order) >= maxAddresses && !b.forgetOne() {
 		return nil
 	}
 	k := &candidate{addr: a}
 	b.by[a] = k
 	b.order = append(b.order, k)
 	return k
+}
+
+// forgetOne makes room by dropping the address that has failed most often, so
+// that a peer which makes up addresses does not keep the real ones out. False
+// when none has failed.
+func (b *book) forgetOne() bool {
+	worst := -1
+	for i, k := range b.order {
+		if k.conn == nil && k.never == "" && k.failures > 0 && (worst < 0 || k.failures > b.order[worst].failures) {
+			worst = i
+		}
+	}
+	if worst < 0 {
+		return false
+	}
+	delete(b.by, b.order[worst].addr)
+	b.order = slices.Delete(b.order, worst, worst+1)
+	if b.at > worst {
+		b.at--
+	}
+	return true
 }
 
 // next returns an address to dial now, nil when there is none.

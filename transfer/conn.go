@@ -197,7 +197,7 @@ func (c *conn) greeted(h wire.Handshake) {
 		}
 		c.drop(selfConnection, nil)
 		return
-	case s.banned[h.PeerID]:
+	case s.banned[sourceKey{c.addr.Addr(), h.PeerID}]:
 		c.drop(bannedPeer, nil)
 		return
 	case old != nil:

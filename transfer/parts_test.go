@@ -243,6 +243,27 @@ func TestBook(t *testing.T) {
 	}
 }
 
+// TestBookMakesRoomForNewAddresses: made-up addresses that failed do not keep
+// real ones out for good.
+func TestBookMakesRoomForNewAddresses(t *testing.T) {
+	b := newBook()
+	for i := range maxAddresses {
+		k := b.entry(netip.AddrPortFrom(loopback, uint16(i+1)))
+		if i%2 == 0 {
+			k.failed(time.Unix(0, 0), "refused", 0)
+		}
+	}
+	worst := b.by[netip.AddrPortFrom(loopback, 3)]
+	worst.failed(time.Unix(0, 0), "refused", 0)
+	real := netip.AddrPortFrom(loopback, 60000)
+	if b.entry(real) == nil || len(b.order) != maxAddresses || len(b.by) != maxAddresses {
+		t.Fatalf("no room for a new address: %d of %d", len(b.order), maxAddresses)
+	}
+	if b.by[worst.addr] != nil {
+		t.Error("the address that failed most often is still there")
+	}
+}
+
 func TestMeter(t *testing.T) {
 	var m meter
 	for range 50 {

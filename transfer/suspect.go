@@ -111,12 +111,13 @@ func (s *swarm) acquit(h *hashing) {
 	}
 }
 
-// ban ends all dealings with a peer that sent wrong data: by its peer id and by
-// the address it listens on, never by its IP alone, behind which many may live.
+// ban ends all dealings with a peer that sent wrong data: by its IP and peer id
+// together and by the address it listens on. Never by its IP alone, behind
+// which many may live; nor by the id alone, which it may have from somebody.
 func (s *swarm) ban(src *source, piece int) {
 	s.log.Warn("peer is banned: it sent wrong data", "addr", src.addr, "peer", hexHash(src.id), "piece", piece)
 	if len(s.banned) < maxBanned {
-		s.banned[src.id] = true
+		s.banned[sourceKey{src.addr.Addr(), src.id}] = true
 	}
 	for _, c := range s.conns {
 		if c.from == src {

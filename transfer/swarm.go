@@ -35,7 +35,7 @@ type swarm struct {
 	partials map[int]*partial // pieces that have a buffer
 	away     int              // jobs at the workers: hashing, reading
 	suspects map[int]*suspect
-	banned   map[[20]byte]bool // peer ids
+	banned   map[sourceKey]bool
 	sources  map[sourceKey]*source
 
 	nextRechoke time.Time
@@ -57,7 +57,7 @@ func newSwarm(l *loop, t *Torrent) *swarm {
 		book:     newBook(),
 		partials: make(map[int]*partial),
 		suspects: make(map[int]*suspect),
-		banned:   make(map[[20]byte]bool),
+		banned:   make(map[sourceKey]bool),
 		sources:  make(map[sourceKey]*source),
 		lastMove: l.now,
 	}
