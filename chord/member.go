@@ -263,11 +263,14 @@ func (m *Member) store(op StoreOp, done func(error)) {
 }
 
 // saveState writes what must survive a restart.
-func (m *Member) saveState() {
+func (m *Member) saveState() { m.saveStateThen(nil) }
+
+// saveStateThen is saveState that calls done when it is durable.
+func (m *Member) saveStateThen(done func(error)) {
 	m.store(StoreOp{Kind: StoreState, State: &State{
 		HighStamp: m.clock.reserved,
 		Ring:      m.ring,
 		Arcs:      slices.Clone(m.claims),
 		Known:     slices.Clone(m.view),
-	}}, nil)
+	}}, done)
 }

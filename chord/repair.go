@@ -295,9 +295,9 @@ func (m *Member) grant(rd *round) {
 	}
 	for _, other := range rd.set[1:] {
 		waiting++
-		m.ask(other, Grant{From: rd.from, To: rd.to, Epoch: epoch, Ring: rd.ring}, func(b Body, err error) {
-			_, ok := b.(Granted)
-			end(ok)
+		m.call(other, storeTimeout, Grant{From: rd.from, To: rd.to, Epoch: epoch, Ring: rd.ring}, func(b Body, err error) {
+			g, ok := b.(Granted)
+			end(ok && g.Code == CodeOK)
 		})
 	}
 	end(true)

@@ -50,10 +50,21 @@ func (m *Member) serve(env Envelope) {
 		}
 		m.reply(env, m.summary(b))
 	case Grant:
-		m.claims = m.claims.with(Arc(b))
-		m.saveState()
-		m.reply(env, Granted{})
+		m.granted(env, b)
 	}
+}
+
+// granted takes over an owner's claim and answers when it is durable: the owner
+// counts on all its replicas to remember it.
+func (m *Member) granted(env Envelope, g Grant) {
+	m.claims = m.claims.with(Arc(g))
+	m.saveStateThen(func(err error) {
+		if err != nil {
+			m.reply(env, Granted{Code: CodeStore})
+			return
+		}
+		m.reply(env, Granted{})
+	})
 }
 
 // hintFor names the member to ask instead, when this one is not the owner.
