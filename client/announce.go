@@ -34,7 +34,7 @@ func (c *Client) newAnnouncer(name string, infoHash [20]byte, size int64) *annou
 func (a *announcer) Announce(ctx context.Context, p transfer.Progress) (transfer.Answer, error) {
 	defer a.once.Do(func() { close(a.first) })
 	addr := netip.AddrPortFrom(a.c.ring.LocalAddr(), p.Port)
-	id := a.c.clientID()
+	id := a.c.id.Load()
 	// The communicator writes it at most once a minute unless it changed.
 	if _, err := a.c.ring.ClientID(ctx, id, addr); err != nil {
 		a.c.log.Debug("the ring did not take this client's address", "addr", addr, "err", err)

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 
 	"chordtorrent/communicator"
 	"chordtorrent/transfer"
@@ -49,11 +50,19 @@ type Client struct {
 	log     *slog.Logger
 	peerID  [20]byte
 
-	mu     sync.Mutex
-	engine *transfer.Engine // started by the first publication or download
-	id     uint64           // as the ring knows this Storage; 0 before engine
-	closed bool
+	id atomic.Uint64 // as the ring knows this Storage; 0 before engine
+
+	mu      sync.Mutex
+	engine  *transfer.Engine // started by the first publication or download
+	closing bool             // nothing is started any more
+
+	over     chan struct{}  // closed by Close, after engine
+	runs     sync.WaitGroup // the downloads' goroutines
+	close    sync.Once
+	closeErr error
 }
+
+var errClosed = errors.New("client is closed")
 
 // New makes a Client. It opens no port yet: listings need none.
 func New(cfg Config) *Client {
@@ -63,7 +72,7 @@ func New(cfg Config) *Client {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Client{storage: cfg.Storage, ring: cfg.Ring, cfg: cfg, log: cfg.Log, peerID: newPeerID()}
+	return &Client{storage: cfg.Storage, ring: cfg.Ring, cfg: cfg, log: cfg.Log, peerID: newPeerID(), over: make(chan struct{})}
 }
 
 // newPeerID is this process in the swarms: the name and version of the program
@@ -85,8 +94,8 @@ func (c *Client) PeerID() [20]byte { return c.peerID }
 func (c *Client) start(ctx context.Context) (*transfer.Engine, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.closed {
-		return nil, errors.New("client is closed")
+	if c.closing {
+		return nil, errClosed
 	}
 	if c.engine != nil {
 		return c.engine, nil
@@ -101,10 +110,10 @@ func (c *Client) start(ctx context.Context) (*transfer.Engine, error) {
 		return nil, fmt.Errorf("opening a port of %d-%d for peers: %w", c.cfg.PortMin, c.cfg.PortMax, err)
 	}
 	addr := netip.AddrPortFrom(c.ring.LocalAddr(), engine.Port())
-	c.id, err = c.storage.refreshClientID(ctx, func(ctx context.Context, have uint64) (uint64, error) {
+	id, err := c.storage.refreshClientID(ctx, func(ctx context.Context, have uint64) (uint64, error) {
 		return c.ring.ClientID(ctx, have, addr)
 	})
-	if err != nil && c.id == 0 {
+	if err != nil && id == 0 {
 		engine.Close()
 		return nil, fmt.Errorf("asking the ring for this client's id: %w", err)
 	}
@@ -112,6 +121,7 @@ func (c *Client) start(ctx context.Context) (*transfer.Engine, error) {
 		// The id is known and the next announce tells the address again.
 		c.log.Warn("the ring did not take this client's address", "addr", addr, "err", err)
 	}
+	c.id.Store(id)
 	c.engine = engine
 	return engine, nil
 }
@@ -140,20 +150,32 @@ func (c *Client) Port() uint16 {
 	return c.engine.Port()
 }
 
-func (c *Client) clientID() uint64 {
+// goRun runs f on a goroutine that Close waits for.
+func (c *Client) goRun(f func()) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.id
+	if c.closing {
+		return errClosed
+	}
+	c.runs.Go(f)
+	return nil
 }
 
-// Close ends what still runs. Publications and downloads that were not
-// stopped before are cut off as by a crash.
+// Close ends what still runs and blocks until it has. Publications and
+// downloads that were not stopped before are cut off: the ring is told nothing.
+// Stop may still be called on them, to let go of their names and targets.
 func (c *Client) Close() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.closed = true
-	if c.engine == nil {
-		return nil
-	}
-	return c.engine.Close()
+	c.close.Do(func() {
+		c.mu.Lock()
+		c.closing = true
+		engine := c.engine
+		c.mu.Unlock()
+		// The engine waits for its announcers, which call this client.
+		if engine != nil {
+			c.closeErr = engine.Close()
+		}
+		close(c.over)
+		c.runs.Wait()
+	})
+	return c.closeErr
 }

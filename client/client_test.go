@@ -292,8 +292,8 @@ func TestSideBySideInOneStorage(t *testing.T) {
 			t.Errorf("port %d", c.Port())
 		}
 	}
-	if one.clientID() != two.clientID() || one.clientID() == 0 {
-		t.Errorf("client ids %d and %d", one.clientID(), two.clientID())
+	if one.id.Load() != two.id.Load() || one.id.Load() == 0 {
+		t.Errorf("client ids %d and %d", one.id.Load(), two.id.Load())
 	}
 	var busy *ErrBusy
 	if _, err := two.Publish(t.Context(), PublishRequest{Path: filepath.Join(w.dir, "src", "one")}); !errors.As(err, &busy) || busy.PID != os.Getpid() {

@@ -47,7 +47,7 @@ type Download struct {
 
 	stop    chan struct{} // closed by Stop
 	stopped atomic.Bool
-	done    chan struct{} // closed when err is final: complete, failed, or stopped before
+	done    chan struct{} // closed when err is final: complete, failed, or ended before
 	err     error
 	took    time.Duration
 }
@@ -101,7 +101,11 @@ func (c *Client) Download(ctx context.Context, req DownloadRequest) (_ *Download
 	if err != nil {
 		return nil, fmt.Errorf("starting the download of %q: %w", d.Name, err)
 	}
-	go d.run()
+	if err := c.goRun(d.run); err != nil {
+		bye, cancel := context.WithTimeout(context.Background(), stopGrace)
+		defer cancel()
+		return nil, errors.Join(err, d.torrent.Stop(bye)) // it uses the content until it is stopped
+	}
 	return d, nil
 }
 
@@ -133,6 +137,8 @@ func (d *Download) run() {
 	case <-d.torrent.Failed():
 		d.conclude(fmt.Errorf("downloading %q: %w", d.Name, d.torrent.Err()))
 	case <-d.stop:
+		d.err = ErrInterrupted
+	case <-d.c.over:
 		d.err = ErrInterrupted
 	}
 }
@@ -187,6 +193,8 @@ func (d *Download) Linger(ctx context.Context, most time.Duration) {
 		case <-ctx.Done():
 			return
 		case <-d.torrent.Failed():
+			return
+		case <-d.c.over:
 			return
 		case <-tick.C:
 		}

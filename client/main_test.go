@@ -187,7 +187,8 @@ func (w *world) halfSeed(path, name string) (int64, func()) {
 		size += layout.PieceSize(i)
 	}
 	ring := w.communicator()
-	seeder := &Client{ring: ring, log: slog.New(slog.DiscardHandler), id: 1}
+	seeder := &Client{ring: ring, log: slog.New(slog.DiscardHandler)}
+	seeder.id.Store(1)
 	torrent, err := engine.Add(transfer.Spec{InfoHash: infoHash, Layout: layout, Content: content, Have: have,
 		Announcer: seeder.newAnnouncer(name, infoHash, layout.Total)})
 	if err != nil {

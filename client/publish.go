@@ -154,7 +154,7 @@ const (
 // for it: doing it twice is harmless.
 func (p *Publication) register(ctx context.Context, metainfo []byte) (err error) {
 	version := communicator.Version{Name: p.Name, InfoHash: p.InfoHash, Size: p.Bytes, Pieces: p.Pieces,
-		Publisher: p.c.clientID(), Published: time.Now()}
+		Publisher: p.c.id.Load(), Published: time.Now()}
 	for try := 1; ; try++ {
 		p.Copies, err = p.c.ring.Publish(ctx, version, metainfo)
 		_, degraded := errors.AsType[*communicator.Degraded](err)

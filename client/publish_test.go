@@ -169,7 +169,7 @@ func TestUnpublishShowAndList(t *testing.T) {
 	w.publish(c, PublishRequest{Path: w.file("another", "x")})
 	shown, err := c.Show(t.Context(), "listed")
 	if err != nil || len(shown.Versions) != 1 || shown.Versions[0].InfoHash != p.InfoHash || shown.Swarm.Seeders != 1 ||
-		len(shown.Swarm.Peers) != 1 || shown.Swarm.Peers[0].Addr.Port() != c.Port() || shown.Swarm.Peers[0].ClientID != c.clientID() {
+		len(shown.Swarm.Peers) != 1 || shown.Swarm.Peers[0].Addr.Port() != c.Port() || shown.Swarm.Peers[0].ClientID != c.id.Load() {
 		t.Errorf("%s, %v", show(shown), err)
 	}
 	files, err := c.ring.Files(t.Context(), "")
