@@ -16,8 +16,12 @@
 //
 // The Member is touched by the loop's goroutine only; everybody else posts
 // events into a queue that has no bound, because neither gossip's handlers
-// nor the disk's may wait for the ring. What bounds it is in front: the
-// limits of package rpc on requests under way.
+// nor the disk's may wait for the ring. What bounds it is in front: package
+// rpc reads no more of a connection while what others have sent takes its
+// share of 256 MiB. A client's request counts until its reply is written, a
+// member's until the loop has handled it and what it stores is on disk. What
+// the ring keeps longer, the operations that other members pass on to this
+// one as the owner, is bounded by what those take of their own clients.
 //
 // cmd/chordnode runs one Node per process, cmd/btclient one with --embedded.
 // It leaves to others: what a member does next (package chord), what keys

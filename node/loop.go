@@ -22,6 +22,7 @@ type loop struct {
 
 	token   uint64
 	pending map[uint64]asked // operations under way, by token
+	release func()           // ends the message being handled; nil: none, or passed on
 	wake    chord.Time       // when the Member wants to be called again
 	hasLeft bool
 
@@ -84,6 +85,15 @@ func (l *loop) handle(now chord.Time, event any) {
 		e.reply(refusal(e.op, chord.CodeLeaving)) // nobody else will answer
 		return
 	}
+	if e, ok := event.(received); ok && e.done != nil {
+		l.release = e.done
+		defer func() {
+			if l.release != nil { // nothing of it is on its way to the disk
+				l.release()
+				l.release = nil
+			}
+		}()
+	}
 	l.step(func() {
 		switch e := event.(type) {
 		case received:
@@ -106,11 +116,11 @@ func (l *loop) handle(now chord.Time, event any) {
 func (l *loop) carryOut(out chord.Output) {
 	l.wake = out.Wake
 	if len(out.Store) > 0 {
-		l.db.Apply(out.Store, func(token uint64, err error) { l.queue.post(stored{token, err}) })
+		l.db.Apply(out.Store, l.confirmation(out.Store))
 	}
 	for _, env := range out.Send {
 		if env.To.ID == l.self.ID {
-			l.queue.post(received{env})
+			l.queue.post(received{env: env})
 			continue
 		}
 		l.send(env)
@@ -131,6 +141,27 @@ func (l *loop) carryOut(out chord.Output) {
 			l.hasLeft, l.wake = true, 0
 			l.refusePending()
 			close(l.left)
+		}
+	}
+}
+
+// confirmation makes the callback of store operations. With the last of them
+// the message that they came of is done with too.
+func (l *loop) confirmation(ops []chord.StoreOp) func(uint64, error) {
+	var left atomic.Int64
+	for _, op := range ops {
+		if op.Token != 0 {
+			left.Add(1)
+		}
+	}
+	var release func()
+	if left.Load() > 0 {
+		release, l.release = l.release, nil
+	}
+	return func(token uint64, err error) {
+		l.queue.post(stored{token, err})
+		if left.Add(-1) == 0 && release != nil {
+			release()
 		}
 	}
 }

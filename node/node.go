@@ -133,7 +133,11 @@ func (n *Node) startRing(port *ringPort, addr netip.AddrPort) error {
 	n.metrics = newMetrics()
 	n.transport = rpc.NewTransport(rpc.TransportConfig{
 		Self: n.Ref(), Cluster: n.cfg.Cluster, Log: n.log,
-		OnEnvelope:    func(env chord.Envelope) { n.loop.queue.post(received{env}) },
+		OnEnvelope: func(env chord.Envelope, done func()) {
+			if !n.loop.queue.post(received{env, done}) {
+				done()
+			}
+		},
 		OnUnreachable: func(to chord.Ref, seq uint64) { n.loop.queue.post(unreachable{to, seq}) },
 		OnRequest:     n.onRequest,
 	})

@@ -8,8 +8,12 @@ import (
 
 // An event is something the Member has to be told.
 type (
-	// received is a message of another member.
-	received struct{ env chord.Envelope }
+	// received is a message of another member, or of this one to itself; done,
+	// if not nil, is called when it no longer takes memory, and must not block.
+	received struct {
+		env  chord.Envelope
+		done func()
+	}
 	// unreachable is a request that could not be delivered.
 	unreachable struct {
 		to  chord.Ref
@@ -29,8 +33,9 @@ type (
 	leave struct{}
 )
 
-// queue passes events to the loop. It has no bound, so that nobody who posts
-// waits for the ring; a changed view is a flag, as only the newest matters.
+// queue passes events to the loop. It has no bound of its own, so that nobody
+// who posts waits for the ring: package rpc bounds what comes from outside. A
+// changed view is a flag, as only the newest matters.
 type queue struct {
 	mu     sync.Mutex
 	events []any

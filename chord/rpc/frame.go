@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"net"
 	"time"
 )
 
@@ -29,6 +30,7 @@ type frame struct {
 	id    uint64
 	left  time.Duration // 0: not said
 	body  []byte
+	held  *share // of the reader's admit
 }
 
 // appendFrame appends the frame that carries msg. left is rounded up to whole
@@ -65,6 +67,11 @@ type frameReader struct {
 	br    *bufio.Reader
 	buf   []byte
 	limit int // longest frame accepted
+	// admit waits until there is memory for a frame that begins with the byte
+	// head; nil when the connection has ended. It is asked once per frame: of
+	// a long one when only the first keepBuffer bytes of it are there, so that
+	// whoever holds memory has really sent something. May be nil.
+	admit func(head byte, bytes int64) *share
 }
 
 func newFrameReader(r io.Reader) *frameReader {
@@ -88,18 +95,33 @@ func (r *frameReader) next() (frame, error) {
 	if _, err := r.br.Discard(lengthBytes); err != nil {
 		return frame{}, err
 	}
-	if err := r.fill(n); err != nil {
-		return frame{}, err
-	}
-	return parseFrame(r.buf)
-}
-
-// fill reads n bytes into buf.
-func (r *frameReader) fill(n int) error {
 	if cap(r.buf) > keepBuffer && n <= keepBuffer {
 		r.buf = nil
 	}
 	r.buf = r.buf[:0]
+	if err := r.fill(min(n, keepBuffer)); err != nil {
+		return frame{}, err
+	}
+	var held *share
+	if r.admit != nil {
+		if held = r.admit(r.buf[0], int64(n)); held == nil {
+			return frame{}, net.ErrClosed
+		}
+	}
+	var f frame
+	if err = r.fill(n); err == nil {
+		f, err = parseFrame(r.buf)
+	}
+	if err != nil {
+		held.give()
+		return frame{}, err
+	}
+	f.held = held
+	return f, nil
+}
+
+// fill reads into buf until it has n bytes.
+func (r *frameReader) fill(n int) error {
 	for len(r.buf) < n {
 		step := min(n-len(r.buf), max(keepBuffer, len(r.buf)))
 		have := len(r.buf)

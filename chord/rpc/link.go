@@ -87,6 +87,18 @@ func (l *link) next() (frame, error) {
 	return l.r.next()
 }
 
+// admit makes every frame wait for memory (see frameReader.admit).
+func (l *link) admit(wait func(head byte, bytes int64) *share) {
+	l.r.admit = func(head byte, bytes int64) *share {
+		held := wait(head, bytes)
+		if held != nil && bytes > keepBuffer {
+			// The rest of it has its time from now on.
+			_ = l.conn.SetReadDeadline(time.Now().Add(frameTimeout)) // an error shows in the next read
+		}
+		return held
+	}
+}
+
 // demote shortens the life of a link that its pair does not need.
 func (l *link) demote() {
 	l.spare.Store(true)

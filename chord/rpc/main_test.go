@@ -73,7 +73,7 @@ func startMemberOn(t testing.TB, id byte, ln net.Listener, options ...option) *m
 	cfg := TransportConfig{
 		Self:          m.ref,
 		Cluster:       "test",
-		OnEnvelope:    func(e chord.Envelope) { m.got <- e },
+		OnEnvelope:    func(e chord.Envelope, done func()) { m.got <- e; done() },
 		OnUnreachable: func(_ chord.Ref, seq uint64) { m.failed <- seq },
 		OnRequest:     func(r Request) { r.Reply(chord.AssignIDReply{ClientID: 7}) },
 	}

@@ -9,7 +9,7 @@ import (
 )
 
 // Limits of what waits for one member. A client's replies are limited by the
-// number of its requests instead.
+// number of its requests, and by the budget that these have taken from.
 const (
 	maxQueuedFrames = 4096
 	maxQueuedBytes  = 16 << 20
@@ -27,6 +27,7 @@ type ticket struct {
 	seq     uint64
 	request bool   // OnUnreachable wants to know
 	done    func() // called once when it was written or given up; may be nil
+	held    *share // what it answers has taken; owes the frame's bytes too until done
 }
 
 // batch is frames in the order to be written, and a ticket for each.
@@ -72,6 +73,7 @@ func (o *outbox) add(t ticket, msg any, isReply bool, left time.Duration) error 
 		return err
 	}
 	t.bytes = len(bytes) - len(o.b.bytes)
+	t.held.owe(int64(t.bytes))
 	o.b.bytes = bytes
 	o.b.tickets = append(o.b.tickets, t)
 	o.signal()

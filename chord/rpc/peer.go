@@ -174,6 +174,7 @@ var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interv
 
 // runMember runs a link to another member to its end.
 func (t *Transport) runMember(l *link) {
+	t.admitMember(l)
 	t.attach(l)
 	lost, rest := t.runLink(l, func(f frame) error {
 		if roleOf(f.kind) != message {
@@ -187,9 +188,11 @@ func (t *Transport) runMember(l *link) {
 		if !ok {
 			return fmt.Errorf("%w: number %d is not between members", ErrUnknownKind, f.kind)
 		}
-		if t.cfg.OnEnvelope != nil {
-			t.cfg.OnEnvelope(chord.Envelope{From: l.peer, To: t.cfg.Self, Seq: f.id, Reply: f.reply, Body: body})
+		if t.cfg.OnEnvelope == nil {
+			f.held.give()
+			return nil
 		}
+		t.cfg.OnEnvelope(chord.Envelope{From: l.peer, To: t.cfg.Self, Seq: f.id, Reply: f.reply, Body: body}, f.held.give)
 		return nil
 	})
 	t.giveUp(lost)

@@ -43,20 +43,25 @@ func (t *Transport) clientFrames(l *link) func(frame) error {
 			From:     from,
 			Op:       op,
 			Deadline: time.Now().Add(min(left, maxLeft)),
-			Reply:    t.replier(l, f.id, func() { <-slots }),
+			Reply:    t.replier(l, f, func() { <-slots }),
 		})
 		return nil
 	}
 }
 
-// replier makes the Reply of one request; done gives its slot back.
-func (t *Transport) replier(l *link, id uint64, done func()) func(any) {
+// replier makes the Reply of one request; slot gives its slot back.
+func (t *Transport) replier(l *link, f frame, slot func()) func(any) {
+	id, held := f.id, f.held // and not the body
+	done := func() {
+		slot()
+		held.give()
+	}
 	var replied atomic.Bool
 	return func(answer any) {
 		if replied.Swap(true) {
 			return
 		}
-		tk := ticket{seq: id, done: done}
+		tk := ticket{seq: id, done: done, held: held}
 		kind, ok := kindOf(answer)
 		if !ok || roleOf(kind) != reply {
 			t.log.Error("reply is not of a kind that clients know", "err", fmt.Sprintf("%T", answer))

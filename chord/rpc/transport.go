@@ -21,8 +21,10 @@ type TransportConfig struct {
 	Cluster string
 	Log     *slog.Logger // nil: silence
 
-	// OnEnvelope gets what other members send.
-	OnEnvelope func(chord.Envelope)
+	// OnEnvelope gets what other members send, and calls done once the message
+	// no longer takes memory: until then it counts against MaxMemory. done may
+	// be called from any goroutine and does not block.
+	OnEnvelope func(env chord.Envelope, done func())
 	// OnUnreachable is told of requests, never of replies, that were not
 	// delivered. It comes soon after Send, never during it. No call does not
 	// mean that the request arrived.
@@ -32,6 +34,11 @@ type TransportConfig struct {
 
 	MaxInbound int // connections accepted at a time; 0 means 4096
 	MaxClients int // of them, those of clients; 0 means 3072
+	// MaxMemory bounds the bytes of messages that others have sent and that
+	// are not done with, and of replies to clients that are not written: half
+	// of it is for clients. Whoever sends more is not read for a while. 0
+	// means 256 MiB. Each connection has up to 100 KiB of its own besides.
+	MaxMemory int64
 }
 
 // Request is a client's operation.
@@ -61,6 +68,7 @@ type Transport struct {
 	log      *slog.Logger
 	hello    Hello
 	counters counters
+	budgets  budgets
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
@@ -87,7 +95,11 @@ func NewTransport(cfg TransportConfig) *Transport {
 	if cfg.MaxClients <= 0 {
 		cfg.MaxClients = 3072
 	}
+	if cfg.MaxMemory <= 0 {
+		cfg.MaxMemory = defaultMemory
+	}
 	t := &Transport{
+		budgets:   newBudgets(cfg.MaxMemory),
 		cfg:       cfg,
 		log:       cfg.Log,
 		hello:     Hello{Version: Version, Cluster: cfg.Cluster, Member: cfg.Self},
@@ -176,6 +188,7 @@ func (t *Transport) inboundConn(conn net.Conn) {
 	_ = conn.SetDeadline(time.Time{})
 	l := newLink(conn, r, theirs.Member, false, !client)
 	if client {
+		t.admitClient(l)
 		t.runLink(l, t.clientFrames(l))
 		return
 	}
@@ -211,7 +224,8 @@ func (t *Transport) forgetClient() {
 }
 
 // runLink runs both directions of a link to its end and gives what was not
-// sent. handle gets each frame, and its error ends the link.
+// sent. handle gets each frame and gives back what it holds, unless it fails:
+// that ends the link.
 func (t *Transport) runLink(l *link, handle func(frame) error) (lost, rest batch) {
 	t.mu.Lock()
 	if t.closed {
@@ -231,6 +245,7 @@ func (t *Transport) runLink(l *link, handle func(frame) error) (lost, rest batch
 			err = handle(f)
 		}
 		if err != nil {
+			f.held.give()
 			l.fail(err)
 			break
 		}

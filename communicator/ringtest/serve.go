@@ -39,7 +39,7 @@ func (r *Ring) Serve(host, cluster string) (*Member, error) {
 		OnRequest: func(req rpc.Request) {
 			m.wg.Go(func() { m.answer(ctx, r, req) })
 		},
-		OnEnvelope:    func(chord.Envelope) {},
+		OnEnvelope:    func(_ chord.Envelope, done func()) { done() },
 		OnUnreachable: func(chord.Ref, uint64) {},
 	})
 	m.split = rpc.Split(ln, nil)
