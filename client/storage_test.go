@@ -229,3 +229,49 @@ func TestStorageInTheWay(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+func TestReplaceFile(t *testing.T) {
+	dir := t.TempDir()
+	at := func(name string) string { return filepath.Join(dir, name) }
+	check := func(name, want string) {
+		t.Helper()
+		if b, err := os.ReadFile(at(name)); err != nil || string(b) != want {
+			t.Errorf("%s: %q, %v", name, b, err)
+		}
+	}
+	replaceWith := func(name, content string) {
+		t.Helper()
+		if err := ReplaceFile(at(name), []byte(content)); err != nil {
+			t.Error(err)
+		}
+	}
+	replaceWith("new", "1")
+	check("new", "1")
+
+	// A hard link shows whether the file was written to or replaced.
+	write(t, at("old"), "before")
+	if err := errors.Join(os.Chmod(at("old"), 0o640), os.Link(at("old"), at("same")), os.Symlink("old", at("link"))); err != nil {
+		t.Fatal(err)
+	}
+	replaceWith("link", "after")
+	check("old", "after")
+	check("same", "before")
+	if info, err := os.Lstat(at("link")); err != nil || info.Mode()&os.ModeSymlink == 0 {
+		t.Errorf("the link: %v, %v", info, err)
+	}
+	if info, err := os.Stat(at("old")); err != nil || info.Mode().Perm() != 0o640 {
+		t.Errorf("the file: %v, %v", info, err)
+	}
+
+	if err := ReplaceFile(os.DevNull, []byte("x")); err != nil {
+		t.Error(err)
+	}
+	for _, bad := range []string{"", "no/such/directory"} {
+		if err := ReplaceFile(at(bad), nil); err == nil || !strings.Contains(err.Error(), at(bad)) || strings.Contains(err.Error(), ".tmp") {
+			t.Errorf("%q: %v", bad, err)
+		}
+	}
+	if left, _ := filepath.Glob(at(".tmp*")); len(left) != 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}

@@ -57,7 +57,7 @@ func (a *app) list(ctx context.Context, ring *communicator.Communicator, prefix 
 				a.out.write(batch)
 				batch = batch[:0]
 			}
-			if a.out.readerGone() {
+			if a.out.silenced() {
 				return nil
 			}
 		}
@@ -67,8 +67,8 @@ func (a *app) list(ctx context.Context, ring *communicator.Communicator, prefix 
 	err := client.ListSwarms(ctx, ring, files, func(l client.Listed) error {
 		a.out.object(fileInfo{Name: l.Name, Size: l.Size, InfoHash: hex.EncodeToString(l.InfoHash[:]),
 			Published: formatTime(l.Published), Seeders: l.Seeders, Leechers: l.Leechers})
-		if a.out.readerGone() {
-			return errReaderGone
+		if a.out.silenced() {
+			return errSilenced
 		}
 		return nil
 	})

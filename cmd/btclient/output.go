@@ -15,13 +15,14 @@ import (
 )
 
 // output writes what scripts read: lines of text, or of JSON, on standard
-// output. A reader that went away (btclient ls | head) silences it. Safe for
-// concurrent use.
+// output. The first error of a write silences it and is remembered; a reader
+// that went away (btclient ls | head) is none. Safe for concurrent use.
 type output struct {
 	mu   sync.Mutex
 	w    io.Writer
 	json bool
-	gone bool
+	gone bool  // nothing is written any more
+	err  error // why, unless the reader went away
 }
 
 // line prints text, or in JSON mode the object.
@@ -50,16 +51,35 @@ func (o *output) write(b []byte) {
 	if o.gone {
 		return
 	}
-	if _, err := o.w.Write(b); errors.Is(err, syscall.EPIPE) {
+	if _, err := o.w.Write(b); err != nil {
 		o.gone = true
+		if !errors.Is(err, syscall.EPIPE) {
+			o.err = &client.Hint{Err: fmt.Errorf("writing to standard output: %w", err),
+				Next: "what was printed is not complete: ask again with standard output going where there is room"}
+		}
 	}
 }
 
-// readerGone says that nobody reads standard output any more.
-func (o *output) readerGone() bool {
+// Write is for those who print to standard output without an error in mind,
+// such as the help: it always succeeds, as the error is remembered.
+func (o *output) Write(b []byte) (int, error) {
+	o.write(b)
+	return len(b), nil
+}
+
+// silenced says that writing more is useless: nobody reads standard output any
+// more, or failure says what is wrong with it.
+func (o *output) silenced() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.gone
+}
+
+// failure is the first error of a write, nil if there was none.
+func (o *output) failure() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.err
 }
 
 // The events. Their text form is in the String methods; keys of both are
@@ -133,7 +153,14 @@ type errorEvent struct {
 // finish reports how the command ended and gives its exit code.
 func (a *app) finish(err error) int {
 	a.meterStop()
-	if err == nil || (a.out.readerGone() && errors.Is(err, syscall.EPIPE)) {
+	failure := a.out.failure()
+	switch {
+	case err == nil:
+		err = failure
+	case failure != nil && !errors.Is(err, failure):
+		fmt.Fprintf(a.console, "btclient: %v\n", failure)
+	}
+	if err == nil {
 		return exitDone
 	}
 	code := exitCode(err)

@@ -54,12 +54,37 @@ func (brokenPipe) Write([]byte) (int, error) { return 0, fmt.Errorf("write: %w",
 func TestAReaderThatLeavesIsNoError(t *testing.T) {
 	o := &output{w: brokenPipe{}}
 	o.line("x", nil)
-	if !o.readerGone() {
+	if !o.silenced() {
 		t.Error("not noticed")
 	}
 	a := newApp(brokenPipe{}, io.Discard)
-	if err := a.interruptedOr(t.Context(), errReaderGone); err != nil {
+	if err := a.interruptedOr(t.Context(), errSilenced); err != nil {
 		t.Error(err)
+	}
+}
+
+type fullDisk struct{}
+
+func (fullDisk) Write([]byte) (int, error) { return 0, fmt.Errorf("write: %w", syscall.ENOSPC) }
+
+func TestAnOutputThatIsNotWrittenIsAFailure(t *testing.T) {
+	for _, args := range [][]string{{"--version"}, {"ls", "--help"}} {
+		var err bytes.Buffer
+		if code := run(context.Background(), args, fullDisk{}, &err); code != exitFailed ||
+			!strings.Contains(err.String(), "btclient: writing to standard output: write: no space left on device\nhint: ") {
+			t.Errorf("%v: exit code %d\n%s", args, code, err.String())
+		}
+	}
+	// What a command failed with comes first, and is said as well.
+	var err bytes.Buffer
+	a := newApp(fullDisk{}, &err)
+	a.out.line("x", nil)
+	if code := a.finish(communicator.ErrNotFound); code != exitNotFound || !strings.Contains(err.String(), "standard output") {
+		t.Errorf("exit code %d\n%s", code, err.String())
+	}
+	err.Reset()
+	if code := a.finish(a.out.failure()); code != exitFailed || strings.Count(err.String(), "standard output:") != 1 {
+		t.Errorf("exit code %d\n%s", code, err.String())
 	}
 }
 

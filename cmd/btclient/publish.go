@@ -96,6 +96,9 @@ func (a *app) publish(ctx context.Context, paths []string, name string, keepCopy
 		e := publishedEvent{Event: "published", Name: p.Name, InfoHash: hex.EncodeToString(p.InfoHash[:]), Bytes: p.Bytes,
 			Pieces: p.Pieces, Copies: p.Copies, Path: p.Path, Port: c.Port(), PeerID: hex.EncodeToString(peerID[:])}
 		a.out.line(e.String(), e)
+		if err := a.out.failure(); err != nil {
+			return err // whoever waits for the line would wait forever
+		}
 	}
 	return a.seed(ctx, pubs, seedFor)
 }

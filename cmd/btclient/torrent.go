@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -13,14 +12,14 @@ import (
 	"chordtorrent/communicator"
 )
 
-// errReaderGone ends a listing whose reader has enough.
-var errReaderGone = errors.New("nobody reads standard output any more")
+// errSilenced ends a listing that nobody can read any more.
+var errSilenced = errors.New("standard output takes no more")
 
-// interruptedOr is err, or client.ErrInterrupted when it came from that; a
-// reader that went away is no error.
+// interruptedOr is err, or client.ErrInterrupted when it came from that. That
+// standard output takes no more is no error of the listing: finish knows.
 func (a *app) interruptedOr(ctx context.Context, err error) error {
 	switch {
-	case errors.Is(err, errReaderGone):
+	case errors.Is(err, errSilenced):
 		return nil
 	case ctx.Err() != nil:
 		return client.ErrInterrupted
@@ -59,7 +58,7 @@ info_hash=<40 hex> bytes=<n>; nothing when FILE is -.`,
 					a.out.write(metainfo)
 					return nil
 				}
-				if err := os.WriteFile(target, metainfo, 0o644); err != nil {
+				if err := client.ReplaceFile(target, metainfo); err != nil {
 					return fmt.Errorf("saving the .torrent of %q: %w", name, err)
 				}
 				e := savedEvent{Event: "saved", Name: name, Path: target, InfoHash: hex.EncodeToString(v.InfoHash[:]), Bytes: len(metainfo)}
