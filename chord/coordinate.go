@@ -247,7 +247,11 @@ func (m *Member) push(w *writing) {
 			continue
 		}
 		w.asked[r.ID] = true
+		m.serial++
+		flight := m.serial
+		m.repair.flying[flight] = r.ID
 		m.mergeAt(r, w.key, w.fields, func(code Code) {
+			delete(m.repair.flying, flight)
 			w.acked[r.ID] = code == CodeOK
 			if code != CodeOK {
 				w.failed = code
@@ -340,11 +344,13 @@ func (m *Member) copies(w *writing) (all, counting, want int) {
 		}
 	}
 	class := w.key.Class()
-	config, want := m.repair.config, m.quorum(class).W
-	switch {
+	want = m.quorum(class).W
+	switch config := m.repair.config; {
 	case class == Soft:
-		config = m.writeSet(Soft)
-	case len(config) == 0:
+		return all, w.ackedBy(m.writeSet(Soft)), want
+	case len(config) > 0:
+		counting = w.ackedBy(config)
+	default:
 		q, known := newestQuorum(w.claims)
 		if !known {
 			return all, 0, max(q.W, want)
@@ -360,14 +366,21 @@ func (m *Member) copies(w *writing) (all, counting, want int) {
 				counting++
 			}
 		}
-		return all, counting, q.W
+		want = q.W
 	}
-	for _, r := range config {
-		if w.acked[r.ID] {
-			counting++
-		}
+	if next := m.repair.granting; len(next) > 0 && w.ackedBy(next) < min(want, len(next)) {
+		counting = min(counting, want-1) // those who count next must have it as well
 	}
 	return all, counting, want
+}
+
+func (w *writing) ackedBy(set []Ref) (n int) {
+	for _, r := range set {
+		if w.acked[r.ID] {
+			n++
+		}
+	}
+	return n
 }
 
 // judge ends a write that enough replicas have.

@@ -31,14 +31,16 @@ type repairState struct {
 	last     Time // when a round last found everything in order
 	sweep    timer
 	strays   timer
-	handing  int   // stray ranges being brought to their owners
-	straying bool  // this member may hold copies that their owner lacks
-	offers   []Ref // others that hold something of this range and have asked; until it is complete
+	handing  int           // stray ranges being brought to their owners
+	straying bool          // this member may hold copies that their owner lacks
+	granting []Ref         // the set of a grant that is not confirmed yet
+	flying   map[uint64]ID // writes on their way to replicas, by the serial of their sending
+	offers   []Ref         // others that hold something of this range and have asked; until it is complete
 }
 
 // startData begins the care for data when the member takes its place.
 func (m *Member) startData() {
-	m.repair.dirty = map[ID]bool{}
+	m.repair.dirty, m.repair.flying = map[ID]bool{}, map[uint64]ID{}
 	m.rangeChanged()
 	m.repair.sweep = m.after(sweepEvery, m.sweepSoft)
 }
@@ -269,17 +271,23 @@ func sameMembers(a, b []Ref) bool {
 }
 
 // grant tells every replica that it is complete, under a new epoch; when all
-// have confirmed, they are the ones that count.
+// have confirmed, they are the ones that count. A write that is sent meanwhile
+// needs its copies among them too, and one that was sent before must have
+// arrived.
 func (m *Member) grant(rd *round) {
 	r := &m.repair
 	epoch := m.nextEpoch(rd.epoch)
+	r.granting = rd.set
+	began := m.serial
 	waiting, failed := 1, false
 	end := func(ok bool) {
 		failed = failed || !ok
 		if waiting--; waiting > 0 {
 			return
 		}
-		if failed || m.phase != member || rd.from != m.pred.ID || len(r.dirty) > 0 {
+		r.granting = nil
+		if failed || m.phase != member || rd.from != m.pred.ID || len(r.dirty) > 0 || r.flyingSince(began, rd.set) {
+			m.rejudge()
 			m.nextRound(repairPause)
 			return
 		}
@@ -301,6 +309,17 @@ func (m *Member) grant(rd *round) {
 		})
 	}
 	end(true)
+}
+
+// flyingSince reports whether a write to one of the set was sent by then and
+// has neither arrived nor failed.
+func (r *repairState) flyingSince(serial uint64, set []Ref) bool {
+	for sent, to := range r.flying {
+		if sent <= serial && slices.ContainsFunc(set, func(s Ref) bool { return s.ID == to }) {
+			return true
+		}
+	}
+	return false
 }
 
 func (m *Member) repaired() {
