@@ -15,4 +15,36 @@
 //
 // It leaves to others: what keys mean (package communicator), how messages
 // travel (package rpc), who might be out there (package discovery).
+//
+// # Deviations
+//
+// From Chord: fingers are by base 16, not 2, and in a ring that gossip knows
+// whole (up to 2,000 members) the owner is guessed from the view and confirms
+// or corrects the guess; fingers are kept all the same.
+//
+// From Zave: candidates for the first successor come from gossip's view too,
+// which is also what merges two rings; a member that did not answer, or that
+// gossip has dropped, is taken out of the list at once and passed over for
+// three seconds, not only when its successor is stabilized. An empty list
+// stands for a ring of one. Her invariant is checked by the tests after every
+// step, for rings larger than the list; smaller ones, outside her proof, are
+// tested for one ordered cycle.
+//
+// From hybrid logical clocks: a clock learns no stamp more than a minute ahead
+// of it, so that one wrong clock does not become everybody's. A write to a
+// field that has such a stamp is stamped just above it.
+//
+// # Who counts
+//
+// The owner of a range grants it, under an epoch, to the replicas whose copies
+// it has found equal to its own; a claim is what a replica remembers of that.
+// Quorums are counted among those the owner has granted to, and before its
+// first grant among those who claim the newest epoch. An owner that meets a
+// later epoch of somebody else's begins anew. With n <= 4 members, N-R of them
+// can be R again: two halves of such a ring may both go on without the other,
+// and when they meet again the later write of each field wins.
+//
+// Stamps and expiry go by the clock of the member that owns the key. Deleted
+// hard fields are kept as tombstones. Comparing two copies of a range reads
+// the whole of both.
 package chord
