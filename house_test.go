@@ -176,6 +176,28 @@ func TestEveryPackageSaysWhatItIs(t *testing.T) {
 	}
 }
 
+func TestTestsNeitherSkipNorSleep(t *testing.T) {
+	never := regexp.MustCompile(`\.(Skip|Skipf|SkipNow)\(|time\.Sleep\(`)
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, "_test.go") || path == "house_test.go" {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		for i, line := range strings.Split(string(text), "\n") {
+			if never.MatchString(line) {
+				t.Errorf("%s:%d: %s: a test that cannot run is a failure, and waits for an event", path, i+1, strings.TrimSpace(line))
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestDocumentsNameWhatExists(t *testing.T) {
 	path := regexp.MustCompile("`((?:chord|node|client|communicator|transfer|cmd|scripts|docs|version|\\.ci)/[A-Za-z0-9_./-]+)`")
 	for _, doc := range []string{"README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"} {
