@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"runtime"
 
@@ -67,9 +68,11 @@ func (d *Download) openPart(ctx context.Context, part string, continued bool, ol
 		}
 		if !sameVersion {
 			d.c.log.Info("a newer version is in the ring: what it shares with the partial data is kept", "name", d.Name)
-			if err := removeUnlisted(part, d.layout); err != nil {
-				return nil, err
-			}
+		}
+		// With the same version too: a run that was killed here has noted the
+		// version already.
+		if err := removeUnlisted(part, d.layout); err != nil {
+			return nil, fmt.Errorf("removing what this version lacks from the partial data: %w", err)
 		}
 	}
 	if d.content, err = storage.OpenTarget(d.layout, part); err != nil {
@@ -191,31 +194,47 @@ func (d *Download) complete() error {
 	return nil
 }
 
-// removeUnlisted takes out of a partial directory the files of another version
-// that this one does not have.
+// removeUnlisted takes out of a partial directory the files and directories of
+// another version that this one does not have, also where a directory became a
+// file or the reverse.
 func removeUnlisted(part string, layout *storage.Layout) error {
 	info, err := os.Lstat(part)
 	if err != nil {
 		return err
 	}
 	if info.IsDir() == layout.Single {
-		return os.RemoveAll(part) // a file became a directory, or the reverse
+		return os.RemoveAll(part)
 	}
 	if layout.Single {
 		return nil
 	}
-	listed := make(map[string]bool, len(layout.Files))
+	files, dirs := make(map[string]bool, len(layout.Files)), map[string]bool{".": true}
 	for _, f := range layout.Files {
-		listed[f.Path] = true
+		if f.Pad {
+			continue // never written
+		}
+		files[f.Path] = true
+		for dir := path.Dir(f.Path); !dirs[dir]; dir = path.Dir(dir) {
+			dirs[dir] = true
+		}
 	}
 	return filepath.WalkDir(part, func(p string, e fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
 		rel, err := filepath.Rel(part, p)
-		if err != nil || e.IsDir() || listed[filepath.ToSlash(rel)] {
+		if err != nil {
 			return err
 		}
-		return os.Remove(p)
+		switch rel = filepath.ToSlash(rel); {
+		case !e.IsDir() && !files[rel]:
+			return os.Remove(p)
+		case e.IsDir() && !dirs[rel]:
+			if err := os.RemoveAll(p); err != nil {
+				return err
+			}
+			return fs.SkipDir
+		}
+		return nil
 	})
 }
