@@ -40,7 +40,7 @@ type Download struct {
 	content  *storage.Content
 	torrent  *transfer.Torrent // nil until it runs
 	present  bool              // everything was at the target already
-	replaces bool              // an earlier version of ours is at Path
+	replaces string            // the fingerprint of the earlier version of ours at Path, if one is there
 
 	journalMu sync.Mutex
 	journal   *storage.Journal // nil before and after it is open

@@ -97,13 +97,23 @@ func (w *world) download(c *Client, source, target string) *Download {
 	return d
 }
 
-func (w *world) complete(d *Download) {
+// meet tells a download of a publisher before its next announce does.
+func (w *world) meet(d *Download, p *Publication) {
+	d.torrent.AddPeers([]netip.AddrPort{netip.AddrPortFrom(loopback, p.c.Port())})
+}
+
+func (w *world) ended(d *Download) {
 	w.t.Helper()
 	select {
 	case <-d.Done():
 	case <-time.After(60 * time.Second):
 		w.t.Fatalf("%q does not end: %+v", d.Name, d.Status())
 	}
+}
+
+func (w *world) complete(d *Download) {
+	w.t.Helper()
+	w.ended(d)
 	if d.Err() != nil {
 		w.t.Fatal(d.Err())
 	}

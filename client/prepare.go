@@ -156,7 +156,7 @@ func (d *Download) lookAtTarget(ctx context.Context, old Record, on OnProgress) 
 		return false, hint(fmt.Errorf("%w: %s is there and is not %q as the ring has it", ErrTargetExists, d.Path, d.Name),
 			"choose another target with -o PATH, or move it away")
 	}
-	d.replaces = true
+	d.replaces = fp.digest
 	return false, nil
 }
 
@@ -166,7 +166,11 @@ func (d *Download) complete() error {
 	if d.present {
 		return os.RemoveAll(aside) // of a run that was killed before it could
 	}
-	if d.replaces {
+	replaces, err := d.replaceable()
+	if err != nil {
+		return err
+	}
+	if replaces {
 		// An earlier run may have been killed between the two renames.
 		if err := os.RemoveAll(aside); err != nil {
 			return fmt.Errorf("replacing the earlier version: %w", err)
@@ -176,8 +180,11 @@ func (d *Download) complete() error {
 		}
 	}
 	if err := d.content.Finish(d.Path); err != nil {
-		if d.replaces {
+		if replaces {
 			err = errors.Join(err, os.Rename(aside, d.Path))
+		}
+		if errors.Is(err, storage.ErrExists) {
+			return d.inTheWay("%w: something was put at %s while %q was downloaded", ErrTargetExists, d.Path, d.Name)
 		}
 		return fmt.Errorf("putting %s in place: %w", d.Path, err)
 	}
@@ -192,6 +199,35 @@ func (d *Download) complete() error {
 		return fmt.Errorf("removing the replaced version: %w", err)
 	}
 	return nil
+}
+
+// replaceable says whether an earlier version of ours is at the target, to be
+// replaced. Hours may have passed since that was looked at: when it changed,
+// it is its owner's, and ErrTargetExists.
+func (d *Download) replaceable() (bool, error) {
+	if d.replaces == "" {
+		return false, nil
+	}
+	// What takes long is done before the last look, and Finish only renames.
+	if err := d.content.Sync(); err != nil {
+		return false, fmt.Errorf("putting %s in place: %w", d.Path, err)
+	}
+	fp, err := fingerprintOf(d.Path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return false, nil // its owner wants it no longer
+	case err != nil:
+		return false, err
+	case fp.digest != d.replaces:
+		return false, d.inTheWay("%w: %s changed while the new version of %q was downloaded", ErrTargetExists, d.Path, d.Name)
+	}
+	return true, nil
+}
+
+// inTheWay is an error about the target, with what to do about it.
+func (d *Download) inTheWay(format string, args ...any) error {
+	return hint(fmt.Errorf(format, args...),
+		"move it away and run the same command again: all of the download is kept in %s", partPath(d.Path))
 }
 
 // removeUnlisted takes out of a partial directory the files and directories of

@@ -1,10 +1,12 @@
 package client
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -92,4 +94,76 @@ func TestAChangeOfVersionThatWasCutOffIsFinished(t *testing.T) {
 		t.Errorf("there is %q, published was %q", got, want)
 	}
 	w.same(dir, again.Path)
+}
+
+// Somebody works on the target while its next version is downloaded.
+func TestWhatChangedMeanwhileIsNotReplaced(t *testing.T) {
+	for what, change := range map[string]func(t *testing.T, path string){
+		"an edited file": func(t *testing.T, path string) { write(t, path, "edited by its owner") },
+		"a new directory": func(t *testing.T, path string) {
+			if err := os.Remove(path); err != nil {
+				t.Fatal(err)
+			}
+			write(t, filepath.Join(path, "mine"), "edited by its owner")
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			w := newWorld(t)
+			s := newStorage(t)
+			c := w.client(s)
+			p, err := w.client(newStorage(t)).Publish(t.Context(), PublishRequest{Path: w.file("doc", w.content(1000))})
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.stop(w.download(c, "doc", ""))
+			w.stop(p)
+
+			v2 := w.file("doc", w.content(600_000))
+			half, stopHalf := w.halfSeed(v2, "doc")
+			d := w.start(c, "doc", "")
+			w.until("half of it", func() bool { return d.Status().BytesDone == half })
+			change(t, d.Path)
+			before := tree(t, d.Path)
+			stopHalf()
+			w.meet(d, w.publish(w.client(newStorage(t)), PublishRequest{Path: v2}))
+			w.ended(d)
+			h, ok := errors.AsType[*Hint](d.Err())
+			if !errors.Is(d.Err(), ErrTargetExists) || !strings.Contains(d.Err().Error(), d.Path) || !ok || !strings.Contains(h.Next, partPath(d.Path)) {
+				t.Fatalf("ended with %v", d.Err())
+			}
+			w.stop(d)
+			if after := tree(t, d.Path); show(after) != show(before) {
+				t.Errorf("there is %s", show(after))
+			}
+
+			// As the hint says.
+			if err := os.Rename(d.Path, d.Path+".mine"); err != nil {
+				t.Fatal(err)
+			}
+			again := w.download(c, "doc", "")
+			w.same(v2, again.Path)
+			if got := again.Status().Downloaded; got != 0 {
+				t.Errorf("fetched %d bytes again", got)
+			}
+		})
+	}
+}
+
+func TestWhatAppearedMeanwhileIsNotReplaced(t *testing.T) {
+	w := newWorld(t)
+	path := w.file("doc", w.content(600_000))
+	half, stopHalf := w.halfSeed(path, "doc")
+	d := w.start(w.client(newStorage(t)), "doc", "")
+	w.until("half of it", func() bool { return d.Status().BytesDone == half })
+	write(t, d.Path, "mine")
+	stopHalf()
+	w.meet(d, w.publish(w.client(newStorage(t)), PublishRequest{Path: path}))
+	w.ended(d)
+	h, ok := errors.AsType[*Hint](d.Err())
+	if !errors.Is(d.Err(), ErrTargetExists) || !ok || !strings.Contains(h.Next, partPath(d.Path)) {
+		t.Errorf("ended with %v", d.Err())
+	}
+	if b, err := os.ReadFile(d.Path); err != nil || string(b) != "mine" {
+		t.Errorf("there is %q, %v", b, err)
+	}
 }
