@@ -5,7 +5,9 @@
 // gossip share (listen.go), memberlist for who is alive (gossip.go,
 // transport.go), multicast and --join for whom to gossip with (join.go), and
 // an HTTP listener for health and metrics (http.go, metrics.go, collect.go), and the
-// upkeep of what is derived from torrents (reassert.go).
+// upkeep of what is derived from torrents (reassert.go). Who the node is and
+// whom it has met lie in files beside the database (identity.go, known.go), so
+// that they outlive it.
 //
 //	rpc, gossip, store, timers, clients
 //	        |  events, never blocking

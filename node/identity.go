@@ -29,7 +29,8 @@ type identity struct {
 	Epoch uint64 `json:"epoch"`
 	Port  uint16 `json:"port,omitempty"` // ring port of last time
 
-	id chord.ID
+	id       chord.ID
+	returned bool // it was in the directory already
 }
 
 // loadIdentity reads who the directory is, or makes it somebody. It does not
@@ -59,6 +60,7 @@ func loadIdentity(dir *store.Dir, cluster string, now time.Time) (*identity, err
 	if ident.id, err = chord.ParseID(ident.ID); err != nil {
 		return nil, fmt.Errorf("%s is damaged (%w): restore it, or remove %s to begin as a new member that the ring fills", path, err, dir.Path)
 	}
+	ident.returned = true
 	ident.Epoch = max(ident.Epoch+1, uint64(now.UnixMilli()))
 	return ident, nil
 }

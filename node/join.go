@@ -18,7 +18,6 @@ const (
 	joinAtOnce   = 8                      // members dialed side by side
 	joinPerRound = 8
 	maxHints     = 256
-	maxFormer    = 256
 )
 
 // joiner keeps the gossip of one ring together: memberlist forgets whom it
@@ -35,7 +34,7 @@ type joiner struct {
 
 	mu     sync.Mutex
 	hints  map[chord.ID]discovery.Hint // heard of and not in the view
-	former map[chord.ID]string         // were in a view once, or in that of the last run
+	former *knownMembers               // were in a view once, in this run or before
 	tried  map[string]time.Time
 	// dialing holds the targets, by best address, that are being dialed or
 	// wait for one of the slots.
@@ -45,21 +44,17 @@ type joiner struct {
 	dials sync.WaitGroup
 }
 
-func newJoiner(self chord.Ref, list discovery.JoinList, known []chord.Ref, dial func(string) error, view func() []presence, log *slog.Logger) *joiner {
-	j := &joiner{
+func newJoiner(self chord.Ref, list discovery.JoinList, known *knownMembers, dial func(string) error, view func() []presence, log *slog.Logger) *joiner {
+	return &joiner{
 		log: log, self: self, list: list, dial: dial, view: view,
 		kick:   make(chan struct{}, 1),
 		hints:  map[chord.ID]discovery.Hint{},
-		former: map[chord.ID]string{},
+		former: known,
 		tried:  map[string]time.Time{},
 
 		dialing: map[string]bool{},
 		slots:   make(chan struct{}, joinAtOnce),
 	}
-	for _, ref := range known {
-		j.remember(ref)
-	}
-	return j
 }
 
 // hint takes what multicast has heard; it does not block.
@@ -82,10 +77,7 @@ func (j *joiner) hint(h discovery.Hint) {
 		return // whoever is left out is heard again
 	}
 	j.hints[h.ID] = h
-	select {
-	case j.kick <- struct{}{}:
-	default:
-	}
+	j.wake()
 }
 
 // remember keeps the address of somebody who is or was a member.
@@ -93,15 +85,16 @@ func (j *joiner) remember(ref chord.Ref) {
 	if ref.ID == j.self.ID || ref.Addr == "" || ref.Addr == j.self.Addr {
 		return
 	}
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if _, held := j.former[ref.ID]; !held && len(j.former) >= maxFormer {
-		for id := range j.former { // any one makes room
-			delete(j.former, id)
-			break
-		}
+	if j.former.add(ref) {
+		j.wake() // to write it down
 	}
-	j.former[ref.ID] = ref.Addr
+}
+
+func (j *joiner) wake() {
+	select {
+	case j.kick <- struct{}{}:
+	default:
+	}
 }
 
 // run joins until ctx ends: at once, at every new hint, and every now and
@@ -116,6 +109,9 @@ func (j *joiner) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-j.kick: // leaves the timer as it is: hints must not put it off
+			if err := j.former.save(); err != nil {
+				j.log.Warn("cannot write down the known members", "err", err)
+			}
 			j.round(ctx, false)
 		case <-timer.C:
 			j.round(ctx, true)
@@ -191,9 +187,9 @@ func (j *joiner) targets(fixed []string, all bool, now time.Time) (out []target)
 		hinted = append(hinted, h.Addrs)
 	}
 	if all {
-		for id, addr := range j.former {
-			if _, ok := current[id]; !ok {
-				former = append(former, target{addr})
+		for _, ref := range j.former.list() {
+			if _, ok := current[ref.ID]; !ok {
+				former = append(former, target{ref.Addr})
 			}
 		}
 	}

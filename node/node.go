@@ -77,6 +77,7 @@ func (n *Node) start(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	n.dir.Used = ident.returned
 	if n.db, err = n.dir.Open(n.log); err != nil {
 		return err
 	}
@@ -119,6 +120,8 @@ func (n *Node) startRing(port *ringPort, addr netip.AddrPort) error {
 	var seed [32]byte
 	_, _ = crand.Read(seed[:]) // never fails
 	state := n.db.State()
+	known := loadKnown(n.dir, n.self.ID, n.log)
+	state.Known = known.with(state.Known)
 	member, err := chord.New(chord.Config{Self: n.Ref(), Rand: rand.New(rand.NewChaCha8(seed)), Store: n.db, State: state})
 	if err != nil {
 		port.close()
@@ -148,7 +151,7 @@ func (n *Node) startRing(port *ringPort, addr netip.AddrPort) error {
 	if err != nil {
 		return errors.Join(err, gt.Shutdown())
 	}
-	n.joiner = newJoiner(n.Ref(), n.cfg.join, state.Known, n.gossip.join, n.gossip.members, n.log)
+	n.joiner = newJoiner(n.Ref(), n.cfg.join, known, n.gossip.join, n.gossip.members, n.log)
 	n.workers.Go(func() {
 		if err := n.transport.Serve(n.split.RPC()); err != nil {
 			n.log.Error("the ring port no longer accepts connections", "err", err)

@@ -185,7 +185,7 @@ func TestTheJoinerTriesAMembersAddressesInOrder(t *testing.T) {
 		}
 		return nil
 	}
-	j := newJoiner(chord.Ref{}, discovery.JoinList{}, nil, dial, func() []presence { return nil }, slog.New(slog.DiscardHandler))
+	j := newJoiner(chord.Ref{}, discovery.JoinList{}, newKnown(), dial, func() []presence { return nil }, slog.New(slog.DiscardHandler))
 	j.hint(discovery.Hint{ID: chord.ID{1}, Addrs: []string{"bad:1", "good:2", "never:3"}})
 	j.round(t.Context(), false)
 	j.dials.Wait()
@@ -200,7 +200,7 @@ func TestTheJoinerLooksForWhoeverIsMissing(t *testing.T) {
 		return presence{ID: ref(i).ID, Epoch: epoch, Addr: ref(i).Addr}
 	}
 	view := []presence{in(1, 1), in(2, 5)}
-	j := newJoiner(ref(1), discovery.JoinList{}, []chord.Ref{ref(1), ref(2), ref(3)}, nil, func() []presence { return view }, nil)
+	j := newJoiner(ref(1), discovery.JoinList{}, newKnown(ref(2), ref(3)), nil, func() []presence { return view }, nil)
 	now := time.Unix(1000, 0)
 	targets := func(all bool, fixed ...string) []string {
 		now = now.Add(retryAddress)

@@ -76,7 +76,7 @@ func TestDamagedRowsAreNoticedAtOpening(t *testing.T) {
 	if db.Damaged() != 1 {
 		t.Errorf("%d damaged entries, want 1", db.Damaged())
 	}
-	if st := db.State(); st.Ring != 0 || len(st.Arcs) != 0 || st.HighStamp != 9 {
+	if st := db.State(); st.Ring != 3 || len(st.Arcs) != 0 || st.HighStamp != 9 {
 		t.Errorf("state %+v: a member with damage must not vouch for its range", st)
 	}
 }
@@ -253,4 +253,59 @@ func FuzzSnapshot(f *testing.F) {
 			t.Errorf("%d keys of %d entries, err %v", keys, n, err)
 		}
 	})
+}
+
+// A member whose database is gone must not believe that nothing was ever
+// stored in it, whenever it is asked.
+func TestALostDatabaseIsNotANewOne(t *testing.T) {
+	damaged := func(t *testing.T, dir string) {
+		if err := os.WriteFile(filepath.Join(dir, "ring.db"), []byte(strings.Repeat("noise", 5000)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct {
+		name string
+		used bool
+		do   func(*testing.T, string)
+		want int
+	}{
+		{"a new one", false, func(*testing.T, string) {}, 0},
+		{"removed", true, func(*testing.T, string) {}, lostRing},
+		{"damaged", false, damaged, lostRing},
+		{"set aside before a crash", false, func(t *testing.T, dir string) {
+			damaged(t, dir)
+			path := filepath.Join(dir, "ring.db")
+			if err := os.Rename(path, path+asideSuffix+"x"); err != nil {
+				t.Fatal(err)
+			}
+		}, lostRing},
+		{"set aside, then stopped at once", false, func(t *testing.T, dir string) {
+			damaged(t, dir)
+			db := openDB(t, dir, options{})
+			if err := db.Close(); err != nil {
+				t.Fatal(err)
+			}
+			aside, err := filepath.Glob(filepath.Join(dir, "*"+asideSuffix+"*"))
+			if err != nil || len(aside) != 1 {
+				t.Fatalf("%v, %v", aside, err)
+			}
+			if err := os.Remove(aside[0]); err != nil { // by somebody who tidies up
+				t.Fatal(err)
+			}
+		}, lostRing},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			path := t.TempDir()
+			c.do(t, path)
+			for range 2 {
+				db := openDB(t, path, options{expected: c.used})
+				if st := db.State(); st.Ring != c.want || len(st.Arcs) != 0 {
+					t.Errorf("state %+v, want ring %d", st, c.want)
+				}
+				if err := db.Close(); err != nil {
+					t.Fatal(err)
+				}
+			}
+		})
+	}
 }

@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,6 +20,9 @@ import (
 
 // ErrClosed is what operations on a closed DB end with.
 var ErrClosed = errors.New("database is closed")
+
+// asideSuffix follows the name of a database that is damaged and set aside.
+const asideSuffix = ".damaged-"
 
 // formatVersion is the layout this program writes; a file of a newer one is
 // refused rather than misread.
@@ -66,19 +71,20 @@ type request struct {
 	done func(token uint64, err error)
 }
 
-// options are for tests; zero values mean the defaults.
+// options are mostly for tests; zero values mean the defaults.
 type options struct {
 	log           *slog.Logger
 	snapshotEvery time.Duration    // default 30 s
 	maxFileBytes  int              // a full disk, as far as bbolt is concerned
 	now           func() time.Time // decides which soft entries have expired at loading
 	afterCommit   func()           // called by the committing goroutine between fsync and confirmation
+
+	expected bool // a database should be there; not only for tests
 }
 
 // Open takes the directory (see LockDir), checks and opens its database and
 // loads the soft keys. A damaged database is set aside with an error in the
-// log, and an empty one begun: State then says that the member's range was
-// never complete, so that the ring fills it again.
+// log, and an empty one begun: State then says that others must fill it.
 func Open(path string, log *slog.Logger) (*DB, error) {
 	dir, err := LockDir(path)
 	if err != nil {
@@ -140,13 +146,30 @@ func (d *DB) openChecked() error {
 	case !errors.Is(err, ErrDamaged):
 		return err
 	}
-	aside := fmt.Sprintf("%s.damaged-%s", d.path, d.opts.now().UTC().Format("20060102T150405.000"))
+	aside := fmt.Sprintf("%s%s%s", d.path, asideSuffix, d.opts.now().UTC().Format("20060102T150405.000"))
 	if renameErr := os.Rename(d.path, aside); renameErr != nil {
 		return fmt.Errorf("%w; it could not be set aside: %w", err, renameErr)
 	}
 	d.suspect = true
-	d.log.Error("database is damaged, set it aside and begin an empty one that the ring will fill", "path", d.path, "aside", aside, "err", err)
+	d.log.Error("database is damaged: it is set aside, and an empty one waits for the ring to fill it; if there is no other member, remove the data directory to begin anew",
+		"path", d.path, "aside", aside, "err", err)
 	return d.openBolt()
+}
+
+// isSuccessor reports whether a new database takes the place of one that is
+// gone. It asks for what lies in the directory, so that no crash between two
+// steps can make a member believe that nothing was ever stored in it.
+func (d *DB) isSuccessor() bool {
+	if d.opts.expected {
+		return true
+	}
+	files, err := os.ReadDir(filepath.Dir(d.path))
+	if err != nil {
+		return false // and nothing can be opened here
+	}
+	return slices.ContainsFunc(files, func(f os.DirEntry) bool {
+		return strings.HasPrefix(f.Name(), filepath.Base(d.path)+asideSuffix)
+	})
 }
 
 func (d *DB) openBolt() error {
@@ -189,6 +212,16 @@ func (d *DB) prepare(tx *bbolt.Tx) error {
 	}
 	row := meta.Get(formatRow)
 	if row == nil {
+		if d.isSuccessor() {
+			d.log.Warn("a new database takes the place of one that is gone: it vouches for nothing until other members have filled it", "path", d.path)
+			state, err := encodeState(chord.State{Ring: lostRing})
+			if err != nil {
+				return err
+			}
+			if err := meta.Put(stateRow, state); err != nil {
+				return err
+			}
+		}
 		return meta.Put(formatRow, encodeMeta(formatRow, binary.BigEndian.AppendUint32(nil, formatVersion)))
 	}
 	format, ok := decodeMeta(formatRow, row)
@@ -225,15 +258,21 @@ func (d *DB) survey(tx *bbolt.Tx) error {
 	return nil
 }
 
-// State is the member's own state as last committed. After damage its Ring is
-// 0 and its Arcs are gone: the member cannot vouch for any range until it has
-// been repaired.
+// lostRing is the least State.Ring of a member that has lost something. What
+// its ring was is not known, only that it is not one in which nothing was ever
+// stored: so it must hear of others before it vouches for anything.
+const lostRing = 2
+
+// State is the member's own state as last committed. After damage, or when a
+// former database is gone, it has no Arcs and its Ring is at least 2: the
+// member cannot vouch for any range, not even when it finds itself alone,
+// until it has been repaired.
 func (d *DB) State() chord.State {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	st := d.state
 	if d.suspect {
-		st.Ring, st.Arcs = 0, nil
+		st.Ring, st.Arcs = max(st.Ring, lostRing), nil
 	}
 	return st
 }

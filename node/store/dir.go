@@ -35,6 +35,9 @@ func (e *LockedError) Unwrap() error { return ErrLocked }
 // Dir is a data directory that this process holds.
 type Dir struct {
 	Path string // absolute
+	// Used says that there was a database in it before: if Open finds none, it
+	// was lost, and State says so.
+	Used bool
 
 	lock *os.File
 }
@@ -98,7 +101,9 @@ func writePID(f *os.File) error {
 
 // Open opens the directory's database. The directory stays held when the
 // database is closed.
-func (d *Dir) Open(log *slog.Logger) (*DB, error) { return d.open(options{log: log}) }
+func (d *Dir) Open(log *slog.Logger) (*DB, error) {
+	return d.open(options{log: log, expected: d.Used})
+}
 
 // Close lets go of the directory.
 func (d *Dir) Close() error { return d.lock.Close() }
