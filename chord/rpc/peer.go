@@ -209,6 +209,7 @@ func (t *Transport) runMember(l *link) {
 	if other == nil || !other.addBatch(rest) {
 		t.giveUp(rest)
 	}
+	t.prune()
 }
 
 // attach makes a link known to Send, and ends those that it replaces: one of

@@ -387,6 +387,24 @@ func TestASecondConnectionOfAPairEndsSoon(t *testing.T) {
 	})
 }
 
+// Whoever introduces itself by ever new ids leaves nothing behind.
+func TestMembersThatAreGoneAreForgotten(t *testing.T) {
+	a := startMember(t, 1)
+	for i := range 20 {
+		hello := Hello{Cluster: "test", Member: chord.Ref{ID: chord.ID{9, byte(i)}, Addr: "127.0.0.1:1"}}
+		conn, _, _, err := dialHello(testContext(t), a.ref.Addr, hello)
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn.Close()
+	}
+	until(t, "nobody is remembered", func() bool {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		return len(a.peers) == 0 && a.inbound == 0
+	})
+}
+
 func TestInboundConnectionsAreLimited(t *testing.T) {
 	m := startMember(t, 1, func(c *TransportConfig) { c.MaxInbound, c.MaxClients = 3, 2 })
 	one, two := dialClient(t, m), dialClient(t, m)
