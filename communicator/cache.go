@@ -51,7 +51,10 @@ func (m memberCache) load() []string {
 	return content.Members[:min(len(content.Members), maxCached)]
 }
 
-// save replaces the file, whole or not at all, if the members have changed.
+// save replaces the file, whole or not at all, if the members have changed. It
+// does not wait until that is on the disk (no fsync): what a power failure
+// takes is found by multicast or the user's list, as it was the first time. It
+// is called by one goroutine at a time.
 func (m memberCache) save(members []string) error {
 	if m.path == "" {
 		return nil

@@ -4,8 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/netip"
+	"os"
+	"runtime"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -258,6 +262,59 @@ func TestKnownMembersAreCachedAndTriedNextTime(t *testing.T) {
 	inPool(t, n, poolConfig{cache: newMemberCache(path, "c")}, func(t *testing.T, c *Communicator, p *pool) {
 		if _, err := c.Status(bg); err != nil {
 			t.Fatal(err)
+		}
+	})
+}
+
+// lockWatch is a log that notes lines written while a pool's lock is held.
+type lockWatch struct {
+	slog.Handler
+	pool  atomic.Pointer[pool]
+	lines atomic.Int64
+	held  chan string
+}
+
+func (w *lockWatch) Handle(_ context.Context, r slog.Record) error {
+	p := w.pool.Load()
+	w.lines.Add(1)
+	for range 10000 { // others may hold it for a moment
+		if p.mu.TryLock() {
+			p.mu.Unlock()
+			return nil
+		}
+		runtime.Gosched()
+	}
+	w.held <- r.Message
+	return nil
+}
+
+// Nobody who wants to call the ring waits for the disk that the cache is on.
+func TestTheCacheIsWrittenOutsideTheLock(t *testing.T) {
+	file := t.TempDir() + "/file"
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		n := newFakeNet("10.0.0.1:8000")
+		w := &lockWatch{Handler: testLog(t).Handler(), held: make(chan string, 100)}
+		p := newPool(poolConfig{
+			dial: n.dial, resolve: list("10.0.0.1:8000"), log: slog.New(w),
+			cache: newMemberCache(file+"/members.json", "c"), // cannot be written, which is logged
+		})
+		w.pool.Store(p)
+		if _, err := p.current(t.Context()); err != nil {
+			t.Error(err)
+		}
+		wait(2 * refreshIdle)
+		if err := p.Close(); err != nil {
+			t.Error(err)
+		}
+		close(w.held)
+		for line := range w.held {
+			t.Errorf("logged under the lock: %s", line)
+		}
+		if w.lines.Load() < 3 {
+			t.Errorf("%d lines logged: the cache's failures are not among them", w.lines.Load())
 		}
 	})
 }

@@ -164,17 +164,20 @@ func (p *pool) attempt(ctx context.Context, addr string, results chan<- dialed) 
 
 func (p *pool) attempted(r dialed) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	if e := p.book.entries[r.addr]; e != nil {
 		e.dialing = false
 	}
 	if r.err != nil {
 		p.lastErr = r.err
 		p.book.failed(r.addr, time.Now(), p.waiting > 0)
+	} else {
+		p.book.answered(r.addr)
+	}
+	p.mu.Unlock()
+	if r.err != nil {
 		p.cfg.log.Debug("ring member does not answer", "addr", r.addr, "err", r.err)
 		return
 	}
-	p.book.answered(r.addr)
 	p.learn(r.members)
 }
 

@@ -87,12 +87,15 @@ func askMembers(ctx context.Context, c conn) ([]string, error) {
 	return members, nil
 }
 
-// learn notes the ring's members; mu is held.
+// learn notes the ring's members. It is called by keep's goroutine only, and
+// writes to the disk: mu is not held then.
 func (p *pool) learn(members []string) {
+	p.mu.Lock()
 	now := time.Now()
 	for _, addr := range members {
 		p.book.add(addr, now)
 	}
+	p.mu.Unlock()
 	if err := p.cfg.cache.save(members); err != nil {
 		p.cfg.log.Warn("cache of ring members cannot be written", "err", err)
 	}
@@ -108,8 +111,6 @@ func (p *pool) refresh(c conn) bool {
 		p.drop(c, err)
 		return false
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	p.learn(members)
 	return true
 }
