@@ -150,7 +150,7 @@ func (d *Download) conclude(err error) {
 	if err != nil {
 		d.rec.State, d.rec.Error = Failed, err.Error()
 	} else {
-		d.rec.Part = ""
+		d.rec.Part, d.rec.PartInode = "", 0
 		if fp, fpErr := fingerprintOf(d.Path); fpErr == nil {
 			d.rec.Fingerprint = fp.digest
 		}

@@ -37,23 +37,19 @@ func (d *Download) prepare(ctx context.Context, on OnProgress) (*wire.Bits, erro
 		have.SetAll()
 		return have, d.c.storage.saveRecord(d.rec)
 	}
-	ours := known && old.Part == part
-	_, err = os.Lstat(part)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		ours = false
-	case err != nil:
-		return nil, fmt.Errorf("looking at the partial data: %w", err)
-	case !ours:
-		return nil, hint(fmt.Errorf("%w: %s is in the way, and not a partial download of this Storage", ErrTargetExists, part),
-			"move it away, or choose another target with -o PATH")
+	continued, err := d.continues(part, old, known)
+	if err != nil {
+		return nil, err
+	}
+	if continued {
+		d.rec.PartInode = old.PartInode
 	}
 	// The record comes first: whatever this process leaves behind is known to
 	// be ours.
 	if err := d.c.storage.saveRecord(d.rec); err != nil {
 		return nil, err
 	}
-	return d.openPart(ctx, part, ours, old, on)
+	return d.openPart(ctx, part, continued, old, on)
 }
 
 // openPart opens the partial data, continued or new.
@@ -86,10 +82,18 @@ func (d *Download) openPart(ctx context.Context, part string, continued bool, ol
 			return nil, err
 		}
 	}
-	if continued && !sameVersion {
-		if b, err := hex.DecodeString(old.InfoHash); err == nil && len(b) == 20 {
-			_ = os.Remove(d.c.storage.journalPath(d.rec.ID, [20]byte(b)))
+	info, err := os.Lstat(part)
+	if err != nil {
+		return nil, fmt.Errorf("looking at the partial data: %w", err)
+	}
+	if n := inodeOf(info); n != d.rec.PartInode {
+		d.rec.PartInode = n
+		if err := d.c.storage.saveRecord(d.rec); err != nil {
+			return nil, err
 		}
+	}
+	if err := d.c.storage.removeJournals(d.rec.ID, d.InfoHash); err != nil {
+		d.c.log.Warn("journal of an earlier version left behind", "name", d.Name, "err", err)
 	}
 	return d.openJournal(ctx, continued, on)
 }
@@ -263,6 +267,8 @@ func removeUnlisted(part string, layout *storage.Layout) error {
 			return err
 		}
 		switch rel = filepath.ToSlash(rel); {
+		case dirs[rel] && e.Type()&fs.ModeSymlink != 0:
+			return nil // a person's: opening the target refuses it by name
 		case !e.IsDir() && !files[rel]:
 			return os.Remove(p)
 		case e.IsDir() && !dirs[rel]:

@@ -38,16 +38,19 @@ const (
 
 // Record is what Storage remembers about one publication or download.
 type Record struct {
-	ID       string `json:"id"` // see recordID
-	Kind     Kind   `json:"kind"`
-	Name     string `json:"name"`
-	State    State  `json:"state"`
-	Path     string `json:"path"`           // absolute: the published file or directory, or the download's target
-	Part     string `json:"part,omitempty"` // absolute: the partial data while it is not complete
-	InfoHash string `json:"info_hash"`      // 40 hex digits
-	Bytes    int64  `json:"bytes"`
-	Pieces   int    `json:"pieces"`
-	Copy     bool   `json:"copy,omitempty"` // Path is a copy that Storage made
+	ID    string `json:"id"` // see recordID
+	Kind  Kind   `json:"kind"`
+	Name  string `json:"name"`
+	State State  `json:"state"`
+	Path  string `json:"path"`           // absolute: the published file or directory, or the download's target
+	Part  string `json:"part,omitempty"` // absolute: the partial data while it is not complete
+	// PartInode tells the partial data from what somebody else put there after
+	// it was removed; 0 until it is there. Device numbers change with a restart.
+	PartInode uint64 `json:"part_inode,omitempty"`
+	InfoHash  string `json:"info_hash"` // 40 hex digits
+	Bytes     int64  `json:"bytes"`
+	Pieces    int    `json:"pieces"`
+	Copy      bool   `json:"copy,omitempty"` // Path is a copy that Storage made
 	// Fingerprint of the data under Path when it was hashed or completed; see
 	// fingerprintOf. Empty means that it must not be trusted unread.
 	Fingerprint string    `json:"fingerprint,omitempty"`
