@@ -16,9 +16,12 @@ const (
 	growPatience = time.Second
 	// rewrite is the pause before a replica that failed is tried again.
 	rewrite = 250 * time.Millisecond
-	// softDeleteFor is how long a soft field's tombstone is kept: longer than
-	// any copy of the field can live unrefreshed in a replica's memory.
+	// softDeleteFor is how long a soft field's tombstone is kept at least. If
+	// the field itself would have lived longer, so does the tombstone: a replica
+	// that missed the delete must not bring the field back.
 	softDeleteFor = 60 * time.Second
+	// maxTTL is the longest life that a field with an end may be given.
+	maxTTL = 24 * time.Hour
 )
 
 // host is the part of a member's address that tells machines apart.
@@ -91,7 +94,7 @@ func checkPut(op Put) Code {
 	fields := make([]Field, len(op.Updates))
 	for i, u := range op.Updates {
 		fields[i] = Field{Name: u.Name, Entry: Entry{Value: u.Value}}
-		if u.TTL < 0 || (op.Key.Class() == Soft && u.TTL == 0 && !u.Delete) {
+		if u.TTL < 0 || u.TTL > maxTTL || (op.Key.Class() == Soft && u.TTL == 0 && !u.Delete) {
 			return CodeBadRequest // a soft field without an end would never leave memory
 		}
 	}
@@ -228,6 +231,9 @@ func (m *Member) write(op Put, held Stamp, deadline Time, claims map[ID]Claim, d
 			e = Entry{Stamp: stamp, Deleted: true}
 			if op.Key.Class() == Soft {
 				e.Expires = m.ringMillis() + softDeleteFor.Milliseconds()
+				if held, ok := m.field(op.Key, u.Name); ok {
+					e.Expires = max(e.Expires, held.Expires)
+				}
 			}
 		}
 		w.fields = append(w.fields, Field{Name: u.Name, Entry: e})

@@ -78,7 +78,7 @@ type GetReply struct {
 type Update struct {
 	Name   string
 	Value  []byte
-	TTL    time.Duration // 0 means it does not expire
+	TTL    time.Duration // 0 means it does not expire; 24 h at most, and needed for a soft key
 	Delete bool
 }
 

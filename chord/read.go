@@ -155,7 +155,7 @@ func (m *Member) enough(r *reading) bool {
 	for _, s := range r.answers {
 		claims = append(claims, s.Claim)
 	}
-	return vouched(claims, m.ring, r.asked && r.waiting == 0 && !r.silent)
+	return vouched(claims, max(m.ring, m.size()), r.asked && r.waiting == 0 && !r.silent)
 }
 
 // vouched reports whether claims make a read quorum among themselves. R of

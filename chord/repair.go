@@ -41,16 +41,18 @@ type repairState struct {
 // startData begins the care for data when the member takes its place.
 func (m *Member) startData() {
 	m.repair.dirty, m.repair.flying = map[ID]bool{}, map[uint64]ID{}
-	m.rangeChanged()
+	m.rangeChanged(false)
 	m.repair.sweep = m.after(sweepEvery, m.sweepSoft)
 }
 
 // rangeChanged starts afresh: the range has another beginning.
-func (m *Member) rangeChanged() {
+func (m *Member) rangeChanged(shrunk bool) {
 	r := &m.repair
 	claim := m.claims.over(m.pred.ID, m.self.ID)
-	// A shrunken range is as complete as the larger one was.
-	keep := r.complete && claim.Complete && claim.Epoch == r.epoch && len(r.config) > 0
+	// A shrunken range is as complete as the larger one was, and its replicas
+	// count as before. A larger one has a part that they were not asked about;
+	// and a ring of one that is taken into another was not the only owner.
+	keep := shrunk && r.complete && claim.Complete && claim.Epoch == r.epoch && len(r.config) > 0
 	if !keep {
 		r.complete, r.config, r.offers = false, nil, nil
 		m.restartWrites()

@@ -419,9 +419,10 @@ func (m *Member) rectified(r Ref) {
 
 // adoptPredecessor changes the range this member owns. r has just been heard.
 func (m *Member) adoptPredecessor(r Ref) {
+	shrunk := Between(m.pred.ID, r.ID, m.self.ID) && m.pred.ID != m.self.ID
 	m.pred = r
 	m.event("predecessor", r, "predecessor is now %s", r.ID.Short())
-	m.rangeChanged()
+	m.rangeChanged(shrunk)
 	if len(m.succ) == 0 && r.ID != m.self.ID {
 		m.stabilize()
 	}

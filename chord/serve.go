@@ -56,7 +56,13 @@ func (m *Member) serve(env Envelope) {
 
 // granted takes over an owner's claim and answers when it is durable: the owner
 // counts on all its replicas to remember it.
+//
+// One that is older than what is claimed here already comes late.
 func (m *Member) granted(env Envelope, g Grant) {
+	if held := m.claims.over(g.From, g.To); held.Complete && held.Epoch > g.Epoch {
+		m.reply(env, Granted{Code: CodeNotOwner})
+		return
+	}
 	m.claims = m.claims.with(Arc(g))
 	m.saveStateThen(func(err error) {
 		if err != nil {
