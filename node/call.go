@@ -21,7 +21,8 @@ func (n *Node) Call(ctx context.Context, op any) (any, error) {
 		return nil, err
 	}
 	answer := make(chan any, 1)
-	if !n.ask(op, func(reply any) { answer <- reply }) {
+	deadline, _ := ctx.Deadline()
+	if !n.ask(asked{op: op, deadline: deadline, gone: ctx.Done(), reply: func(reply any) { answer <- reply }}) {
 		return nil, chord.ErrLeaving
 	}
 	select {
@@ -34,25 +35,23 @@ func (n *Node) Call(ctx context.Context, op any) (any, error) {
 
 // onRequest takes a client's operation from the network.
 func (n *Node) onRequest(r rpc.Request) {
-	if !r.Deadline.IsZero() && !time.Now().Before(r.Deadline) {
-		r.Reply(refusal(r.Op, chord.CodeUnavailable)) // nobody waits for it any more
-		return
-	}
-	if !n.ask(r.Op, r.Reply) {
+	if !n.ask(asked{op: r.Op, deadline: r.Deadline, gone: r.Gone, reply: r.Reply}) {
 		r.Reply(refusal(r.Op, chord.CodeLeaving))
 	}
 }
 
-// ask gives the loop an operation; false when the loop has ended.
-func (n *Node) ask(op any, reply func(any)) bool {
-	began := time.Now()
-	return n.loop.queue.post(asked{op: op, reply: func(answer any) {
+// ask gives the loop an operation, which begins it unless nobody waits for it
+// any more by then; false when the loop has ended.
+func (n *Node) ask(a asked) bool {
+	began, reply := time.Now(), a.reply
+	a.reply = func(answer any) {
 		if st, ok := answer.(chord.Status); ok {
 			answer = n.complete(st)
 		}
-		n.metrics.operation(op, answer, time.Since(began))
+		n.metrics.operation(a.op, answer, time.Since(began))
 		reply(answer)
-	}})
+	}
+	return n.loop.queue.post(a)
 }
 
 // complete adds to a Status what the Member does not know.

@@ -62,7 +62,7 @@ func (s state) ring(e emitter) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	answer := make(chan any, 1)
-	n.loop.queue.post(asked{chord.GetStatus{}, func(reply any) { answer <- reply }})
+	n.loop.queue.post(asked{op: chord.GetStatus{}, reply: func(reply any) { answer <- reply }})
 	select {
 	case reply := <-answer:
 		st, _ := reply.(chord.Status)

@@ -81,9 +81,16 @@ func (l *loop) step(do func()) {
 }
 
 func (l *loop) handle(now chord.Time, event any) {
-	if e, ok := event.(asked); ok && l.hasLeft {
-		e.reply(refusal(e.op, chord.CodeLeaving)) // nobody else will answer
-		return
+	if e, ok := event.(asked); ok {
+		switch {
+		case l.hasLeft:
+			e.reply(refusal(e.op, chord.CodeLeaving)) // nobody else will answer
+			return
+		case e.isStale():
+			// Whoever has given a write up must not find it done later.
+			e.reply(refusal(e.op, chord.CodeUnavailable))
+			return
+		}
 	}
 	if e, ok := event.(received); ok && e.done != nil {
 		l.release = e.done

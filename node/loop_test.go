@@ -1,9 +1,13 @@
 package node
 
 import (
+	"context"
+	"errors"
 	"testing"
+	"time"
 
 	"chordtorrent/chord"
+	"chordtorrent/chord/rpc"
 )
 
 // A message of another member takes memory until it is handled, and one that
@@ -28,5 +32,41 @@ func TestAMessageIsDoneWithWhenItIsOnDisk(t *testing.T) {
 	n.kill()
 	if n.loop.queue.post(received{}) {
 		t.Error("a killed node takes messages")
+	}
+}
+
+// What its client has given up while it waited for the loop is not begun.
+func TestAnOperationThatNobodyWaitsForIsNotBegun(t *testing.T) {
+	n := start(t, testConfig(t, testCluster()))
+	put(t, n, "\x01key", "before", "v") // the ring serves
+	busy, free := make(chan struct{}), make(chan struct{})
+	n.loop.queue.post(asked{op: chord.GetStatus{}, reply: func(any) { close(busy); <-free }})
+	<-busy
+
+	op := func(field string) chord.Put {
+		return chord.Put{Key: "\x01key", Updates: []chord.Update{{Name: field, Value: []byte("v")}}}
+	}
+	gone := make(chan struct{})
+	replies := make(chan any, 3)
+	reply := func(r any) { replies <- r }
+	soon, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	deadline, _ := soon.Deadline()
+	n.onRequest(rpc.Request{Op: op("disconnected"), Gone: gone, Deadline: time.Now().Add(patience), Reply: reply})
+	n.onRequest(rpc.Request{Op: op("late"), Deadline: deadline, Reply: reply})
+	n.onRequest(rpc.Request{Op: op("well"), Gone: make(chan struct{}), Deadline: time.Now().Add(patience), Reply: reply})
+	if _, err := n.Call(soon, op("late here")); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v", err)
+	}
+	close(gone)
+	close(free)
+	for _, want := range []chord.Code{chord.CodeUnavailable, chord.CodeUnavailable, chord.CodeOK} {
+		if r := (<-replies).(chord.PutReply); r.Code != want {
+			t.Errorf("reply %+v, want code %d", r, want)
+		}
+	}
+	got := call[chord.GetReply](t, n, chord.Get{Key: "\x01key"})
+	if len(got.Fields) != 2 || got.Fields[0].Name != "before" || got.Fields[1].Name != "well" {
+		t.Errorf("written was %+v", got.Fields)
 	}
 }

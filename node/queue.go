@@ -2,6 +2,7 @@ package node
 
 import (
 	"sync"
+	"time"
 
 	"chordtorrent/chord"
 )
@@ -26,12 +27,24 @@ type (
 	}
 	// asked is a client's operation; reply is called once, and must not block.
 	asked struct {
-		op    any
-		reply func(any)
+		op       any
+		deadline time.Time       // zero: none
+		gone     <-chan struct{} // closed when nobody waits for it any more; may be nil
+		reply    func(any)
 	}
 	// leave asks the Member to hand over and go.
 	leave struct{}
 )
+
+// isStale reports whether nobody waits for the operation any more.
+func (a asked) isStale() bool {
+	select {
+	case <-a.gone:
+		return true
+	default:
+		return !a.deadline.IsZero() && !time.Now().Before(a.deadline)
+	}
+}
 
 // queue passes events to the loop. It has no bound of its own, so that nobody
 // who posts waits for the ring: package rpc bounds what comes from outside. A

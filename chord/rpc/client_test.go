@@ -175,6 +175,27 @@ func TestPendingCallsFailWithTheConnection(t *testing.T) {
 	}
 }
 
+func TestAMemberIsToldThatAClientIsGone(t *testing.T) {
+	asked := make(chan Request, 1)
+	m := startMember(t, 1, onRequest(func(r Request) { asked <- r }))
+	c := dialClient(t, m)
+	ended := make(chan error, 1)
+	go func() {
+		_, err := c.Call(testContext(t), chord.GetStatus{})
+		ended <- err
+	}()
+	r := receive(t, "the request", asked)
+	select {
+	case <-r.Gone:
+		t.Error("gone while it waits")
+	default:
+	}
+	c.Close()
+	receive(t, "the end of the connection", r.Gone)
+	r.Reply(chord.Status{}) // harmless
+	receive(t, "the end of the call", ended)
+}
+
 func TestDialSaysWhyItFails(t *testing.T) {
 	m := startMember(t, 1)
 	closed := startMember(t, 2, onRequest(nil))

@@ -43,6 +43,7 @@ func (t *Transport) clientFrames(l *link) func(frame) error {
 			From:     from,
 			Op:       op,
 			Deadline: time.Now().Add(min(left, maxLeft)),
+			Gone:     l.done,
 			Reply:    t.replier(l, f, func() { <-slots }),
 		})
 		return nil

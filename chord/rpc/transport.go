@@ -46,6 +46,7 @@ type Request struct {
 	From     netip.AddrPort
 	Op       any // chord.Get, chord.Put, chord.AssignID or chord.GetStatus
 	Deadline time.Time
+	Gone     <-chan struct{} // closed when the client's connection has ended
 	// Reply sends the answer, a reply struct by value. Any goroutine may call
 	// it; it does not block, and counts once.
 	Reply func(reply any)
