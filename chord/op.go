@@ -7,7 +7,7 @@ import (
 )
 
 // Errors that operations end with. They travel between programs as a Code;
-// Code.Err gives the sentinel back, to be compared with errors.Is.
+// Code.Err and PutReply.Err give them back, to be compared with errors.Is.
 var (
 	// ErrNotFound is a positive claim: a read quorum of complete replicas
 	// holds nothing there.
@@ -35,7 +35,8 @@ func (e *ErrDegraded) Error() string {
 	return fmt.Sprintf("stored on %d of the %d ring members that must hold it: not acknowledged", e.Copies, e.Want)
 }
 
-// Code is an operation's outcome on the wire.
+// Code is an operation's outcome on the wire; code.go has its name and its
+// error.
 type Code uint8
 
 // The codes, one per sentinel; CodeOK is success.

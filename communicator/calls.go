@@ -84,7 +84,7 @@ func (c *Communicator) retry(ctx context.Context, op any) (any, error) {
 			if c.ending.Err() != nil {
 				return nil, ErrClosed
 			}
-			return nil, fmt.Errorf("%w (%w)", codeError(code, 0, 0), context.Cause(ctx))
+			return nil, fmt.Errorf("%w (%w)", code.Err(), context.Cause(ctx))
 		}
 		pause = min(2*pause, maxPause)
 	}
@@ -120,7 +120,7 @@ func (c *Communicator) get(ctx context.Context, op chord.Get) (chord.GetReply, e
 	if r.Code == chord.CodeOK && len(r.Fields) == 0 && r.Unconfirmed && op.After == "" && op.Key.Class() == chord.Hard {
 		return r, chord.ErrNotReady
 	}
-	return r, codeError(r.Code, 0, 0)
+	return r, r.Code.Err()
 }
 
 // getAll reads all pages.
@@ -161,7 +161,7 @@ func (c *Communicator) put(ctx context.Context, key chord.Key, updates ...chord.
 		return chord.PutReply{}, err
 	}
 	r := rep.(chord.PutReply)
-	return r, codeError(r.Code, r.Copies, r.Want)
+	return r, r.Err()
 }
 
 // each runs f for 0..n-1, at most limit at a time, and gives the first error;

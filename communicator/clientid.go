@@ -64,7 +64,7 @@ func (c *Communicator) assignID(ctx context.Context) (uint64, error) {
 		return 0, err
 	}
 	r := rep.(chord.AssignIDReply)
-	if err := codeError(r.Code, 0, 0); err != nil {
+	if err := r.Code.Err(); err != nil {
 		return 0, err
 	}
 	if r.ClientID == 0 || r.ClientID > maxClientID {

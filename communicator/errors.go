@@ -2,7 +2,6 @@ package communicator
 
 import (
 	"errors"
-	"fmt"
 
 	"chordtorrent/chord"
 )
@@ -39,28 +38,3 @@ var (
 // is kept and will be repaired, but does not count yet. Found with errors.As
 // on a *Degraded.
 type Degraded = chord.ErrDegraded
-
-// codeError gives the sentinel of an operation's outcome, nil for CodeOK.
-func codeError(code chord.Code, copies, want int) error {
-	switch code {
-	case chord.CodeOK:
-		return nil
-	case chord.CodeNotFound:
-		return chord.ErrNotFound
-	case chord.CodeNotReady:
-		return chord.ErrNotReady
-	case chord.CodeUnavailable:
-		return chord.ErrUnavailable
-	case chord.CodeTooLarge:
-		return chord.ErrTooLarge
-	case chord.CodeBadRequest:
-		return chord.ErrBadRequest
-	case chord.CodeStore:
-		return chord.ErrStore
-	case chord.CodeLeaving:
-		return chord.ErrLeaving
-	case chord.CodeDegraded:
-		return &chord.ErrDegraded{Copies: copies, Want: want}
-	}
-	return fmt.Errorf("ring member answered with the unknown code %d", code)
-}

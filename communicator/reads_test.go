@@ -257,11 +257,3 @@ func TestStatusAndWrongAnswers(t *testing.T) {
 type oddCaller struct{}
 
 func (oddCaller) Call(context.Context, any) (any, error) { return "hello", nil }
-
-func TestEveryCodeHasItsError(t *testing.T) {
-	for code := chord.CodeOK; code <= chord.CodeNotOwner+1; code++ {
-		if err := codeError(code, 1, 2); (err == nil) != (code == chord.CodeOK) {
-			t.Errorf("code %d: %v", code, err)
-		}
-	}
-}

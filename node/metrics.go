@@ -1,7 +1,6 @@
 package node
 
 import (
-	"fmt"
 	"net/http"
 	"time"
 
@@ -45,7 +44,7 @@ func newMetrics() *metrics {
 // operation counts one that ended.
 func (m *metrics) operation(op, reply any, took time.Duration) {
 	name := opName(op)
-	m.ended.WithLabelValues(name, codeName(replyCode(reply))).Inc()
+	m.ended.WithLabelValues(name, replyCode(reply).String()).Inc()
 	m.seconds.WithLabelValues(name).Observe(took.Seconds())
 }
 
@@ -80,17 +79,4 @@ func opName(op any) string {
 		return "status"
 	}
 	return "unknown"
-}
-
-var codeNames = map[chord.Code]string{
-	chord.CodeOK: "ok", chord.CodeNotFound: "not_found", chord.CodeNotReady: "not_ready",
-	chord.CodeUnavailable: "unavailable", chord.CodeTooLarge: "too_large", chord.CodeBadRequest: "bad_request",
-	chord.CodeStore: "store", chord.CodeLeaving: "leaving", chord.CodeDegraded: "degraded", chord.CodeNotOwner: "not_owner",
-}
-
-func codeName(c chord.Code) string {
-	if name, ok := codeNames[c]; ok {
-		return name
-	}
-	return fmt.Sprint("code_", uint8(c))
 }
