@@ -23,6 +23,8 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"go.uber.org/goleak"
 
+	"chordtorrent/chord"
+	"chordtorrent/chord/rpc"
 	"chordtorrent/communicator"
 	"chordtorrent/transfer"
 	"chordtorrent/transfer/storage"
@@ -71,7 +73,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"ring": cmdRing, "bt": cmdBt, "spawn": cmdSpawn, "await": cmdAwait, "signal": cmdSignal, "ended": cmdEnded,
-			"random": cmdRandom, "same": cmdSame, "halfseed": cmdHalfSeed, "output": cmdOutput, "fetched": cmdFetched,
+			"random": cmdRandom, "sparse": cmdSparse, "usesless": cmdUsesLess, "same": cmdSame, "halfseed": cmdHalfSeed, "output": cmdOutput, "fetched": cmdFetched,
 		},
 	})
 }
@@ -158,7 +160,8 @@ func (p *process) await(ts *testscript.TestScript, what string, seen func(all st
 	}
 }
 
-// ring NAME...: a chordnode each, all of one ring.
+// ring NAME...: a chordnode each, all of one ring, which is whole when this
+// ends: they know each other and have what they should hold.
 func cmdRing(ts *testscript.TestScript, neg bool, args []string) {
 	for _, name := range args {
 		spawn(ts, name, "chordnode", "--data-dir", ts.MkAbs("data-"+name), "--bind", "127.0.0.1:0", "--http", "127.0.0.1:0",
@@ -167,6 +170,35 @@ func cmdRing(ts *testscript.TestScript, neg bool, args []string) {
 	for _, name := range args {
 		processOf(ts, name).await(ts, "ready", func(all string) bool { return strings.Contains(all, "ready id=") })
 	}
+	for _, name := range args {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		member, err := rpc.Dial(ctx, ringAddr(ts, name), ts.Getenv("CLUSTER"))
+		ts.Check(err)
+		defer member.Close()
+		tick := time.NewTicker(20 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			reply, err := member.Call(ctx, chord.GetStatus{})
+			ts.Check(err)
+			if st := reply.(chord.Status); len(st.Members) == len(args) && st.IncompleteRanges == 0 {
+				break
+			}
+			<-tick.C
+		}
+	}
+}
+
+// ringAddr is where a chordnode of the script serves the ring.
+func ringAddr(ts *testscript.TestScript, name string) string {
+	p := processOf(ts, name)
+	p.mu.Lock()
+	m := regexp.MustCompile(`ring=(\S+)`).FindStringSubmatch(p.both.String())
+	p.mu.Unlock()
+	if m == nil {
+		ts.Fatalf("%s does not say where it is", name)
+	}
+	return m[1]
 }
 
 // common are the flags of every btclient here: a Storage per user.
@@ -240,6 +272,33 @@ func cmdRandom(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.WriteFile(path, b, 0o644))
 }
 
+// sparse FILE SIZE: a hole with a MiB of data at its begin, middle and end.
+func cmdSparse(ts *testscript.TestScript, neg bool, args []string) {
+	size, err := strconv.ParseInt(args[1], 10, 64)
+	ts.Check(err)
+	f, err := os.Create(ts.MkAbs(args[0]))
+	ts.Check(err)
+	defer f.Close()
+	ts.Check(f.Truncate(size))
+	b := make([]byte, 1<<20)
+	for _, at := range []int64{0, size/2 + 12345, size - int64(len(b))} {
+		rand.Read(b)
+		_, err := f.WriteAt(b, at)
+		ts.Check(err)
+	}
+}
+
+// usesless MOST FILE: it takes fewer bytes than that on disk.
+func cmdUsesLess(ts *testscript.TestScript, neg bool, args []string) {
+	most, err := strconv.ParseInt(args[0], 10, 64)
+	ts.Check(err)
+	info, err := os.Stat(ts.MkAbs(args[1]))
+	ts.Check(err)
+	if used := info.Sys().(*syscall.Stat_t).Blocks * 512; used >= most {
+		ts.Fatalf("%s takes %d bytes on disk", args[1], used)
+	}
+}
+
 // same A B: files or directories with the same content.
 func cmdSame(ts *testscript.TestScript, neg bool, args []string) {
 	out, err := exec.Command("diff", "-r", ts.MkAbs(args[0]), ts.MkAbs(args[1])).CombinedOutput()
@@ -266,8 +325,7 @@ func cmdFetched(ts *testscript.TestScript, neg bool, args []string) {
 // pieces until the script ends. The number of its bytes is in $HALF.
 func cmdHalfSeed(ts *testscript.TestScript, neg bool, args []string) {
 	ctx := context.Background()
-	m := regexp.MustCompile(`ring=(\S+)`).FindStringSubmatch(processOf(ts, args[0]).both.String())
-	ring, err := communicator.Open(ctx, communicator.Config{Ring: m[1], Cluster: ts.Getenv("CLUSTER"), Multicast: "off"})
+	ring, err := communicator.Open(ctx, communicator.Config{Ring: ringAddr(ts, args[0]), Cluster: ts.Getenv("CLUSTER"), Multicast: "off"})
 	ts.Check(err)
 	path := ts.MkAbs(args[1])
 	layout, metainfo, infoHash, err := storage.Build(ctx, path, args[2], 1, nil)
