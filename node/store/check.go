@@ -44,6 +44,12 @@ var native = binary.NativeEndian
 // ErrDamaged when the structure cannot be trusted; no file, and an empty one,
 // are in order. A meta torn by a crash is in order too, as the other one
 // still leads to the transaction before.
+//
+// bbolt has a check of its own, Tx.Check, which does not serve here: it reads
+// the mapped file, as does the opening before it, and in a goroutine of its
+// own. It recovers from panics there, but a page number beyond the map is a
+// fault, which is a panic only in a goroutine that has asked for that (see
+// guard), and otherwise the end of the process. Nor does it know our rows.
 func checkFile(path string) (badRows int, err error) {
 	f, err := os.Open(path)
 	if errors.Is(err, os.ErrNotExist) {
