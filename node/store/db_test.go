@@ -210,6 +210,47 @@ func TestReadsMayNestInsideReads(t *testing.T) {
 	<-writes
 }
 
+// The values of a read inside another do not disturb those of the outer one.
+func TestValuesAreValidDuringTheCall(t *testing.T) {
+	db := openDB(t, t.TempDir(), options{})
+	const fields = 3 * batchFields
+	key := func(i int) chord.Key { return chord.Key(fmt.Sprint(hardKind, i)) }
+	value := func(k, i int) string { return strings.Repeat(fmt.Sprint(k, i, ","), 300) }
+	for k := range 2 {
+		var all []chord.Field
+		for i := range fields {
+			all = append(all, field(fmt.Sprintf("%03d", i), value(k, i), 1))
+		}
+		mustApply(t, db, merge(key(k), append(all, field("empty", "", 1))...))
+	}
+	walk := func(k int, look func(i int, v []byte)) {
+		i := 0
+		err := db.Fields(key(k), "", "", func(f chord.Field) bool {
+			if f.Name == "empty" {
+				return len(f.Value) == 0
+			}
+			look(i, f.Value)
+			i++
+			return true
+		})
+		if err != nil || i != fields {
+			t.Errorf("%d fields, %v", i, err)
+		}
+	}
+	walk(0, func(i int, v []byte) {
+		if i%100 == 0 {
+			walk(1, func(j int, w []byte) {
+				if string(w) != value(1, j) {
+					t.Errorf("inner field %d is not what was written", j)
+				}
+			})
+		}
+		if string(v) != value(0, i) {
+			t.Errorf("field %d is not what was written", i)
+		}
+	})
+}
+
 func TestOpsThatQueueDuringACommitShareTheNext(t *testing.T) {
 	gate, entered := make(chan struct{}), make(chan struct{}, 100)
 	db := openDB(t, t.TempDir(), options{afterCommit: func() { entered <- struct{}{}; <-gate }})

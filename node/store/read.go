@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"fmt"
+	"sync"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -12,7 +13,8 @@ import (
 
 // Reads copy a batch of rows in one short transaction, end it, and only then
 // yield: so a yield may read again or take its time, no reader holds up the
-// growth of the map, and no fault can happen inside a caller's function.
+// growth of the map (a read within a read would wait for ever for a writer that
+// waits for the first), and no fault can happen inside a caller's function.
 const (
 	batchFields = 128
 	batchBytes  = 512 << 10
@@ -28,21 +30,22 @@ func (d *DB) Fields(key chord.Key, prefix, after string, yield func(chord.Field)
 		return nil
 	}
 	hash := chord.HashKey(key)
+	end := rowKey(hash, prefix)
+	batch, _ := fieldBatches.Get().(*fieldBatch)
+	defer batch.recycle()
 	damaged := 0
 	for more := true; more; {
-		var batch []chord.Field
 		err := d.view(func(tx *bbolt.Tx) error {
-			batch, more = nil, false
+			batch.reset()
+			more = false
 			c := tx.Bucket(fieldsBucket).Cursor()
 			start := rowKey(hash, max(prefix, after))
-			end := rowKey(hash, prefix)
-			size := 0
 			for k, v := c.Seek(start); bytes.HasPrefix(k, end); k, v = c.Next() {
 				name := string(k[chord.IDBytes:])
 				if after != "" && name <= after {
 					continue
 				}
-				if len(batch) == batchFields || (size > 0 && size+len(v) > batchBytes) {
+				if batch.isFull(len(v)) {
 					more = true
 					return nil
 				}
@@ -53,22 +56,62 @@ func (d *DB) Fields(key chord.Key, prefix, after string, yield func(chord.Field)
 					d.reportDamage(key, name)
 					continue
 				}
-				e.Value = bytes.Clone(e.Value)
-				batch = append(batch, chord.Field{Name: name, Entry: e})
-				size += len(v)
+				batch.add(name, e)
 			}
 			return nil
 		})
 		if err != nil {
 			return err
 		}
-		for _, f := range batch {
-			if !yield(f) {
+		for i := range batch.fields {
+			if !yield(batch.at(i)) {
 				return damageError(key, damaged)
 			}
 		}
 	}
 	return damageError(key, damaged)
+}
+
+// fieldBatch holds copies of rows, the values one behind the other in memory
+// that is used again: they are valid until the next batch only.
+type fieldBatch struct {
+	fields []chord.Field // without values
+	ends   []int         // of each value
+	values []byte
+}
+
+var fieldBatches = sync.Pool{New: func() any { return new(fieldBatch) }}
+
+func (b *fieldBatch) reset() {
+	clear(b.fields)
+	b.fields, b.ends, b.values = b.fields[:0], b.ends[:0], b.values[:0]
+}
+
+func (b *fieldBatch) isFull(next int) bool {
+	return len(b.fields) == batchFields || (len(b.fields) > 0 && len(b.values)+next > batchBytes)
+}
+
+func (b *fieldBatch) add(name string, e chord.Entry) {
+	b.values = append(b.values, e.Value...)
+	b.ends = append(b.ends, len(b.values))
+	e.Value = nil
+	b.fields = append(b.fields, chord.Field{Name: name, Entry: e})
+}
+
+func (b *fieldBatch) at(i int) chord.Field {
+	f, start := b.fields[i], 0
+	if i > 0 {
+		start = b.ends[i-1]
+	}
+	if end := b.ends[i]; end > start {
+		f.Value = b.values[start:end:end]
+	}
+	return f
+}
+
+func (b *fieldBatch) recycle() {
+	b.reset()
+	fieldBatches.Put(b)
 }
 
 // Keys implements chord.Store. The error wraps ErrDamaged.
