@@ -51,6 +51,16 @@ func (a arcs) over(from, to ID) Claim {
 	return Claim{}
 }
 
+// newest gives the highest epoch of the claims that overlap the arc (from, to].
+func (a arcs) newest(from, to ID) (epoch uint64) {
+	for _, arc := range a {
+		if InArc(from, arc.To, to) || InArc(arc.From, to, arc.To) {
+			epoch = max(epoch, arc.Epoch)
+		}
+	}
+	return epoch
+}
+
 // without gives the set with the arc (from, to] taken out.
 func (a arcs) without(from, to ID) arcs {
 	if from == to {

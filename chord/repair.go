@@ -35,7 +35,8 @@ type repairState struct {
 	straying bool          // this member may hold copies that their owner lacks
 	granting []Ref         // the set of a grant that is not confirmed yet
 	flying   map[uint64]ID // writes on their way to replicas, by the serial of their sending
-	offers   []Ref         // others that hold something of this range and have asked; until it is complete
+	offers   []Ref         // others that hold something of this range and have asked since the last round that ended well
+	touched  []ID          // places of maps merged into while strays are handed over
 }
 
 // startData begins the care for data when the member takes its place.
@@ -111,13 +112,15 @@ func (r *repairState) missed(ref Ref) {
 const maxOffers = 16
 
 // offered notes who asks for this member's range from outside: after a merge,
-// or when many joined at once, that may be the only one with a claim to it.
+// or when many joined at once, that may be the only one with a claim to it, or
+// the one with the newest.
 func (m *Member) offered(ref Ref) {
 	r := &m.repair
-	if m.phase != member || r.complete || len(r.offers) >= maxOffers || slices.Contains(r.offers, ref) {
+	if m.phase != member || len(r.offers) >= maxOffers || slices.Contains(r.offers, ref) {
 		return
 	}
 	r.offers = append(r.offers, ref)
+	m.repairSoon()
 }
 
 // round is one comparison of this member's range with all its replicas.
@@ -152,10 +155,10 @@ func (m *Member) repairRound() {
 	ask := set
 	if !r.complete {
 		ask = m.widened(set)
-		for _, r := range m.repair.offers {
-			if !slices.ContainsFunc(ask, func(a Ref) bool { return a.ID == r.ID }) {
-				ask = append(ask, r)
-			}
+	}
+	for _, r := range m.repair.offers {
+		if !slices.ContainsFunc(ask, func(a Ref) bool { return a.ID == r.ID }) {
+			ask = append(slices.Clip(ask), r)
 		}
 	}
 	for i, other := range ask[1:] {
@@ -175,7 +178,6 @@ func (m *Member) compared(rd *round, c comparison) {
 		m.overtaken(c.claim)
 		rd.claims = append(rd.claims, c.claim)
 		rd.epoch = max(rd.epoch, c.claim.Epoch)
-		rd.stale = rd.stale || !c.claim.Complete || c.claim.Epoch != m.repair.epoch
 	}
 	if c.self {
 		c.claim = rd.claims[0]
@@ -185,6 +187,7 @@ func (m *Member) compared(rd *round, c comparison) {
 	}
 	if named := func(r Ref) bool { return r.ID == c.member }; c.ok && slices.ContainsFunc(rd.set, named) {
 		rd.equal = append(rd.equal, c.claim)
+		rd.stale = rd.stale || !c.claim.Complete || c.claim.Epoch != m.repair.epoch
 		if slices.ContainsFunc(m.repair.config, named) {
 			rd.counted++
 		}
@@ -204,7 +207,7 @@ func (m *Member) endRepair(rd *round) {
 	}
 	became := false
 	if !r.complete && vouched(rd.claims, m.ring, !rd.failed) {
-		r.complete, became, r.offers = true, true, nil
+		r.complete, became = true, true
 		m.observeRange()
 	}
 	// The ring as it was when the range was last complete: here, or as others
@@ -329,6 +332,9 @@ func (m *Member) repaired() {
 	r.settled = !r.again
 	r.last = m.now
 	r.behind = 0
+	if !r.again {
+		r.offers = nil
+	}
 	m.rejudge()
 	m.straysSoon()
 	m.nextRound(m.cfg.Repair)

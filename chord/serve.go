@@ -173,6 +173,9 @@ func (m *Member) mergeFields(env Envelope, b MergeFields) {
 	for _, f := range b.Fields {
 		m.clock.observe(f.Stamp, m.ringMillis())
 	}
+	if m.repair.handing > 0 {
+		m.repair.touched = append(m.repair.touched, HashKey(b.Key))
+	}
 	m.store(StoreOp{Kind: StoreMerge, Key: b.Key, Merge: b.Fields}, func(err error) {
 		code := CodeOK
 		if err != nil {

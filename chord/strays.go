@@ -46,6 +46,7 @@ func (m *Member) handStrays() {
 	if m.phase != member || len(m.view) > maxOneHop || r.handing > 0 {
 		return
 	}
+	r.touched = nil
 	n, failed := len(m.view), false
 	for i, owner := range m.view {
 		before := m.view[(i+n-1)%n]
@@ -84,14 +85,15 @@ func (m *Member) holdsAny(from, to ID) bool {
 func (m *Member) handStray(from ID, replicas []Ref, done func(bool)) {
 	owner := replicas[0]
 	m.compare(owner, Hard, from, owner.ID, true, func(c comparison) {
-		if !c.ok || !c.claim.Complete || c.pushed > 0 {
+		if !c.ok || !c.claim.Complete || c.claim.Epoch <= m.claims.newest(from, owner.ID) || c.pushed > 0 {
 			// The owner's own repair comes first: it may still need this
 			// member's claim, and brings what it got from here to the replicas.
 			done(false)
 			return
 		}
-		m.confirmStray(from, owner.ID, replicas[1:QuorumOf(Hard, len(m.view)).W], func(ok bool) {
-			ok = ok && !slices.ContainsFunc(m.replicasOf(owner), func(o Ref) bool { return o.ID == m.self.ID })
+		m.confirmStray(from, owner.ID, c.claim.Epoch, replicas[1:QuorumOf(Hard, len(m.view)).W], func(ok bool) {
+			ok = ok && !slices.ContainsFunc(m.replicasOf(owner), func(o Ref) bool { return o.ID == m.self.ID }) &&
+				!slices.ContainsFunc(m.repair.touched, func(id ID) bool { return InArc(from, id, owner.ID) })
 			if ok {
 				m.dropStray(from, owner.ID)
 			}
@@ -109,18 +111,19 @@ func (m *Member) replicasOf(owner Ref) []Ref {
 	return m.ringReplicas(i)
 }
 
-// confirmStray asks replicas whether they hold as much as this member does.
-func (m *Member) confirmStray(from, to ID, replicas []Ref, done func(bool)) {
+// confirmStray asks replicas whether they hold as much as this member does, by
+// the same grant as the owner or a later one.
+func (m *Member) confirmStray(from, to ID, epoch uint64, replicas []Ref, done func(bool)) {
 	if len(replicas) == 0 {
 		done(true)
 		return
 	}
 	m.compare(replicas[0], Hard, from, to, false, func(c comparison) {
-		if !c.ok || c.pushed > 0 {
+		if !c.ok || !c.claim.Complete || c.claim.Epoch < epoch || c.pushed > 0 {
 			done(false)
 			return
 		}
-		m.confirmStray(from, to, replicas[1:], done)
+		m.confirmStray(from, to, epoch, replicas[1:], done)
 	})
 }
 
