@@ -216,7 +216,7 @@ func TestAnInterruptedVersionGivesWayToANewerOne(t *testing.T) {
 	w.publish(w.client(newStorage(t)), PublishRequest{Path: v2})
 	again := w.download(w.client(s), "moving.bin", "")
 	w.same(v2, again.Path)
-	if got, most := again.Status().Downloaded, int64(500_077-half); got > most {
+	if got, most := again.Status().Downloaded, 500_077-half; got > most {
 		t.Errorf("fetched %d bytes, what the versions share was there: %d were missing", got, most)
 	}
 }
