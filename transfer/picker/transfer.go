@@ -1,5 +1,7 @@
 package picker
 
+import "slices"
+
 // maxAskers is how many peers are asked for a block at one time, in endgame.
 const maxAskers = 3
 
@@ -202,16 +204,14 @@ func (k *Picker) ask(t *transfer, n int, q *peer) {
 func (k *Picker) unask(t *transfer, n int, q *peer) {
 	b := &t.blocks[n]
 	others := t.also[n]
-	if b.peer != q.id {
-		for m, o := range others {
-			if o == q.id {
-				others = append(others[:m], others[m+1:]...)
-				break
-			}
+	switch {
+	case b.peer != q.id:
+		if m := slices.Index(others, q.id); m >= 0 {
+			others = slices.Delete(others, m, m+1)
 		}
-	} else if len(others) > 0 {
+	case len(others) > 0:
 		b.peer, others = others[0], others[1:]
-	} else {
+	default:
 		*b = blockState{state: free}
 		t.next = min(t.next, n)
 		k.addFree(t, 1)

@@ -6,8 +6,8 @@ import (
 	"crypto/sha1"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -229,7 +229,11 @@ func TestFiveGiBOfNothing(t *testing.T) {
 
 // The source tree of Go is what a real tree looks like.
 func TestARealTree(t *testing.T) {
-	src := filepath.Join(runtime.GOROOT(), "src", "encoding")
+	root, err := exec.Command("go", "env", "GOROOT").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	src := filepath.Join(strings.TrimSpace(string(root)), "src", "encoding")
 	l := build(t, src)
 	to := openTarget(t, l, filepath.Join(t.TempDir(), "part"))
 	copyAll(t, openSource(t, l, src), to)
