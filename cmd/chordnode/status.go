@@ -136,6 +136,16 @@ func printJSON(w io.Writer, st chord.Status) error {
 	return json.NewEncoder(w).Encode(out)
 }
 
+// settling shows a count of what is not in order. Until a member has compared
+// its range for the first time since its start it counts what it has not looked
+// at yet, which is no reason to worry.
+func settling(st chord.Status, count int) string {
+	if count > 0 && st.LastRepair == 0 {
+		return fmt.Sprintf("%d (settling)", count)
+	}
+	return fmt.Sprint(count)
+}
+
 func printTable(w io.Writer, st chord.Status) error {
 	out := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
 	repaired := "never"
@@ -152,8 +162,8 @@ func printTable(w io.Writer, st chord.Status) error {
 		{"state", st.State},
 		{"http", http},
 		{"keys", fmt.Sprintf("%d on disk (%d bytes of values), %d in memory", st.Keys, st.Bytes, st.SoftKeys)},
-		{"under-replicated", fmt.Sprint(st.UnderReplicated)},
-		{"incomplete ranges", fmt.Sprint(st.IncompleteRanges)},
+		{"under-replicated", settling(st, st.UnderReplicated)},
+		{"incomplete ranges", settling(st, st.IncompleteRanges)},
 		{"last repair", repaired},
 	} {
 		fmt.Fprintf(out, "%s\t%s\n", row[0], row[1])

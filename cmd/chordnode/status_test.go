@@ -4,9 +4,12 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
+
+	"chordtorrent/chord"
 )
 
 // statusOf asks until the ring has so many members.
@@ -70,6 +73,25 @@ func TestStatusOfARing(t *testing.T) {
 		t.Errorf("exit %d\n%s", code, second.stderr)
 	}
 	statusOf(t, 1, "--node", first.ready["ring"], "--cluster", cluster)
+}
+
+func TestAMemberThatHasJustBegunIsSettling(t *testing.T) {
+	for _, c := range []struct {
+		st   chord.Status
+		want string
+	}{
+		{chord.Status{IncompleteRanges: 1}, "1 (settling)"},
+		{chord.Status{LastRepair: 1}, "0"},
+		{chord.Status{LastRepair: 1, IncompleteRanges: 1}, "1"}, // it was in order once
+	} {
+		var b strings.Builder
+		if err := printTable(&b, c.st); err != nil {
+			t.Fatal(err)
+		}
+		if !regexp.MustCompile(`(?m)^incomplete ranges +` + regexp.QuoteMeta(c.want) + `$`).MatchString(b.String()) {
+			t.Errorf("want %s in\n%s", c.want, b.String())
+		}
+	}
 }
 
 func TestStatusFindsAMemberByMulticast(t *testing.T) {
