@@ -12,6 +12,9 @@ import (
 // is read: missing, not readable, special, or an empty directory. It returns
 // the path made absolute.
 func checkSource(path string) (string, error) {
+	if path == "" { // which would be the current directory, as of a variable that is not set
+		return "", hint(fmt.Errorf("%w: the path to publish is empty", ErrUsage), "btclient publish . publishes the current directory")
+	}
 	abs, err := filepath.Abs(path)
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", path, err)
