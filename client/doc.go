@@ -37,7 +37,9 @@
 // every piece has been verified. A piece is entered into the journal once it
 // is verified and written; after an orderly stop the journal is trusted if the
 // partial files are as they were left, after a crash they are hashed again.
-// What is at the target already is used if it is the right data, replaced at
-// the end if it is an earlier version that this Storage put there and nobody
-// has touched, and otherwise never overwritten ([ErrTargetExists]).
+// Something at the place of TARGET.part that this download did not leave there
+// is refused. What is at the target already is used if it is the right data,
+// replaced at the end if it is an earlier version that this Storage put there
+// and nobody has touched, also not during the download, and otherwise never
+// overwritten ([ErrTargetExists]).
 package client
