@@ -110,7 +110,10 @@ func (c *Communicator) Announce(ctx context.Context, a Announce) (Swarm, error) 
 	registered := c.register(ctx, key, chord.Update{Name: field, Value: encodePeer(a), TTL: lifetime(interval)})
 	r, err := c.get(ctx, chord.Get{Key: key, Prefix: string(a.InfoHash[:]), Sample: announceSample})
 	if err != nil {
-		<-registered // it ends with ctx or the operation's budget, as the read did
+		// It ends with ctx or the operation's budget, as the read did.
+		if err := <-registered; err != nil {
+			c.log.Debug("registering a peer in the ring failed too", "name", a.Name, "err", err)
+		}
 		return Swarm{}, fmt.Errorf("asking the ring for peers of %s: %w", a.shown(), err)
 	}
 	s := c.swarm(r, &a)

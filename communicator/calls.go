@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	"chordtorrent/chord"
@@ -170,28 +171,23 @@ func each(ctx context.Context, n, limit int, f func(ctx context.Context, i int) 
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	next := make(chan int)
-	errs := make(chan error, limit)
-	workers := min(n, limit)
-	for range workers {
-		go func() {
-			var first error
+	var workers sync.WaitGroup
+	for range min(n, limit) {
+		workers.Go(func() {
 			for i := range next {
-				if first != nil || ctx.Err() != nil {
+				if ctx.Err() != nil {
 					continue
 				}
-				if first = f(ctx, i); first != nil {
-					cancel(first)
+				if err := f(ctx, i); err != nil {
+					cancel(err)
 				}
 			}
-			errs <- first
-		}()
+		})
 	}
 	for i := range n {
 		next <- i
 	}
 	close(next)
-	for range workers {
-		<-errs
-	}
+	workers.Wait()
 	return context.Cause(ctx)
 }

@@ -87,7 +87,7 @@ func startMemberOn(t testing.TB, id byte, ln net.Listener, options ...option) *m
 }
 
 func (m *member) stop() {
-	_ = m.Transport.Close()
+	_ = m.Close()
 	_ = m.split.Close()
 	if m.served != nil {
 		<-m.served

@@ -411,6 +411,11 @@ func TestInboundConnectionsAreLimited(t *testing.T) {
 	if _, err := Dial(testContext(t), m.ref.Addr, "test"); !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "ask another") {
 		t.Errorf("a third client: %v", err)
 	}
+	until(t, "the one refused has given back its place", func() bool {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		return m.inbound == 2
+	})
 	b := startMember(t, 2)
 	b.send(m.ref, 1, "members are let in")
 	receive(t, "a member's message", m.got)
@@ -437,14 +442,14 @@ func TestCloseWritesWhatWaits(t *testing.T) {
 	for i := range uint64(n) {
 		a.send(b.ref, i, "bye")
 	}
-	if err := a.Transport.Close(); err != nil {
+	if err := a.Close(); err != nil {
 		t.Fatal(err)
 	}
 	for range n {
 		receive(t, "a last message", b.got)
 	}
 	a.send(b.ref, 1, "too late") // neither panics nor blocks
-	if err := a.Transport.Close(); err != nil {
+	if err := a.Close(); err != nil {
 		t.Errorf("second Close: %v", err)
 	}
 	if err := <-a.served; err != nil {
