@@ -18,7 +18,7 @@ type arcs []Arc
 func (a arcs) at(id ID) Claim {
 	for _, arc := range a {
 		if InArc(arc.From, id, arc.To) {
-			return Claim{Complete: true, Epoch: arc.Epoch, Ring: arc.Ring}
+			return Claim{Complete: true, Epoch: arc.Epoch, Ring: arc.Ring, Newest: arc.Epoch}
 		}
 	}
 	return Claim{}
@@ -28,14 +28,15 @@ func (a arcs) at(id ID) Claim {
 // ranges cover it without a gap; the oldest epoch and the largest ring of them
 // count.
 func (a arcs) over(from, to ID) Claim {
-	var claim Claim
+	none := Claim{Newest: a.newest(from, to)}
+	claim := none
 	cursor, whole := from, from == to
 	for range len(a) + 1 { // the arc it begins in may be the one it ends in
 		i := slices.IndexFunc(a, func(arc Arc) bool {
 			return arc.From == arc.To || arc.From == cursor || Between(arc.From, cursor, arc.To)
 		})
 		if i < 0 {
-			return Claim{}
+			return none
 		}
 		arc := a[i]
 		if claim.Ring == 0 || arc.Epoch < claim.Epoch {
@@ -48,7 +49,7 @@ func (a arcs) over(from, to ID) Claim {
 		}
 		cursor = arc.To
 	}
-	return Claim{}
+	return none
 }
 
 // newest gives the highest epoch of the claims that overlap the arc (from, to].

@@ -52,7 +52,7 @@ func TestArcsAgainstPlaces(t *testing.T) {
 			}
 			take := r.IntN(3) == 0
 			did = append(did, fmt.Sprintf("(%d, %d] take %v", from, to, take))
-			claim := Claim{Complete: true, Epoch: epoch + 1, Ring: 1 + r.IntN(6)}
+			claim := Claim{Complete: true, Epoch: epoch + 1, Ring: 1 + r.IntN(6), Newest: epoch + 1}
 			if take {
 				claim = Claim{}
 				a = a.without(placeID(from), placeID(to))
@@ -95,6 +95,11 @@ func TestArcsAgainstPlaces(t *testing.T) {
 		whole.Complete = true
 		if !complete {
 			whole = Claim{}
+		}
+		for p := range places {
+			if inside(from, p, to) {
+				whole.Newest = max(whole.Newest, want[p].Newest)
+			}
 		}
 		if got != whole {
 			t.Fatalf("seed %d, %q: over (%d, %d] the arcs %v claim %+v, want %+v", seed, did, from, to, a, got, whole)

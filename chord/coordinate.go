@@ -91,14 +91,21 @@ func (m *Member) put(op Put, done func(PutReply)) {
 }
 
 func checkPut(op Put) Code {
-	fields := make([]Field, len(op.Updates))
-	for i, u := range op.Updates {
-		fields[i] = Field{Name: u.Name, Entry: Entry{Value: u.Value}}
+	for _, u := range op.Updates {
 		if u.TTL < 0 || u.TTL > maxTTL || (op.Key.Class() == Soft && u.TTL == 0 && !u.Delete) {
 			return CodeBadRequest // a soft field without an end would never leave memory
 		}
 	}
-	return checkFields(op.Key, fields)
+	return checkFields(op.Key, fieldsOf(op))
+}
+
+// fieldsOf gives the fields of a Put without a stamp.
+func fieldsOf(op Put) []Field {
+	fields := make([]Field, len(op.Updates))
+	for i, u := range op.Updates {
+		fields[i] = Field{Name: u.Name, Entry: Entry{Value: u.Value}}
+	}
+	return fields
 }
 
 // coordinatePut runs a Put at the owner: one stamp, every replica, an
@@ -114,7 +121,7 @@ func (m *Member) coordinatePut(op Put, deadline Time, done func(PutReply)) {
 	}
 	if op.Key.Class() == Soft || (m.repair.complete && len(m.repair.config) > 0) {
 		// Whatever was acknowledged in this range is held here.
-		m.write(op, m.heldStamp(op), deadline, nil, done)
+		m.write(op, m.heldStamp(op.Key, fieldsOf(op)), deadline, nil, done)
 		return
 	}
 	m.readStamps(op, func(held Stamp, claims map[ID]Claim) {
@@ -127,10 +134,10 @@ func (m *Member) coordinatePut(op Put, deadline Time, done func(PutReply)) {
 	})
 }
 
-// heldStamp is the highest stamp held here of the fields that a Put changes.
-func (m *Member) heldStamp(op Put) (held Stamp) {
-	for _, u := range op.Updates {
-		_ = m.cfg.Store.Fields(op.Key, u.Name, "", func(f Field) bool {
+// heldStamp is the highest stamp held here of the fields with these names.
+func (m *Member) heldStamp(key Key, fields []Field) (held Stamp) {
+	for _, u := range fields {
+		_ = m.cfg.Store.Fields(key, u.Name, "", func(f Field) bool {
 			if f.Name == u.Name {
 				held = max(held, f.Stamp)
 			}
@@ -256,11 +263,14 @@ func (m *Member) push(w *writing) {
 		m.serial++
 		flight := m.serial
 		m.repair.flying[flight] = r.ID
-		m.mergeAt(r, w.key, w.fields, func(code Code) {
+		m.mergeWrite(r, w.key, w.fields, func(reply Merged) {
 			delete(m.repair.flying, flight)
-			w.acked[r.ID] = code == CodeOK
-			if code != CodeOK {
-				w.failed = code
+			w.acked[r.ID] = reply.Code == CodeOK
+			if reply.Held > w.fields[0].Stamp {
+				m.outrun(w, reply.Held)
+			}
+			if reply.Code != CodeOK {
+				w.failed = reply.Code
 				m.repair.missed(r)
 				m.after(rewrite, func() {
 					w.asked[r.ID] = false
@@ -314,16 +324,21 @@ func (m *Member) widened(set []Ref) []Ref {
 
 // mergeAt merges fields into a member's store, this one's or another's.
 func (m *Member) mergeAt(r Ref, key Key, fields []Field, done func(Code)) {
+	m.mergeWrite(r, key, fields, func(reply Merged) { done(reply.Code) })
+}
+
+// mergeWrite is mergeAt that gives the whole answer.
+func (m *Member) mergeWrite(r Ref, key Key, fields []Field, done func(Merged)) {
 	if r.ID == m.self.ID {
 		for _, f := range fields {
 			m.clock.observe(f.Stamp, m.ringMillis())
 		}
 		m.store(StoreOp{Kind: StoreMerge, Key: key, Merge: fields}, func(err error) {
 			if err != nil {
-				done(CodeStore)
+				done(Merged{Code: CodeStore})
 				return
 			}
-			done(CodeOK)
+			done(Merged{})
 		})
 		return
 	}
@@ -333,9 +348,9 @@ func (m *Member) mergeAt(r Ref, key Key, fields []Field, done func(Code)) {
 			if m.owns(HashKey(key)) {
 				m.overtaken(reply.Claim)
 			}
-			done(reply.Code)
+			done(reply)
 		default:
-			done(CodeUnavailable)
+			done(Merged{Code: CodeUnavailable})
 		}
 	})
 }
@@ -441,6 +456,18 @@ func (m *Member) underWay() []*writing {
 	}
 	slices.SortFunc(list, func(a, b *writing) int { return cmp.Compare(m.writes[a], m.writes[b]) })
 	return list
+}
+
+// outrun has a write begin again with a higher stamp: a replica held a later
+// one of its field, acknowledged perhaps before this write began, by another
+// who took itself for the owner or had another idea of the time.
+func (m *Member) outrun(w *writing, held Stamp) {
+	if w.ended || w.key.Class() == Soft {
+		return
+	}
+	m.clock.observe(held, m.ringMillis())
+	m.ahead[w.key] = max(m.ahead[w.key], held)
+	m.endWrite(w, PutReply{Code: CodeNotOwner})
 }
 
 // restartWrites has the writes that this member stamped as the complete owner

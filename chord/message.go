@@ -58,11 +58,13 @@ type ForwardedPut struct {
 }
 
 // Claim is how far a member vouches for what it holds of a range: Complete
-// since the owner's round Epoch, when the ring had Ring members.
+// since the owner's round Epoch, when the ring had Ring members. Newest is the
+// highest epoch it knows of any part of the range, complete or not.
 type Claim struct {
 	Complete bool
 	Epoch    uint64
 	Ring     int
+	Newest   uint64
 }
 
 // GetStamps asks for the stamps of a map's fields, without their values.
@@ -111,10 +113,12 @@ type MergeFields struct {
 }
 
 // Merged is the answer to MergeFields. By its claim for the key the replica
-// tells a writer whether another has become the owner since.
+// tells a writer whether another has become the owner since, and by Held, the
+// highest stamp it had of these fields before, whether another has written.
 type Merged struct {
 	Code  Code
 	Claim Claim
+	Held  Stamp
 }
 
 // Summarize asks for the digests of the maps in the arc (From, To], a page

@@ -150,7 +150,7 @@ func (m *Member) repairRound() {
 	rd := &round{from: m.pred.ID, to: m.self.ID, set: set, ring: m.size()}
 	own := m.claims.over(rd.from, rd.to)
 	rd.claims = append(rd.claims, own)
-	rd.epoch = max(own.Epoch, r.epoch)
+	rd.epoch = max(own.Newest, r.epoch)
 	rd.waiting = 1
 	ask := set
 	if !r.complete {
@@ -177,7 +177,8 @@ func (m *Member) compared(rd *round, c comparison) {
 	if !c.self && c.answered {
 		m.overtaken(c.claim)
 		rd.claims = append(rd.claims, c.claim)
-		rd.epoch = max(rd.epoch, c.claim.Epoch)
+		rd.epoch = max(rd.epoch, c.claim.Newest)
+		rd.stale = rd.stale || c.claim.Newest > m.repair.epoch
 	}
 	if c.self {
 		c.claim = rd.claims[0]

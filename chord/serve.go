@@ -173,6 +173,7 @@ func (m *Member) mergeFields(env Envelope, b MergeFields) {
 	for _, f := range b.Fields {
 		m.clock.observe(f.Stamp, m.ringMillis())
 	}
+	held := m.heldStamp(b.Key, b.Fields)
 	if m.repair.handing > 0 {
 		m.repair.touched = append(m.repair.touched, HashKey(b.Key))
 	}
@@ -181,7 +182,7 @@ func (m *Member) mergeFields(env Envelope, b MergeFields) {
 		if err != nil {
 			code = CodeStore
 		}
-		m.reply(env, Merged{Code: code, Claim: m.claims.at(HashKey(b.Key))})
+		m.reply(env, Merged{Code: code, Claim: m.claims.at(HashKey(b.Key)), Held: held})
 	})
 }
 
