@@ -32,7 +32,8 @@ type State struct {
 	// Arcs are the ranges whose copy here was complete when the state was
 	// written. After a restart they are claims among others: the newest count.
 	Arcs  []Arc
-	Known []Ref // members seen last, for rejoining
+	Epoch uint64 // the highest that this member has granted or tried to
+	Known []Ref  // members seen last, for rejoining
 }
 
 // Body is the content of a message between members: one of the types that
@@ -97,6 +98,7 @@ type Member struct {
 	// the n that quorums follow: members of the last completely repaired view.
 	claims arcs
 	ring   int
+	given  uint64 // the highest epoch this member has granted or tried to
 	repair repairState
 
 	requests map[uint64]*request
@@ -149,6 +151,7 @@ func New(cfg Config) (*Member, error) {
 		view:     []Ref{cfg.Self},
 		claims:   slices.Clone(arcs(cfg.State.Arcs)),
 		ring:     cfg.State.Ring,
+		given:    cfg.State.Epoch,
 		ahead:    map[Key]Stamp{},
 		requests: map[uint64]*request{},
 		stores:   map[uint64]func(error){},
@@ -271,6 +274,7 @@ func (m *Member) saveStateThen(done func(error)) {
 		HighStamp: m.clock.reserved,
 		Ring:      m.ring,
 		Arcs:      slices.Clone(m.claims),
+		Epoch:     m.given,
 		Known:     slices.Clone(m.view),
 	}}, done)
 }

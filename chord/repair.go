@@ -282,7 +282,8 @@ func sameMembers(a, b []Ref) bool {
 // arrived.
 func (m *Member) grant(rd *round) {
 	r := &m.repair
-	epoch := m.nextEpoch(rd.epoch)
+	m.given = m.nextEpoch(max(rd.epoch, m.given))
+	epoch := m.given
 	r.granting = rd.set
 	began := m.serial
 	waiting, failed := 1, false
@@ -292,7 +293,7 @@ func (m *Member) grant(rd *round) {
 			return
 		}
 		r.granting = nil
-		if failed || m.phase != member || rd.from != m.pred.ID || len(r.dirty) > 0 || r.flyingSince(began, rd.set) {
+		if failed || !r.complete || m.phase != member || rd.from != m.pred.ID || len(r.dirty) > 0 || r.flyingSince(began, rd.set) {
 			m.rejudge()
 			m.nextRound(repairPause)
 			return
@@ -307,14 +308,20 @@ func (m *Member) grant(rd *round) {
 		}
 		m.repaired()
 	}
-	for _, other := range rd.set[1:] {
-		waiting++
-		m.call(other, storeTimeout, Grant{From: rd.from, To: rd.to, Epoch: epoch, Ring: rd.ring}, func(b Body, err error) {
-			g, ok := b.(Granted)
-			end(ok && g.Code == CodeOK)
-		})
-	}
-	end(true)
+	// An epoch that anybody may remember is not granted again, to others, not
+	// even after a restart.
+	m.saveStateThen(func(err error) {
+		if err == nil {
+			for _, other := range rd.set[1:] {
+				waiting++
+				m.call(other, storeTimeout, Grant{From: rd.from, To: rd.to, Epoch: epoch, Ring: rd.ring}, func(b Body, err error) {
+					g, ok := b.(Granted)
+					end(ok && g.Code == CodeOK)
+				})
+			}
+		}
+		end(err == nil)
+	})
 }
 
 // flyingSince reports whether a write to one of the set was sent by then and
