@@ -23,6 +23,9 @@ import (
 //	leaf    flags u32, position u32, key size u32, value size u32
 //	bucket  value of a leaf element with flag 1: root page u64, sequence u64;
 //	        with root page 0 a page follows inline
+//
+// The keys and values of a page follow its elements without a gap, so the
+// first one's place proves how many elements there are.
 const (
 	pageHeader   = 16
 	elementBytes = 16
@@ -42,8 +45,9 @@ var native = binary.NativeEndian
 // (number, kind, bounds, order, reached once), and that each row matches its
 // checksum. It returns the number of rows that do not. The error wraps
 // ErrDamaged when the structure cannot be trusted; no file, and an empty one,
-// are in order. A meta torn by a crash is in order too, as the other one
-// still leads to the transaction before.
+// are in order. Of two metas one may be damaged, as the other leads to the
+// transaction before: but what was written since is lost, so that it counts as
+// a row. (A crash does not do that to a disk that writes whole sectors.)
 //
 // bbolt has a check of its own, Tx.Check, which does not serve here: it reads
 // the mapped file, as does the opening before it, and in a goroutine of its
@@ -66,10 +70,13 @@ func checkFile(path string) (badRows int, err error) {
 	if info.Size() == 0 {
 		return 0, nil
 	}
-	c := checker{file: f, path: path}
-	meta, ok := c.newestMeta(info.Size())
-	if !ok {
+	c := checker{file: f, path: path, rows: map[string]int{}}
+	meta, valid := c.newestMeta(info.Size())
+	switch valid {
+	case 0:
 		return 0, c.damage("neither of its meta pages is valid")
+	case 1:
+		c.badRows++
 	}
 	if uint64(info.Size()) < meta.pages*uint64(meta.pageSize) {
 		return 0, c.damage("it is cut short: %d bytes of %d", info.Size(), meta.pages*uint64(meta.pageSize))
@@ -77,6 +84,12 @@ func checkFile(path string) (badRows int, err error) {
 	c.pageSize, c.pages, c.seen = meta.pageSize, meta.pages, make([]bool, meta.pages)
 	if err := c.tree(meta.root, nil, nil, c.rootElement); err != nil {
 		return 0, err
+	}
+	if c.buckets == 0 && meta.txid > 1 { // the two first make an empty file
+		return 0, c.damage("it has no buckets")
+	}
+	if (c.rows[string(keysBucket)] == 0) != (c.rows[string(fieldsBucket)] == 0) {
+		return 0, c.damage("of keys and fields it holds only the one kind")
 	}
 	return c.badRows, nil
 }
@@ -104,6 +117,8 @@ type checker struct {
 	pageSize int
 	pages    uint64
 	seen     []bool
+	buckets  int
+	rows     map[string]int // by bucket
 	badRows  int
 }
 
@@ -111,9 +126,10 @@ func (c *checker) damage(format string, args ...any) error {
 	return &faultError{path: c.path, cause: fmt.Sprintf(format, args...)}
 }
 
-// newestMeta finds the valid meta with the highest transaction id. The second
-// one lies a page behind the first, whose size may be unreadable.
-func (c *checker) newestMeta(size int64) (best metaPage, ok bool) {
+// newestMeta finds the valid meta with the highest transaction id, and tells
+// how many are valid. The second one lies a page behind the first, whose size
+// may be unreadable.
+func (c *checker) newestMeta(size int64) (best metaPage, valid int) {
 	at := []int64{0}
 	for pageSize := int64(1024); pageSize <= 16<<20; pageSize *= 2 {
 		at = append(at, pageSize)
@@ -126,15 +142,15 @@ func (c *checker) newestMeta(size int64) (best metaPage, ok bool) {
 		if _, err := c.file.ReadAt(buf, off+pageHeader); err != nil {
 			continue
 		}
-		m, valid := parseMeta(buf)
-		if !valid || (off != 0 && off != int64(m.pageSize)) {
+		m, ok := parseMeta(buf)
+		if !ok || (off != 0 && off != int64(m.pageSize)) {
 			continue
 		}
-		if !ok || m.txid > best.txid {
-			best, ok = m, true
+		if valid++; valid == 1 || m.txid > best.txid {
+			best = m
 		}
 	}
-	return best, ok
+	return best, valid
 }
 
 // element is one key of a leaf page.
@@ -153,6 +169,9 @@ func (c *checker) tree(id uint64, lo, hi []byte, leaf func(element) error) error
 	kind, count := native.Uint16(page[8:]), int(native.Uint16(page[10:]))
 	switch kind {
 	case leafPage:
+		if count == 0 && lo != nil {
+			return c.damage("page %d is empty and not the only one of its bucket", id)
+		}
 		return c.leaves(id, page, lo, hi, leaf)
 	case branchPage:
 	default:
@@ -172,6 +191,9 @@ func (c *checker) tree(id uint64, lo, hi []byte, leaf func(element) error) error
 			return err
 		}
 		children[i] = native.Uint64(page[at+8:])
+	}
+	if err := c.count(id, page, count, native.Uint32(page[pageHeader:])); err != nil {
+		return err
 	}
 	if err := c.order(id, keys, lo, hi); err != nil {
 		return err
@@ -210,6 +232,11 @@ func (c *checker) leaves(id uint64, page, lo, hi []byte, leaf func(element) erro
 			return c.damage("page %d has an impossible element", id)
 		}
 		keys[i], elements[i] = key, element{flags == bucketLeaf, key, value}
+	}
+	if count > 0 {
+		if err := c.count(id, page, count, native.Uint32(page[pageHeader+4:])); err != nil {
+			return err
+		}
 	}
 	if err := c.order(id, keys, lo, hi); err != nil {
 		return err
@@ -256,6 +283,14 @@ func (c *checker) slice(id uint64, page []byte, at int, pos, size uint32) ([]byt
 	return page[from : from+uint64(size)], nil
 }
 
+// count checks a page's number of elements by where the first one's key lies.
+func (c *checker) count(id uint64, page []byte, count int, first uint32) error {
+	if uint64(first) != uint64(count)*elementBytes {
+		return c.damage("page %d has lost or won elements", id)
+	}
+	return nil
+}
+
 func (c *checker) order(id uint64, keys [][]byte, lo, hi []byte) error {
 	for i, k := range keys {
 		switch {
@@ -271,6 +306,8 @@ func (c *checker) order(id uint64, keys [][]byte, lo, hi []byte) error {
 // rootElement checks one of the file's buckets.
 func (c *checker) rootElement(e element) error {
 	var row func(element) bool
+	bucket := e.key
+	c.buckets++
 	switch {
 	case !e.bucket || len(e.value) < bucketHeader:
 		return c.damage("its root holds something that is no bucket")
@@ -293,6 +330,7 @@ func (c *checker) rootElement(e element) error {
 		if e.bucket {
 			return c.damage("a row claims to be a bucket")
 		}
+		c.rows[string(bucket)]++
 		if !row(e) {
 			c.badRows++
 		}

@@ -184,7 +184,70 @@ func TestADamagedFileIsNeverFatalNeverWrongNeverSilentlyShort(t *testing.T) {
 	}
 }
 
-func TestATornMetaPageFallsBackToTheCommitBefore(t *testing.T) {
+// A page that says that it has fewer elements than were written would lose
+// rows of which nothing else tells.
+func TestAPageWithAnotherCountIsDamage(t *testing.T) {
+	path, _ := fill(t, t.TempDir())
+	good, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	size := os.Getpagesize()
+	reached := reachable(t, path)
+	tried := 0
+	for _, id := range reached {
+		at := id*size + 10
+		count := native.Uint16(good[at:])
+		for _, wrong := range []uint16{0, count - 1, count + 1} {
+			b := append([]byte(nil), good...)
+			native.PutUint16(b[at:], wrong)
+			bad := filepath.Join(t.TempDir(), "bad.db")
+			if err := os.WriteFile(bad, b, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := checkFile(bad); !errors.Is(err, ErrDamaged) {
+				t.Errorf("page %d (of kind %d) with %d elements instead of %d: %v", id, native.Uint16(good[at-2:]), wrong, count, err)
+			}
+			tried++
+		}
+	}
+	if tried < 100 {
+		t.Errorf("%d pages were tried", tried)
+	}
+}
+
+// reachable gives the pages that the newest transaction reaches, without those
+// that continue another.
+func reachable(t *testing.T, path string) (ids []int) {
+	t.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	c := checker{file: f, path: path, rows: map[string]int{}}
+	meta, valid := c.newestMeta(1 << 30)
+	if valid != 2 {
+		t.Fatalf("%d metas are valid", valid)
+	}
+	c.pageSize, c.pages, c.seen = meta.pageSize, meta.pages, make([]bool, meta.pages)
+	if err := c.tree(meta.root, nil, nil, c.rootElement); err != nil {
+		t.Fatal(err)
+	}
+	head := make([]byte, pageHeader)
+	for id, seen := range c.seen {
+		if _, err := f.ReadAt(head, int64(id*c.pageSize)); err != nil {
+			t.Fatal(err)
+		}
+		if seen && native.Uint64(head) == uint64(id) {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// The commit before is there, but the last one is lost, which must be told.
+func TestADamagedMetaPageFallsBackToTheCommitBefore(t *testing.T) {
 	path, content := fill(t, t.TempDir())
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
@@ -209,8 +272,8 @@ func TestATornMetaPageFallsBackToTheCommitBefore(t *testing.T) {
 		t.Fatal(err)
 	}
 	db := openDB(t, filepath.Dir(path), options{})
-	if keys, _ := db.Count(chord.Hard); keys < len(content)-1 || db.suspect {
-		t.Errorf("%d keys of %d, suspect %v", keys, len(content), db.suspect)
+	if keys, _ := db.Count(chord.Hard); keys < len(content)-1 || !db.suspect || db.Damaged() != 1 {
+		t.Errorf("%d keys of %d, suspect %v, %d damaged", keys, len(content), db.suspect, db.Damaged())
 	}
 }
 

@@ -141,7 +141,7 @@ func (d *DB) openChecked() error {
 	case err == nil && bad > 0:
 		d.suspect = true
 		d.damaged.Add(int64(bad))
-		d.log.Error("database holds damaged entries, they count as absent until the ring repairs them", "path", d.path, "entries", bad)
+		d.log.Error("database holds damaged entries: they count as absent until other members have repaired them, and without others no write is acknowledged", "path", d.path, "entries", bad)
 		return nil
 	case !errors.Is(err, ErrDamaged):
 		return err
