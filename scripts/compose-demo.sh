@@ -14,7 +14,8 @@ compose() { docker-compose --project-name "$PROJECT" "$@"; }
 
 finish() {
 	local status=$?
-	trap - EXIT INT TERM
+	trap - EXIT
+	trap '' INT TERM HUP # nothing interrupts the tidying up
 	if [ $status -ne 0 ]; then compose logs --tail 20 >&2 || true; fi
 	compose down --volumes --timeout 5 >/dev/null 2>&1 || true
 	rm -rf "$WORK"
@@ -23,6 +24,7 @@ finish() {
 trap finish EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
+trap 'exit 129' HUP
 
 fail() {
 	echo "compose-demo: $*" >&2

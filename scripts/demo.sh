@@ -42,7 +42,8 @@ stop() {
 
 finish() {
 	local status=$?
-	trap - EXIT INT TERM
+	trap - EXIT
+	trap '' INT TERM HUP # nothing interrupts the tidying up
 	# The clients first: each tells the ring that it goes.
 	stop ${PIDS[@]+"${PIDS[@]:3}"}
 	stop ${PIDS[@]+"${PIDS[@]:0:3}"}
@@ -52,6 +53,7 @@ finish() {
 trap finish EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
+trap 'exit 129' HUP
 
 fail() {
 	echo "demo: $*" >&2
