@@ -14,7 +14,7 @@ var (
 	ErrNotFound = errors.New("not found in the ring")
 	// ErrNotReady means that too few replicas have completed their range for
 	// an answer to count. Try again.
-	ErrNotReady = errors.New("the ring is still moving this data: try again")
+	ErrNotReady = errors.New("too few of the ring members that hold this can vouch for it now: try again, or see who is missing with chordnode status")
 	// ErrUnavailable means that the owner or a quorum did not answer in time.
 	ErrUnavailable = errors.New("too few ring members answered in time")
 	// ErrTooLarge means that a key, field, value or message exceeds its limit.

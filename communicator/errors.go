@@ -12,8 +12,8 @@ var (
 	ErrNoRing = errors.New("no ring member in reach: start one with `chordnode` (or use --embedded), or name one with --ring host:port")
 	// ErrNotFound: the ring says for certain that it holds no such thing.
 	ErrNotFound = chord.ErrNotFound
-	// ErrNotReady: the ring is moving the data between members; nothing is
-	// lost, try again.
+	// ErrNotReady: the ring is moving the data between members, or too many of
+	// those that hold it are away; nothing is lost, try again.
 	ErrNotReady = chord.ErrNotReady
 	// ErrUnavailable: the responsible members did not answer in time.
 	ErrUnavailable = chord.ErrUnavailable

@@ -24,11 +24,14 @@ const filesConcurrency = 16
 
 // Files lists the published files whose name begins with prefix ("" means
 // all), sorted by name. With an error it gives those it could read: a shard
-// that no member could answer for leaves its names out.
+// that no member could answer for leaves its names out. The whole list has the
+// time of one operation.
 func (c *Communicator) Files(ctx context.Context, prefix string) ([]File, error) {
 	if len(prefix) > maxNameBytes {
 		return nil, nil
 	}
+	ctx, cancel := c.bounded(ctx)
+	defer cancel()
 	var mu sync.Mutex
 	var files []File
 	var failed int

@@ -117,6 +117,9 @@ func (a *app) begin() error {
 	default:
 		return fmt.Errorf("--log-format %s: use text or json", a.flags.logFormat)
 	}
+	if a.flags.cluster == "" {
+		return errors.New("--cluster is empty: give the ring's name, or leave the flag out")
+	}
 	if a.flags.multicastTTL < 0 || a.flags.multicastTTL > 255 {
 		return fmt.Errorf("--multicast-ttl %d: use 0 to 255", a.flags.multicastTTL)
 	}
@@ -184,6 +187,17 @@ func (a *app) openStorage() (*client.Storage, error) {
 	return client.OpenStorage(dir)
 }
 
+// howLong reads a flag that says for how long; -1 when it was not given.
+func howLong(cmd *cobra.Command, flag string, d time.Duration) (time.Duration, error) {
+	if !cmd.Flags().Changed(flag) {
+		return -1, nil
+	}
+	if d < 0 {
+		return 0, usageError(fmt.Errorf("--%s %v: a time cannot be negative", flag, d), cmd.CommandPath())
+	}
+	return d, nil
+}
+
 // openRing finds a ring member over the network. storage may be nil.
 func (a *app) openRing(ctx context.Context, storage *client.Storage) (*communicator.Communicator, error) {
 	cfg := communicator.Config{
@@ -193,8 +207,11 @@ func (a *app) openRing(ctx context.Context, storage *client.Storage) (*communica
 		cfg.CacheFile = storage.RingCache()
 	}
 	ring, err := communicator.Open(ctx, cfg)
-	if err != nil && ctx.Err() != nil {
+	switch {
+	case err != nil && ctx.Err() != nil:
 		return nil, client.ErrInterrupted
+	case errors.Is(err, communicator.ErrBadArgument):
+		return nil, usageError(err, "btclient") // --ring or --multicast
 	}
 	return ring, err
 }

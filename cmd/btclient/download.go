@@ -59,9 +59,9 @@ its failure is ours.`,
 			if target == "" && (len(args) == 2 || cmd.Flags().Changed("output")) {
 				return usageError(errors.New("the target is an empty path"), "btclient download")
 			}
-			stay := time.Duration(-1)
-			if cmd.Flags().Changed("seed-for") {
-				stay = seedFor
+			stay, err := howLong(cmd, "seed-for", seedFor)
+			if err != nil {
+				return err
 			}
 			return a.download(cmd.Context(), args[0], target, stay, hook)
 		},

@@ -75,6 +75,9 @@ type pace struct {
 	rate     float64
 }
 
+// longestETA is the longest time left that is told, in seconds: 30 days.
+const longestETA = 30 * 24 * 3600
+
 func (p *pace) see(s sample, now time.Time) (rate int64, eta *int64) {
 	if s.rate >= 0 {
 		p.rate = float64(s.rate)
@@ -86,9 +89,11 @@ func (p *pace) see(s sample, now time.Time) (rate int64, eta *int64) {
 		p.rate += 0.3 * (current - p.rate)
 	}
 	p.last, p.lastDone = now, s.done
-	if p.rate >= 1 && s.total > s.done {
-		sec := int64(float64(s.total-s.done)/p.rate + 0.5)
-		eta = &sec
+	if p.rate >= 1 && s.total > s.done && !(s.state == downloading && s.peers == 0) {
+		// A rate that dies away promises ever more; nobody believes months.
+		if sec := int64(float64(s.total-s.done)/p.rate + 0.5); sec < longestETA {
+			eta = &sec
+		}
 	}
 	return int64(p.rate), eta
 }

@@ -135,6 +135,12 @@ func TestPace(t *testing.T) {
 	if rate, eta := p.see(sample{done: 100, total: 100, rate: 50}, at.Add(2*time.Second)); rate != 50 || eta != nil {
 		t.Errorf("a known rate: %d, %v", rate, eta)
 	}
+	if _, eta := p.see(sample{done: 1, total: 1 << 40, rate: 2}, at.Add(3*time.Second)); eta != nil {
+		t.Errorf("a rate that dies away promises %d s", *eta)
+	}
+	if _, eta := p.see(sample{state: downloading, done: 1, total: 100, rate: 2, peers: 0}, at.Add(4*time.Second)); eta != nil {
+		t.Errorf("with nobody to fetch from %d s", *eta)
+	}
 }
 
 func TestForPeople(t *testing.T) {

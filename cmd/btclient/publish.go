@@ -45,9 +45,12 @@ Interrupting what has been published ends it in order, with exit code 0.`,
 					return err
 				}
 			}
-			limit := time.Duration(-1)
-			if cmd.Flags().Changed("seed-for") {
-				limit = seedFor
+			if name == "" && cmd.Flags().Changed("name") {
+				return usageError(errors.New("--name is empty"), "btclient publish")
+			}
+			limit, err := howLong(cmd, "seed-for", seedFor)
+			if err != nil {
+				return err
 			}
 			return a.publish(cmd.Context(), args, name, keepCopy, limit, embed)
 		},
