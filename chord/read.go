@@ -80,6 +80,12 @@ func (m *Member) coordinateGet(op Get, deadline Time, done func(GetReply)) {
 }
 
 func (m *Member) readRound(r *reading) {
+	if !m.owns(HashKey(r.op.Key)) {
+		// The range has changed hands since: what counts in the one held now
+		// says nothing about this key.
+		r.done(GetReply{Code: CodeNotOwner})
+		return
+	}
 	r.round++
 	r.decided, r.silent, r.asked, r.waiting = false, false, false, 0
 	ask := GetStamps{Key: r.op.Key, Prefix: r.op.Prefix, After: r.op.After}
@@ -121,12 +127,12 @@ func (m *Member) readRound(r *reading) {
 
 func (m *Member) decide(r *reading) {
 	switch {
-	case m.enough(r):
-		m.resolve(r)
-	case r.waiting > 0:
 	case !m.owns(HashKey(r.op.Key)):
 		r.decided = true
 		r.done(GetReply{Code: CodeNotOwner})
+	case m.enough(r):
+		m.resolve(r)
+	case r.waiting > 0:
 	case m.now < r.patience && m.phase == member:
 		r.decided = true
 		m.after(readAgain, func() { m.readRound(r) })
@@ -155,12 +161,12 @@ func (m *Member) enough(r *reading) bool {
 	for _, s := range r.answers {
 		claims = append(claims, s.Claim)
 	}
-	return vouched(claims, max(m.ring, m.size()), r.asked && r.waiting == 0 && !r.silent)
+	return vouched(claims, max(m.ring, m.size()), r.asked && r.waiting == 0 && !r.silent && m.viewStable())
 }
 
 // vouched reports whether claims make a read quorum among themselves. R of
-// those of the newest epoch do. If fewer claim it although everybody who was
-// asked has answered (all), then that epoch never came into force, or more
+// those of the newest epoch do. If fewer claim it although everybody in a view
+// that has not just changed was asked and has answered (all), then that epoch never came into force, or more
 // members are gone than the promises cover: an epoch in force was granted to
 // all N, and N less two dead is R. Who has it was complete then all the same,
 // so such claims count among those of the epoch before, and so on.

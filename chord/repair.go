@@ -135,8 +135,8 @@ type round struct {
 	pushed   int
 	epoch    uint64  // the highest seen
 	stale    bool    // some replica does not claim the epoch in force
-	equal    []Claim // of those of the set that are equal now
-	counted  int     // how many of them are replicas that count so far
+	equal    []Claim // of those that are equal now
+	counted  int     // how many of them are in the set and count so far
 }
 
 func (m *Member) repairRound() {
@@ -186,8 +186,10 @@ func (m *Member) compared(rd *round, c comparison) {
 	if !c.ok {
 		m.repair.offers = slices.DeleteFunc(m.repair.offers, func(r Ref) bool { return r.ID == c.member })
 	}
-	if named := func(r Ref) bool { return r.ID == c.member }; c.ok && slices.ContainsFunc(rd.set, named) {
+	if c.ok {
 		rd.equal = append(rd.equal, c.claim)
+	}
+	if named := func(r Ref) bool { return r.ID == c.member }; c.ok && slices.ContainsFunc(rd.set, named) {
 		rd.stale = rd.stale || !c.claim.Complete || c.claim.Epoch != m.repair.epoch
 		if slices.ContainsFunc(m.repair.config, named) {
 			rd.counted++
@@ -207,13 +209,16 @@ func (m *Member) endRepair(rd *round) {
 		return
 	}
 	became := false
-	if !r.complete && vouched(rd.claims, m.ring, !rd.failed) {
+	if !r.complete && vouched(rd.claims, m.knownRing(rd.claims[0], rd.claims), !rd.failed && m.viewStable()) {
 		r.complete, became = true, true
 		m.observeRange()
 	}
-	// The ring as it was when the range was last complete: here, or as others
-	// claim who had it before.
-	was := max(m.ring, maxRing(rd.claims))
+	// The ring as it was when the range was last complete: here, or as those
+	// claim who had it since.
+	was := m.ring
+	if len(r.config) == 0 {
+		was = newestClaim(rd.claims).Ring
+	}
 	switch {
 	case !r.complete || rd.failed || len(r.dirty) > 0:
 		m.nextRound(repairPause)
@@ -225,7 +230,7 @@ func (m *Member) endRepair(rd *round) {
 	case rd.pulled > 0 && len(rd.set) > 1:
 		// What was taken over came too late for the others: look again.
 		m.nextRound(repairDelay)
-	case rd.ring < was && rd.remaining(r.config) < QuorumOf(Hard, was).R:
+	case rd.ring < was && (!m.viewStable() || rd.remaining(r.config) < QuorumOf(Hard, was).R):
 		// A minority of those that count cannot know what the others have
 		// acknowledged meanwhile: it must not make itself the whole.
 		m.nextRound(repairPause)
@@ -234,6 +239,17 @@ func (m *Member) endRepair(rd *round) {
 	default:
 		m.repaired()
 	}
+}
+
+// knownRing is how large the ring was for all that this member knows, when it
+// judges the claims to something by those who have answered: old claims may be
+// from when it was smaller. If they are newer than its own claim to the same,
+// the ring has gone on without this member, and what it knows means nothing.
+func (m *Member) knownRing(own Claim, claims []Claim) int {
+	if own.Newest > 0 && newestClaim(claims).Epoch > own.Newest {
+		return 0
+	}
+	return m.ring
 }
 
 // observeRange shows the clock every stamp of the range: this member now gives
@@ -247,29 +263,35 @@ func (m *Member) observeRange() {
 	})
 }
 
-// remaining tells how many of those that count so far are in the set of the
-// round and equal: by the last grant if this member made it, else by the
-// claims there are, of whatever epoch, as vouched has accepted them.
+// remaining tells how many of those that count so far, by the last grant if
+// this member made it, are in the set of the round and equal; else how many
+// claim the newest epoch, or know of one as new, and are equal now.
 func (rd *round) remaining(config []Ref) (n int) {
 	if len(config) > 0 {
 		return rd.counted
 	}
+	newest := newestClaim(rd.claims)
 	for _, c := range rd.equal {
-		if c.Complete {
+		if c.Complete && c.Newest >= newest.Epoch {
 			n++
 		}
 	}
 	return n
 }
 
-func maxRing(claims []Claim) int {
-	n := 0
+// newestClaim gives the claim of the newest epoch, with the largest ring that
+// is named with it; the zero Claim if nobody claims.
+func newestClaim(claims []Claim) (newest Claim) {
 	for _, c := range claims {
-		if c.Complete {
-			n = max(n, c.Ring)
+		switch {
+		case !c.Complete || c.Epoch < newest.Epoch:
+		case c.Epoch == newest.Epoch:
+			newest.Ring = max(newest.Ring, c.Ring)
+		default:
+			newest = c
 		}
 	}
-	return n
+	return newest
 }
 
 func sameMembers(a, b []Ref) bool {

@@ -14,6 +14,7 @@ type maintenance struct {
 	running bool // a round is under way
 	again   bool // something changed meanwhile: begin another at once
 	timer   timer
+	viewed  Time        // when the view changed last
 	window  timer       // end of JoinWindow
 	suspect map[ID]Time // until when
 	checks  bool        // the predecessor is being asked whether it lives
@@ -46,6 +47,7 @@ func (m *Member) setView(members []Ref) {
 	if !changed {
 		return
 	}
+	m.maintenance.viewed = m.now
 	switch m.phase {
 	case joining:
 		m.tryJoin()
@@ -63,6 +65,13 @@ func (m *Member) inView(id ID) (Ref, bool) {
 	}
 	return m.view[i], true
 }
+
+// stableAfter is how long a view must not have changed before a member draws
+// conclusions from who is not in it: after a start, a partition or deaths,
+// gossip brings the news one by one.
+const stableAfter = time.Second
+
+func (m *Member) viewStable() bool { return m.now.Sub(m.maintenance.viewed) >= stableAfter }
 
 // size is the number of members of the ring as far as this member knows. The
 // gossip of a newcomer has not named everybody yet, but its successor list,
