@@ -89,7 +89,7 @@ func (p *pace) see(s sample, now time.Time) (rate int64, eta *int64) {
 		p.rate += 0.3 * (current - p.rate)
 	}
 	p.last, p.lastDone = now, s.done
-	if p.rate >= 1 && s.total > s.done && !(s.state == downloading && s.peers == 0) {
+	if p.rate >= 1 && s.total > s.done && (s.state != downloading || s.peers > 0) {
 		// A rate that dies away promises ever more; nobody believes months.
 		if sec := int64(float64(s.total-s.done)/p.rate + 0.5); sec < longestETA {
 			eta = &sec
