@@ -21,6 +21,8 @@ type Config struct {
 	MaxRTO     time.Duration // longest time-out of one request; default 1.5 s
 	OpTimeout  time.Duration // a client operation gives up after it; default 10 s
 	JoinWindow time.Duration // silence after which a member is alone; default 1 s
+
+	listLength int // L, set by tests; default by the size of the ring
 }
 
 // State is what a member must not forget over a restart, besides its maps.

@@ -27,3 +27,12 @@ func listLength(n int) int {
 	}
 	return min(max(2*bits, 12), 32)
 }
+
+// listLength is L as this member sees the ring, or what a test has set, so that
+// rings of three and four members can be larger than their lists.
+func (m *Member) listLength() int {
+	if m.cfg.listLength > 0 {
+		return m.cfg.listLength
+	}
+	return listLength(len(m.view))
+}

@@ -270,7 +270,7 @@ func (m *Member) trimmed(list []Ref) []Ref {
 		}
 		out = append(out, r)
 	}
-	return out[:min(len(out), listLength(len(m.view)))]
+	return out[:min(len(out), m.listLength())]
 }
 
 // stabilize begins a round of maintenance, or asks for one more when one is
@@ -304,7 +304,7 @@ func (m *Member) heads() []Ref {
 	if len(m.view) <= maxOneHop {
 		// More than a list's length of dead ones in a row, gossip will tell.
 		i, _ := slices.BinarySearchFunc(m.view, m.self.ID, func(r Ref, id ID) int { return r.ID.Compare(id) })
-		for k := 1; k < len(m.view) && len(list) < listLength(len(m.view)); k++ {
+		for k := 1; k < len(m.view) && len(list) < m.listLength(); k++ {
 			add(m.view[(i+k)%len(m.view)])
 		}
 	}
