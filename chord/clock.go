@@ -40,10 +40,6 @@ func (c *hybridClock) observe(s Stamp, ms int64) {
 	}
 }
 
-// ringMillis is ring time: what stamps and expiry go by. Every reading of the
-// clock for data goes through here.
-func (m *Member) ringMillis() int64 { return m.now.Millis() }
-
 // nextStamp gives a stamp above every one this member has seen.
 func (m *Member) nextStamp() Stamp {
 	s, grown := m.clock.stamp(m.ringMillis())

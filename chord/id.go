@@ -64,6 +64,46 @@ func Distance(a, b ID) ID {
 	return d
 }
 
+// top is the last place before the ring's seam.
+var top = func() (id ID) {
+	for i := range id {
+		id[i] = 0xff
+	}
+	return id
+}()
+
+// plus is a + b modulo 2^160.
+func plus(a, b ID) ID {
+	carry := 0
+	for i := IDBytes - 1; i >= 0; i-- {
+		v := int(a[i]) + int(b[i]) + carry
+		a[i], carry = byte(v), v>>8
+	}
+	return a
+}
+
+var one = ID{IDBytes - 1: 1}
+
+// next and previous are the places beside id.
+func next(id ID) ID     { return plus(id, one) }
+func previous(id ID) ID { return Distance(one, id) }
+
+// sixteenth is a length divided by 16. The zero length is that of the whole
+// ring.
+func sixteenth(length ID) (part ID) {
+	if length == (ID{}) {
+		part[0] = 0x10
+		return part
+	}
+	for i := range part {
+		part[i] = length[i] >> 4
+		if i > 0 {
+			part[i] |= length[i-1] << 4
+		}
+	}
+	return part
+}
+
 // Ref names a ring member and says how to reach it.
 type Ref struct {
 	ID   ID

@@ -1,5 +1,14 @@
 package chord
 
+import "time"
+
+const (
+	// handOverFor is how long a member that leaves tries to bring its range to
+	// those who will hold it.
+	handOverFor   = 8 * time.Second
+	handOverAgain = 250 * time.Millisecond
+)
+
 // startLeave hands over and goes. From now on clients are sent elsewhere; the
 // range is compared with those who will hold it, and the neighbours are told
 // to close the gap. Being killed instead loses nothing either: leaving only
@@ -9,12 +18,23 @@ func (m *Member) startLeave() {
 		m.leftNow()
 		return
 	}
-	heirs := m.replicas(QuorumOf(Hard, m.size()).N + 1)[1:]
 	m.phase = leaving
 	m.timers.stop(m.repair.timer)
-	waiting := 1
+	m.handOver(m.now.Add(handOverFor))
+}
+
+// handOver compares the range with all its heirs, and tries again with those
+// who are heirs then if that failed.
+func (m *Member) handOver(deadline Time) {
+	heirs := m.replicas(QuorumOf(Hard, m.size()).N + 1)[1:]
+	waiting, failed := 1, false
 	end := func(ok bool) {
-		if waiting--; waiting > 0 {
+		failed = failed || !ok
+		if waiting--; waiting > 0 || m.phase != leaving {
+			return
+		}
+		if failed && m.now < deadline {
+			m.after(handOverAgain, func() { m.handOver(deadline) })
 			return
 		}
 		m.sayGoodbye()

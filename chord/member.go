@@ -21,6 +21,15 @@ type Config struct {
 	MaxRTO     time.Duration // longest time-out of one request; default 1.5 s
 	OpTimeout  time.Duration // a client operation gives up after it; default 10 s
 	JoinWindow time.Duration // silence after which a member is alone; default 1 s
+	// TombstoneLife is how long a deleted hard field is remembered at least;
+	// default 10 days. It has to be the same in the whole ring.
+	TombstoneLife time.Duration
+	// RestartGrace is how long the place of a dead replica stays free for its
+	// return, as long as enough others are left; default 5 s.
+	RestartGrace time.Duration
+	// RepairBytesPerSec bounds what this member brings into order by itself,
+	// sent and received; default 32 MiB/s.
+	RepairBytesPerSec int
 
 	listLength int // L, set by tests; default by the size of the ring
 }
@@ -36,6 +45,13 @@ type State struct {
 	Arcs  []Arc
 	Epoch uint64 // the highest that this member has granted or tried to
 	Known []Ref  // members seen last, for rejoining
+	// Purged is the stamp up to which this member may have forgotten
+	// tombstones; Contact is when, in milliseconds of ring time, its maps were
+	// last compared with the ring's.
+	Purged  Stamp
+	Contact int64
+	// Forgotten are members that an operator has declared gone for good.
+	Forgotten []ID
 }
 
 // Body is the content of a message between members: one of the types that
@@ -62,7 +78,7 @@ type Output struct {
 // Done is the end of an operation begun with Member.Do.
 type Done struct {
 	Token uint64
-	Reply any // GetReply, PutReply, AssignIDReply or Status: as the operation was
+	Reply any // GetReply, PutReply, AssignIDReply, ForgetReply or Status: as the operation was
 }
 
 // Event is a change of state that an operator wants to know.
@@ -81,10 +97,11 @@ type Member struct {
 	now  Time
 	out  Output
 
-	phase  phase
-	clock  hybridClock
-	ahead  map[Key]Stamp // the last stamps of keys that stand above the clock
-	serial uint64        // of requests, store tokens and timers
+	phase     phase
+	clock     hybridClock
+	ringClock ringClock
+	ahead     map[Key]Stamp // the last stamps of keys that stand above the clock
+	serial    uint64        // of requests, store tokens and timers
 
 	// The ring (ring.go). pred is never zero once phase is member; a ring of
 	// one is its own predecessor. succ never holds self, is in ring order and
@@ -102,6 +119,11 @@ type Member struct {
 	ring   int
 	given  uint64 // the highest epoch this member has granted or tried to
 	repair repairState
+
+	purged  Stamp // as in State
+	contact int64 // as in State
+
+	forgotten []ID // as in State
 
 	requests map[uint64]*request
 	timers   timers
@@ -147,18 +169,26 @@ func New(cfg Config) (*Member, error) {
 	def(&cfg.MaxRTO, 1500*time.Millisecond)
 	def(&cfg.OpTimeout, 10*time.Second)
 	def(&cfg.JoinWindow, time.Second)
+	def(&cfg.TombstoneLife, tombstoneLife)
+	def(&cfg.RestartGrace, 5*time.Second)
+	if cfg.RepairBytesPerSec <= 0 {
+		cfg.RepairBytesPerSec = 32 << 20
+	}
 	m := &Member{
-		cfg:      cfg,
-		self:     cfg.Self,
-		view:     []Ref{cfg.Self},
-		claims:   slices.Clone(arcs(cfg.State.Arcs)),
-		ring:     cfg.State.Ring,
-		given:    cfg.State.Epoch,
-		ahead:    map[Key]Stamp{},
-		requests: map[uint64]*request{},
-		stores:   map[uint64]func(error){},
-		writes:   map[*writing]uint64{},
-		rtt:      map[ID]time.Duration{},
+		cfg:       cfg,
+		self:      cfg.Self,
+		view:      []Ref{cfg.Self},
+		claims:    slices.Clone(arcs(cfg.State.Arcs)),
+		ring:      cfg.State.Ring,
+		given:     cfg.State.Epoch,
+		purged:    cfg.State.Purged,
+		contact:   cfg.State.Contact,
+		forgotten: slices.Clone(cfg.State.Forgotten),
+		ahead:     map[Key]Stamp{},
+		requests:  map[uint64]*request{},
+		stores:    map[uint64]func(error){},
+		writes:    map[*writing]uint64{},
+		rtt:       map[ID]time.Duration{},
 	}
 	// Late replies to an earlier life of this member match nothing.
 	m.serial = cfg.Rand.Uint64() >> 16
@@ -174,6 +204,7 @@ func (m *Member) Start(now Time) {
 		return
 	}
 	m.phase = joining
+	m.keepTime()
 	m.startJoin()
 }
 
@@ -213,7 +244,7 @@ func (m *Member) View(now Time, members []Ref) {
 	m.setView(members)
 }
 
-// Do begins a client's operation: a Get, Put, AssignID or GetStatus. Its end
+// Do begins a client's operation: a Get, Put, AssignID, Forget or GetStatus. Its end
 // comes out of Take as a Done with the token, at the latest after OpTimeout.
 func (m *Member) Do(now Time, token uint64, op any) {
 	m.advance(now)
@@ -225,6 +256,8 @@ func (m *Member) Do(now Time, token uint64, op any) {
 		m.put(op, func(r PutReply) { done(r) })
 	case AssignID:
 		done(m.assignID())
+	case Forget:
+		m.forget(op.ID, func(r ForgetReply) { done(r) })
 	case GetStatus:
 		done(m.status())
 	default:
@@ -278,5 +311,8 @@ func (m *Member) saveStateThen(done func(error)) {
 		Arcs:      slices.Clone(m.claims),
 		Epoch:     m.given,
 		Known:     slices.Clone(m.view),
+		Purged:    m.purged,
+		Contact:   m.contact,
+		Forgotten: slices.Clone(m.forgotten),
 	}}, done)
 }

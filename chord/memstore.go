@@ -13,6 +13,7 @@ import (
 type MemStore struct {
 	maps  map[Key]*memMap
 	rings [2]memRing // by class
+	trees [2]DigestTree
 	state State
 }
 
@@ -54,6 +55,7 @@ func (s *MemStore) Clone() *MemStore {
 	}
 	for i, r := range s.rings {
 		c.rings[i] = memRing{places: slices.Clone(r.places), bytes: r.bytes}
+		c.trees[i] = s.trees[i].clone()
 	}
 	return c
 }
@@ -93,6 +95,11 @@ func (s *MemStore) Keys(class Class, from, to ID, yield func(Key) bool) error {
 	return nil
 }
 
+// Digest implements Store.
+func (s *MemStore) Digest(class Class, from, to ID) (Digest, error) {
+	return s.trees[class].Sum(from, to, func(from, to ID) (Digest, error) { return WalkDigest(s, class, from, to) })
+}
+
 // Count implements Store.
 func (s *MemStore) Count(class Class) (keys int, size int64) {
 	r := &s.rings[class]
@@ -119,14 +126,15 @@ func (s *MemStore) merge(key Key, fields []Field) {
 	if len(fields) == 0 {
 		return
 	}
-	ring := &s.rings[key.Class()]
+	ring, id := &s.rings[key.Class()], HashKey(key)
+	var old, now Digest // of the changed fields
 	m := s.maps[key]
 	if m == nil {
 		m = &memMap{}
 		s.maps[key] = m
-		id := HashKey(key)
 		i, _ := findPlace(ring.places, id)
 		ring.places = slices.Insert(ring.places, i, memPlace{id, key})
+		now.Maps = 1
 	}
 	for _, f := range fields {
 		f.Value = bytes.Clone(f.Value)
@@ -134,12 +142,16 @@ func (s *MemStore) merge(key Key, fields []Field) {
 		if !held {
 			m.fields = slices.Insert(m.fields, i, f)
 			ring.bytes += int64(len(f.Value))
+			now = now.Plus(DigestField(id, f.Name, f.Entry))
 			continue
 		}
 		won := Merge(m.fields[i].Entry, f.Entry)
 		ring.bytes += int64(len(won.Value)) - int64(len(m.fields[i].Value))
+		old = old.Plus(DigestField(id, f.Name, m.fields[i].Entry))
+		now = now.Plus(DigestField(id, f.Name, won))
 		m.fields[i].Entry = won
 	}
+	s.trees[key.Class()].Change(id, old, now)
 }
 
 func (s *MemStore) drop(key Key) {
@@ -147,12 +159,15 @@ func (s *MemStore) drop(key Key) {
 	if m == nil {
 		return
 	}
-	ring := &s.rings[key.Class()]
+	ring, id := &s.rings[key.Class()], HashKey(key)
+	old := Digest{Maps: 1}
 	for _, f := range m.fields {
 		ring.bytes -= int64(len(f.Value))
+		old = old.Plus(DigestField(id, f.Name, f.Entry))
 	}
+	s.trees[key.Class()].Change(id, old, Digest{})
 	delete(s.maps, key)
-	i, _ := findPlace(ring.places, HashKey(key))
+	i, _ := findPlace(ring.places, id)
 	ring.places = slices.Delete(ring.places, i, i+1)
 }
 
@@ -161,12 +176,13 @@ func (s *MemStore) purge(key Key, names []Field) {
 	if m == nil {
 		return
 	}
-	ring := &s.rings[key.Class()]
+	ring, id := &s.rings[key.Class()], HashKey(key)
 	for _, f := range names {
 		i, held := m.find(f.Name)
 		if !held || m.fields[i].Stamp > f.Stamp {
 			continue
 		}
+		s.trees[key.Class()].Change(id, DigestField(id, f.Name, m.fields[i].Entry), Digest{})
 		ring.bytes -= int64(len(m.fields[i].Value))
 		m.fields = slices.Delete(m.fields, i, i+1)
 	}

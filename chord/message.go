@@ -13,7 +13,24 @@ type Neighbors struct {
 	Joined bool // false: the asked one is itself still joining
 	Pred   Ref
 	Succ   []Ref
+	Purged Stamp // up to which the asked one may have forgotten tombstones
 }
+
+// Purge tells a replica to forget the tombstones of the arc (From, To] up to
+// the stamp Horizon; the answer is Granted.
+type Purge struct {
+	From, To ID
+	Horizon  Stamp
+}
+
+// Forsake tells a member of a Forget; the answer is Granted.
+type Forsake struct{ ID ID }
+
+// AskClock asks what time it is at a member.
+type AskClock struct{}
+
+// ClockIs is the answer to AskClock: the member's own clock, not ring time.
+type ClockIs struct{ Now Time }
 
 // Rectify tells a member that the sender takes it for its first successor, so
 // that it may adopt the sender as its predecessor (Zave's rectify).
@@ -121,28 +138,33 @@ type Merged struct {
 	Held  Stamp
 }
 
-// Summarize asks for the digests of the maps in the arc (From, To], a page
-// that begins behind After.
+// Summarize asks what the asked one holds of the arc (After, End], a part of
+// the range (From, To] that is being compared: the digests of its parts as
+// parts divides it, or with List those of its single maps.
 type Summarize struct {
-	Class    Class
-	From, To ID
-	After    ID
+	Class      Class
+	From, To   ID
+	After, End ID
+	List       bool
 }
 
-// KeyDigest is a map's name and a digest over its fields' names, stamps,
-// expiries and tombstones: equal maps have equal digests.
+// KeyDigest is a map's name and its digest.
 type KeyDigest struct {
 	Key    Key
-	Digest [16]byte
+	Digest Digest
 }
 
-// Summary is the answer to Summarize: all maps in (After, End] of the arc.
+// Summary is the answer to Summarize: Parts, or a page of Keys: all maps in
+// (After, End] of what was asked for.
 type Summary struct {
 	Code  Code
-	Claim Claim // for the whole arc
+	Claim Claim // for the whole range
+	Parts []Digest
 	Keys  []KeyDigest
 	End   ID
 	More  bool
+	// Purged is up to which the asked one may have forgotten tombstones.
+	Purged Stamp
 }
 
 // Grant tells a replica that its copy of the arc (From, To] is complete as of
@@ -176,3 +198,7 @@ func (Summarize) body()    {}
 func (Summary) body()      {}
 func (Grant) body()        {}
 func (Granted) body()      {}
+func (Purge) body()        {}
+func (Forsake) body()      {}
+func (AskClock) body()     {}
+func (ClockIs) body()      {}

@@ -108,8 +108,44 @@ type AssignIDReply struct {
 	ClientID uint64
 }
 
+// Forget declares a member gone for good, by an operator's word: what its
+// range still has then counts as all there is, once everybody left has been
+// asked. A member alone that is told to forget itself takes what it holds for
+// all there is, as after its only database was damaged.
+type Forget struct{ ID ID }
+
+// ForgetReply is the answer to Forget: CodeBadRequest if the member lives.
+type ForgetReply struct {
+	Code Code
+	Told int // members that know of it now, the asked one included
+	Of   int // members that there are
+}
+
 // GetStatus asks a member for its view of itself and of the ring.
 type GetStatus struct{}
+
+// RangeState is how a member stands to a range of which it holds maps.
+type RangeState string
+
+// A range is Incomplete at its owner until that holds every acknowledged write;
+// Complete at the owner and the replicas it has granted the range to; Handing at
+// an owner that leaves; Stray at a member that is none of its replicas and keeps
+// its copy until those have confirmed theirs.
+const (
+	Incomplete RangeState = "incomplete"
+	Complete   RangeState = "complete"
+	Handing    RangeState = "handing"
+	Stray      RangeState = "stray"
+)
+
+// Range is an arc (From, To] of the ring at one member.
+type Range struct {
+	From, To ID
+	State    RangeState
+	Own      bool
+	Epoch    uint64 // of the grant, 0 if there was none
+	Maps     int    // hard ones held
+}
 
 // Status is a member's view of itself and of the ring.
 type Status struct {
@@ -127,6 +163,10 @@ type Status struct {
 	// should; IncompleteRanges counts ranges this member is still filling.
 	UnderReplicated  int
 	IncompleteRanges int
-	LastRepair       int64  // milliseconds since the Unix epoch; 0 means never
+	LastRepair       int64 // milliseconds since the Unix epoch; 0 means never
+	Ring             int   // members of the last ring in which this member's range was complete; 0 means never
+	Ranges           []Range
+	ClockOff         int64  // milliseconds this member's clock is ahead of ring time
+	Forgotten        []ID   // members that an operator has declared gone for good
 	HTTP             string // host:port of the member's HTTP listener, filled in by its driver
 }

@@ -161,26 +161,28 @@ func (m *Member) enough(r *reading) bool {
 	for _, s := range r.answers {
 		claims = append(claims, s.Claim)
 	}
-	return vouched(claims, max(m.ring, m.size()), r.asked && r.waiting == 0 && !r.silent && m.viewStable())
+	return m.vouched(claims, max(m.ring, m.size()), r.asked && r.waiting == 0 && !r.silent && m.viewStable())
 }
 
 // vouched reports whether claims make a read quorum among themselves. R of
 // those of the newest epoch do. If fewer claim it although everybody in a view
 // that has not just changed was asked and has answered (all), then that epoch never came into force, or more
 // members are gone than the promises cover: an epoch in force was granted to
-// all N, and N less two dead is R. Who has it was complete then all the same,
+// all N, and N less two dead is R, or fewer by an operator's word (see needed). Who has it was complete then all the same,
 // so such claims count among those of the epoch before, and so on.
 //
 // ring is the size of the ring as the judging member knows it: old claims may
 // be from when it was smaller.
-func vouched(claims []Claim, ring int, all bool) bool {
+func (m *Member) vouched(claims []Claim, ring int, all bool) bool {
 	claims = slices.DeleteFunc(slices.Clone(claims), func(c Claim) bool { return !c.Complete })
 	slices.SortStableFunc(claims, func(a, b Claim) int { return cmp.Compare(b.Epoch, a.Epoch) })
 	for i, c := range claims {
 		ring = max(ring, c.Ring)
 		last := i+1 == len(claims) || claims[i+1].Epoch != c.Epoch
 		q := QuorumOf(Hard, ring)
-		if !all {
+		if all {
+			q.R = m.needed(q)
+		} else {
 			// Those who were left out when the set last changed, at most N-R,
 			// may be the ones who have answered.
 			q.R = max(q.R, q.N-q.R+1)

@@ -30,13 +30,22 @@ type repairState struct {
 	settled  bool
 	last     Time // when a round last found everything in order
 	sweep    timer
-	strays   timer
-	handing  int           // stray ranges being brought to their owners
+	looking  timer         // when strays are looked for
+	strays   []Arc         // found at the last look, and not dropped since
+	handing  int           // of these, being brought to their owners
 	straying bool          // this member may hold copies that their owner lacks
 	granting []Ref         // the set of a grant that is not confirmed yet
 	flying   map[uint64]ID // writes on their way to replicas, by the serial of their sending
-	offers   []Ref         // others that hold something of this range and have asked since the last round that ended well
-	touched  []ID          // places of maps merged into while strays are handed over
+	// missing is since when a replica that counts, or the predecessor, has been
+	// out of reach; 0: it has not.
+	missing Time
+	// claimants is how many claimed the newest epoch, and were equal, when the
+	// owner without a config had completed its range.
+	claimants int
+	offers    []Ref // others that hold something of this range and have asked since the last round that ended well
+	purged    Stamp // the horizon of the last purge of this range that all replicas have confirmed
+	paid      Time  // until when what was transferred takes up the rate
+	touched   []ID  // places of maps merged into while strays are handed over
 }
 
 // startData begins the care for data when the member takes its place.
@@ -55,7 +64,10 @@ func (m *Member) rangeChanged(shrunk bool) {
 	// and a ring of one that is taken into another was not the only owner.
 	keep := shrunk && r.complete && claim.Complete && claim.Epoch == r.epoch && len(r.config) > 0
 	if !keep {
-		r.complete, r.config, r.offers = false, nil, nil
+		if r.complete && r.missing == 0 && !shrunk {
+			r.missing = m.now // the predecessor has gone
+		}
+		r.complete, r.config, r.offers, r.purged = false, nil, nil, 0
 		m.restartWrites()
 	}
 	r.settled = false
@@ -123,6 +135,35 @@ func (m *Member) offered(ref Ref) {
 	m.repairSoon()
 }
 
+// graceLeft is how long to wait before a dead replica is replaced, as it may be
+// back in a moment with all it had: only as long as writes can do without it
+// and without one more.
+func (m *Member) graceLeft() time.Duration {
+	r := &m.repair
+	if !r.complete {
+		return 0
+	}
+	left, ring := r.claimants, max(m.ring, len(m.view)+1)
+	if len(r.config) > 0 {
+		left, ring = 1, m.ring
+		for _, c := range r.config[1:] {
+			if slices.ContainsFunc(m.succ, func(s Ref) bool { return s.ID == c.ID }) {
+				left++
+			}
+		}
+		switch {
+		case left == len(r.config):
+			r.missing = 0
+		case r.missing == 0:
+			r.missing = m.now
+		}
+	}
+	if r.missing == 0 || left <= QuorumOf(Hard, ring).W {
+		return 0
+	}
+	return max(0, r.missing.Add(m.cfg.RestartGrace).Sub(m.now))
+}
+
 // round is one comparison of this member's range with all its replicas.
 type round struct {
 	from, to ID
@@ -137,11 +178,16 @@ type round struct {
 	stale    bool    // some replica does not claim the epoch in force
 	equal    []Claim // of those that are equal now
 	counted  int     // how many of them are in the set and count so far
+	gave     bool    // the replicas were given what they lacked
 }
 
 func (m *Member) repairRound() {
 	r := &m.repair
 	if m.phase != member || r.running {
+		return
+	}
+	if grace := m.graceLeft(); grace > 0 {
+		r.timer = m.after(grace, m.repairRound)
 		return
 	}
 	r.running, r.again = true, false
@@ -161,9 +207,12 @@ func (m *Member) repairRound() {
 			ask = append(slices.Clip(ask), r)
 		}
 	}
+	// An owner that has just lost its predecessor first finds out whether the
+	// range can do without a new replica for a moment.
+	rd.gave = r.complete || r.missing == 0 || m.now.Sub(r.missing) >= m.cfg.RestartGrace
 	for i, other := range ask[1:] {
 		rd.waiting++
-		m.compare(other, Hard, rd.from, rd.to, i+1 < len(set), func(c comparison) {
+		m.compare(other, Hard, rd.from, rd.to, rd.gave && i+1 < len(set), func(c comparison) {
 			m.compared(rd, c)
 		})
 	}
@@ -209,8 +258,9 @@ func (m *Member) endRepair(rd *round) {
 		return
 	}
 	became := false
-	if !r.complete && vouched(rd.claims, m.knownRing(rd.claims[0], rd.claims), !rd.failed && m.viewStable()) {
+	if !r.complete && m.vouched(rd.claims, m.knownRing(rd.claims[0], rd.claims), !rd.failed && m.viewStable()) {
 		r.complete, became = true, true
+		r.claimants = rd.remaining(nil)
 		m.observeRange()
 	}
 	// The ring as it was when the range was last complete: here, or as those
@@ -222,6 +272,8 @@ func (m *Member) endRepair(rd *round) {
 	switch {
 	case !r.complete || rd.failed || len(r.dirty) > 0:
 		m.nextRound(repairPause)
+	case became && m.graceLeft() > 0, !rd.gave:
+		m.nextRound(repairDelay)
 	case len(rd.set) < QuorumOf(Hard, rd.ring).N:
 		// Gossip knows of a member that is not on the ring: it is still joining,
 		// or out of reach and not yet declared dead. It may count, so nothing
@@ -230,7 +282,7 @@ func (m *Member) endRepair(rd *round) {
 	case rd.pulled > 0 && len(rd.set) > 1:
 		// What was taken over came too late for the others: look again.
 		m.nextRound(repairDelay)
-	case rd.ring < was && (!m.viewStable() || rd.remaining(r.config) < QuorumOf(Hard, was).R):
+	case rd.ring < was && (!m.viewStable() || rd.remaining(r.config) < m.needed(QuorumOf(Hard, was))):
 		// A minority of those that count cannot know what the others have
 		// acknowledged meanwhile: it must not make itself the whole.
 		m.nextRound(repairPause)
@@ -298,70 +350,16 @@ func sameMembers(a, b []Ref) bool {
 	return slices.EqualFunc(a, b, func(x, y Ref) bool { return x.ID == y.ID })
 }
 
-// grant tells every replica that it is complete, under a new epoch; when all
-// have confirmed, they are the ones that count. A write that is sent meanwhile
-// needs its copies among them too, and one that was sent before must have
-// arrived.
-func (m *Member) grant(rd *round) {
-	r := &m.repair
-	m.given = m.nextEpoch(max(rd.epoch, m.given))
-	epoch := m.given
-	r.granting = rd.set
-	began := m.serial
-	waiting, failed := 1, false
-	end := func(ok bool) {
-		failed = failed || !ok
-		if waiting--; waiting > 0 {
-			return
-		}
-		r.granting = nil
-		if failed || !r.complete || m.phase != member || rd.from != m.pred.ID || len(r.dirty) > 0 || r.flyingSince(began, rd.set) {
-			m.rejudge()
-			m.nextRound(repairPause)
-			return
-		}
-		was := m.ring
-		r.epoch, r.config = epoch, rd.set
-		m.ring = rd.ring
-		m.claims = m.claims.with(Arc{From: rd.from, To: rd.to, Epoch: epoch, Ring: rd.ring})
-		m.saveState()
-		if was != m.ring {
-			m.event("ring", m.self, "range is complete on %d members of a ring of %d", len(rd.set), rd.ring)
-		}
-		m.repaired()
-	}
-	// An epoch that anybody may remember is not granted again, to others, not
-	// even after a restart.
-	m.saveStateThen(func(err error) {
-		if err == nil {
-			for _, other := range rd.set[1:] {
-				waiting++
-				m.call(other, storeTimeout, Grant{From: rd.from, To: rd.to, Epoch: epoch, Ring: rd.ring}, func(b Body, err error) {
-					g, ok := b.(Granted)
-					end(ok && g.Code == CodeOK)
-				})
-			}
-		}
-		end(err == nil)
-	})
-}
-
-// flyingSince reports whether a write to one of the set was sent by then and
-// has neither arrived nor failed.
-func (r *repairState) flyingSince(serial uint64, set []Ref) bool {
-	for sent, to := range r.flying {
-		if sent <= serial && slices.ContainsFunc(set, func(s Ref) bool { return s.ID == to }) {
-			return true
-		}
-	}
-	return false
-}
-
 func (m *Member) repaired() {
 	r := &m.repair
 	r.settled = !r.again
-	r.last = m.now
+	r.last, r.missing = m.now, 0
 	r.behind = 0
+	m.inContact()
+	m.orderPurge()
+	if m.ring == len(m.view) && m.now.Sub(m.maintenance.viewed) >= forgetAfter {
+		m.forgotten = nil
+	}
 	if !r.again {
 		r.offers = nil
 	}
@@ -381,54 +379,4 @@ func (m *Member) nextRound(d time.Duration) {
 	}
 	m.timers.stop(r.timer)
 	r.timer = m.after(d, m.repairRound)
-}
-
-// underReplicated tells how many owned hard maps lack a copy, and how many
-// ranges this member has not completed.
-func (m *Member) underReplicated() (maps, ranges int) {
-	r := &m.repair
-	if !r.complete {
-		ranges++
-	}
-	if r.straying {
-		ranges++
-	}
-	if r.settled && r.complete {
-		return 0, ranges
-	}
-	m.eachOwned(func(Key) { maps++ })
-	return maps, ranges
-}
-
-func (m *Member) eachOwned(f func(Key)) {
-	_ = m.cfg.Store.Keys(Hard, m.pred.ID, m.self.ID, func(k Key) bool { f(k); return true })
-}
-
-// sweepEvery is how often expired soft fields are taken out of memory.
-const sweepEvery = 10 * time.Second
-
-// sweepSoft forgets what has expired: nobody is shown it any more.
-func (m *Member) sweepSoft() {
-	if m.phase == left {
-		return
-	}
-	now := m.ringMillis()
-	var ops []StoreOp
-	_ = m.cfg.Store.Keys(Soft, m.self.ID, m.self.ID, func(k Key) bool {
-		var expired []Field
-		_ = m.cfg.Store.Fields(k, "", "", func(f Field) bool {
-			if f.Expires != 0 && f.Expires <= now {
-				expired = append(expired, Field{Name: f.Name, Entry: Entry{Stamp: f.Stamp}})
-			}
-			return true
-		})
-		if len(expired) > 0 {
-			ops = append(ops, StoreOp{Kind: StorePurge, Key: k, Purge: expired})
-		}
-		return true
-	})
-	for _, op := range ops {
-		m.store(op, nil)
-	}
-	m.repair.sweep = m.after(sweepEvery, m.sweepSoft)
 }

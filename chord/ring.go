@@ -41,6 +41,7 @@ func (m *Member) setView(members []Ref) {
 	for _, r := range m.view {
 		if !slices.Contains(old, r) {
 			delete(m.maintenance.suspect, r.ID)
+			m.remembered(r.ID)
 			m.readdress(r)
 		}
 	}
@@ -50,6 +51,7 @@ func (m *Member) setView(members []Ref) {
 	m.maintenance.viewed = m.now
 	switch m.phase {
 	case joining:
+		m.keepTime()
 		m.tryJoin()
 	case member, leaving:
 		m.saveState()
@@ -185,6 +187,7 @@ func (m *Member) joinBehind(candidates []Ref, lowest bool) {
 		case !n.Joined:
 			m.joinBehind(candidates[1:], lowest && m.self.ID.Compare(p.ID) < 0)
 		default:
+			m.refillIfOutdated(n.Purged, p)
 			m.adoptPlace(p, n, candidates[1:])
 		}
 	})
@@ -337,6 +340,7 @@ func (m *Member) tryHead(candidates []Ref) {
 			m.tryHead(candidates[1:])
 			return
 		}
+		m.refillIfOutdated(n.Purged, s)
 		list := append([]Ref{s}, n.Succ...)
 		if p := n.Pred; p.IsZero() || p.ID == m.self.ID || m.isSuspect(p.ID) || !Between(m.self.ID, p.ID, s.ID) {
 			m.adoptHead(list)
@@ -440,6 +444,7 @@ func (m *Member) adoptPredecessor(r Ref) {
 // departed handles a Departing from r.
 func (m *Member) departed(r Ref, d Departing) {
 	m.suspected(r.ID)
+	m.repair.missing = m.now.Add(-m.cfg.RestartGrace) // it does not come back in a moment
 	m.succ = slices.DeleteFunc(slices.Clone(m.succ), func(s Ref) bool { return s.ID == r.ID })
 	if r.ID == m.pred.ID && m.phase == member {
 		switch p := d.Pred; {
@@ -457,7 +462,7 @@ func (m *Member) departed(r Ref, d Departing) {
 }
 
 func (m *Member) neighbors() Neighbors {
-	return Neighbors{Joined: m.phase == member, Pred: m.pred, Succ: slices.Clone(m.succ)}
+	return Neighbors{Joined: m.phase == member, Pred: m.pred, Succ: slices.Clone(m.succ), Purged: m.purged}
 }
 
 // owns reports whether a place lies in this member's range (pred, self].

@@ -16,6 +16,8 @@ func (m *Member) serve(env Envelope) {
 	switch b := env.Body.(type) {
 	case GetNeighbors:
 		m.reply(env, m.neighbors())
+	case AskClock:
+		m.reply(env, ClockIs{Now: m.now})
 	case Rectify:
 		m.reply(env, m.neighbors())
 		m.rectified(env.From)
@@ -48,29 +50,17 @@ func (m *Member) serve(env Envelope) {
 		if b.Class == Hard && b.To == m.self.ID {
 			m.offered(env.From)
 		}
+		if b.Class == Hard && b.To == env.From.ID && m.claims.over(b.From, b.To).Complete {
+			m.inContact()
+		}
 		m.reply(env, m.summary(b))
 	case Grant:
 		m.granted(env, b)
+	case Forsake:
+		m.forsaken(env, b.ID)
+	case Purge:
+		m.purgedFor(env, b)
 	}
-}
-
-// granted takes over an owner's claim and answers when it is durable: the owner
-// counts on all its replicas to remember it.
-//
-// One that is older than what is claimed here already comes late.
-func (m *Member) granted(env Envelope, g Grant) {
-	if held := m.claims.over(g.From, g.To); held.Complete && held.Epoch > g.Epoch {
-		m.reply(env, Granted{Code: CodeNotOwner})
-		return
-	}
-	m.claims = m.claims.with(Arc(g))
-	m.saveStateThen(func(err error) {
-		if err != nil {
-			m.reply(env, Granted{Code: CodeStore})
-			return
-		}
-		m.reply(env, Granted{})
-	})
 }
 
 // hintFor names the member to ask instead, when this one is not the owner.
@@ -216,12 +206,16 @@ func (m *Member) status() Status {
 		Successors:  slices.Clone(m.succ),
 		Members:     slices.Clone(m.view),
 		LastRepair:  m.repair.last.Millis(),
+		Ring:        m.ring,
+		ClockOff:    -m.ringClock.offset.Milliseconds(),
+		Forgotten:   slices.Clone(m.forgotten),
 	}
 	s.Keys, s.Bytes = m.cfg.Store.Count(Hard)
 	s.SoftKeys, _ = m.cfg.Store.Count(Soft)
 	if m.phase == member {
 		s.UnderReplicated, s.IncompleteRanges = m.underReplicated()
 	}
+	s.Ranges = m.ranges()
 	return s
 }
 

@@ -297,6 +297,16 @@ type shownStore struct {
 	damaged map[fieldName]bool
 }
 
+// Digest vouches for nothing in whose range something is damaged.
+func (s shownStore) Digest(class Class, from, to ID) (Digest, error) {
+	for n := range s.damaged {
+		if n.key.Class() == class && InArc(from, HashKey(n.key), to) {
+			return WalkDigest(s, class, from, to)
+		}
+	}
+	return s.MemStore.Digest(class, from, to)
+}
+
 var errDamaged = errors.New("damaged entry")
 
 func (s shownStore) Fields(key Key, prefix, after string, yield func(Field) bool) error {

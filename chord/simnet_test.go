@@ -38,6 +38,8 @@ type simNet struct {
 	tokens uint64
 	// after, if set, is called after every event: for invariants.
 	after func()
+	// watch, if set, is shown every message that is sent.
+	watch func(Envelope)
 }
 
 type link struct{ from, to string }
@@ -182,6 +184,9 @@ const maxBody = MaxGetBytes + MaxGetBytes/4
 
 // send puts a message on its way.
 func (net *simNet) send(from *simHost, env Envelope) {
+	if net.watch != nil {
+		net.watch(env)
+	}
 	body, size := copyBody(env.Body, &net.trace)
 	env.Body = body
 	if size > maxBody {

@@ -19,6 +19,10 @@ type Store interface {
 	// returns false. A resumed walk gives the last key's hash as from; keys
 	// with the same hash do not exist (SHA-1).
 	Keys(class Class, from, to ID, yield func(Key) bool) error
+	// Digest gives the digest of all maps of the class in the arc (from, to],
+	// as WalkDigest would, but without reading them all. The error is as that
+	// of Fields: something in the arc is known to be damaged.
+	Digest(class Class, from, to ID) (Digest, error)
 	// Count tells how many keys and value bytes of the class are held.
 	Count(class Class) (keys int, bytes int64)
 }

@@ -11,8 +11,8 @@ const strayDelay = 500 * time.Millisecond
 
 // straysSoon looks for strays a while after the last change.
 func (m *Member) straysSoon() {
-	m.timers.stop(m.repair.strays)
-	m.repair.strays = m.after(strayDelay, m.handStrays)
+	m.timers.stop(m.repair.looking)
+	m.repair.looking = m.after(strayDelay, m.handStrays)
 }
 
 // ringReplicas gives who should hold the range of the i-th member of the view,
@@ -46,8 +46,8 @@ func (m *Member) handStrays() {
 	if m.phase != member || len(m.view) > maxOneHop || r.handing > 0 {
 		return
 	}
-	r.touched = nil
-	n, failed := len(m.view), false
+	r.touched, r.strays = nil, nil
+	n := len(m.view)
 	for i, owner := range m.view {
 		before := m.view[(i+n-1)%n]
 		replicas := m.ringReplicas(i)
@@ -57,13 +57,16 @@ func (m *Member) handStrays() {
 		if !m.holdsAny(before.ID, owner.ID) && !m.claims.at(owner.ID).Complete {
 			continue
 		}
+		r.strays = append(r.strays, Arc{From: before.ID, To: owner.ID})
 		r.handing++
 		m.handStray(before.ID, replicas, func(ok bool) {
-			failed = failed || !ok
+			if ok {
+				r.strays = slices.DeleteFunc(r.strays, func(a Arc) bool { return a.To == owner.ID })
+			}
 			if r.handing--; r.handing > 0 {
 				return
 			}
-			if r.straying = failed; failed {
+			if r.straying = len(r.strays) > 0; r.straying {
 				m.straysSoon()
 			}
 		})
@@ -72,12 +75,8 @@ func (m *Member) handStrays() {
 }
 
 func (m *Member) holdsAny(from, to ID) bool {
-	found := false
-	_ = m.cfg.Store.Keys(Hard, from, to, func(Key) bool {
-		found = true
-		return false
-	})
-	return found
+	d, err := m.cfg.Store.Digest(Hard, from, to)
+	return d.Maps > 0 || err != nil
 }
 
 // handStray brings one stray range to its owner, or drops it when the owner

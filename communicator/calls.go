@@ -51,6 +51,8 @@ func (c *Communicator) call(ctx context.Context, op any) (any, error) {
 		_, ok = rep.(chord.PutReply)
 	case chord.AssignID:
 		_, ok = rep.(chord.AssignIDReply)
+	case chord.Forget:
+		_, ok = rep.(chord.ForgetReply)
 	case chord.GetStatus:
 		_, ok = rep.(chord.Status)
 	}

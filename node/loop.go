@@ -200,6 +200,8 @@ func refusal(op any, code chord.Code) any {
 		return chord.PutReply{Code: code}
 	case chord.AssignID:
 		return chord.AssignIDReply{Code: code}
+	case chord.Forget:
+		return chord.ForgetReply{Code: code}
 	case chord.GetStatus:
 		return chord.Status{State: "leaving"}
 	}

@@ -61,6 +61,8 @@ func replyCode(reply any) chord.Code {
 		return r.Code
 	case chord.PutReply:
 		return r.Code
+	case chord.ForgetReply:
+		return r.Code
 	case chord.AssignIDReply:
 		return r.Code
 	}
@@ -73,6 +75,8 @@ func opName(op any) string {
 		return "get"
 	case chord.Put:
 		return "put"
+	case chord.Forget:
+		return "forget"
 	case chord.AssignID:
 		return "assign_id"
 	case chord.GetStatus:

@@ -239,7 +239,7 @@ func TestAnotherVersionIsNamed(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := readHello(newFrameReader(near))
-	if !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "version 1 of the ring protocol, not 300") {
+	if !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), fmt.Sprintf("version %d of the ring protocol, not 300", Version)) {
 		t.Error(err)
 	}
 	if err := <-result; !errors.Is(err, ErrRefused) {

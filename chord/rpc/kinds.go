@@ -4,7 +4,7 @@ import "chordtorrent/chord"
 
 // Version is the version of this table and of everything in it. Two programs
 // of different versions refuse each other in their Hello.
-const Version = 1
+const Version = 2
 
 // role says when a message may travel.
 type role uint8
@@ -43,6 +43,8 @@ var kinds = [maxKinds]kind{
 	21: {reply, chord.AssignIDReply{}},
 	22: {request, chord.GetStatus{}},
 	23: {reply, chord.Status{}},
+	24: {request, chord.Forget{}},
+	25: {reply, chord.ForgetReply{}},
 
 	// Members among themselves: chord/message.go, from 40 on.
 	40: {message, chord.GetNeighbors{}},
@@ -65,4 +67,8 @@ var kinds = [maxKinds]kind{
 	57: {message, chord.Summary{}},
 	58: {message, chord.Grant{}},
 	59: {message, chord.Granted{}},
+	60: {message, chord.Purge{}},
+	61: {message, chord.AskClock{}},
+	62: {message, chord.ClockIs{}},
+	63: {message, chord.Forsake{}},
 }

@@ -45,6 +45,7 @@ func Run(t *testing.T, open Open) {
 		{"Purge", testPurge},
 		{"OpsInOrder", testOpsInOrder},
 		{"OddNames", testOddNames},
+		{"Digest", testDigest},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			for _, class := range []chord.Class{chord.Hard, chord.Soft} {

@@ -171,6 +171,7 @@ func (d *DB) commit(batch []request) error {
 		d.log.Error("cannot write to the database", "err", err)
 		return err
 	}
+	d.digests.apply(w.changes)
 	d.keys.Add(w.keyDelta)
 	d.bytes.Add(w.byteDelta)
 	if w.state != nil {
@@ -195,6 +196,7 @@ type writer struct {
 	keys, fields, meta  *bbolt.Bucket
 	dirty               bool
 	keyDelta, byteDelta int64
+	changes             []change
 	state               *chord.State
 }
 
@@ -220,14 +222,17 @@ func (w *writer) apply(op chord.StoreOp) error {
 
 func (w *writer) merge(key chord.Key, fields []chord.Field) error {
 	hash := chord.HashKey(key)
+	c := change{hash: hash}
 	for _, f := range fields {
 		rk := rowKey(hash, f.Name)
 		winner := f.Entry
 		row := w.fields.Get(rk)
+		var before chord.Digest
 		if row != nil {
 			held, ok := parseRow(rk, row)
 			if ok {
 				winner = chord.Merge(held, f.Entry)
+				before = chord.DigestField(hash, f.Name, held)
 			} else {
 				w.db.reportDamage(key, f.Name) // and mended by this write
 			}
@@ -240,22 +245,20 @@ func (w *writer) merge(key chord.Key, fields []chord.Field) error {
 		if err := w.fields.Put(rk, next); err != nil {
 			return err
 		}
+		c.old, c.now = c.old.Plus(before), c.now.Plus(chord.DigestField(hash, f.Name, winner))
 		w.dirty = true
 	}
 	if len(fields) == 0 {
 		return nil
 	}
-	return w.putKey(hash, key)
-}
-
-// putKey makes sure that the key row is there and right.
-func (w *writer) putKey(hash chord.ID, key chord.Key) error {
 	row := w.keys.Get(hash[:])
-	if string(row) == string(key) && row != nil {
-		return nil
-	}
 	if row == nil {
 		w.keyDelta++
+		c.now.Maps = 1
+	}
+	w.changes = append(w.changes, c)
+	if row != nil && string(row) == string(key) {
+		return nil
 	}
 	w.dirty = true
 	return w.keys.Put(hash[:], []byte(key))
@@ -264,11 +267,16 @@ func (w *writer) putKey(hash chord.ID, key chord.Key) error {
 func (w *writer) drop(key chord.Key) error {
 	hash := chord.HashKey(key)
 	var rows [][]byte
+	var old chord.Digest
 	c := w.fields.Cursor()
 	for k, v := c.Seek(hash[:]); bytes.HasPrefix(k, hash[:]); k, v = c.Next() {
 		rows = append(rows, bytes.Clone(k))
 		w.byteDelta -= valueBytes(v)
+		if held, ok := parseRow(k, v); ok {
+			old = old.Plus(chord.DigestField(hash, string(k[len(hash):]), held))
+		}
 	}
+	w.changes = append(w.changes, change{hash: hash, old: old})
 	for _, rk := range rows {
 		if err := w.fields.Delete(rk); err != nil {
 			return err
@@ -288,6 +296,7 @@ func (w *writer) purge(key chord.Key, fields []chord.Field) error {
 			continue
 		}
 		w.byteDelta -= valueBytes(row)
+		w.changes = append(w.changes, change{hash: hash, old: chord.DigestField(hash, f.Name, held)})
 		if err := w.fields.Delete(rk); err != nil {
 			return err
 		}
@@ -304,6 +313,7 @@ func (w *writer) deleteKey(hash chord.ID) error {
 		return nil
 	}
 	w.keyDelta--
+	w.changes = append(w.changes, change{hash: hash, old: chord.Digest{Maps: 1}})
 	w.dirty = true
 	return w.keys.Delete(hash[:])
 }

@@ -50,7 +50,8 @@ type DB struct {
 	suspect     bool         // the file was damaged when it was opened
 	lastReport  atomic.Int64 // unix seconds of the last log line about damage
 
-	soft *softMaps
+	soft    *softMaps
+	digests digests
 
 	mu      sync.Mutex
 	wake    *sync.Cond
@@ -255,6 +256,7 @@ func (d *DB) survey(tx *bbolt.Tx) error {
 		}
 		d.state = st
 	}
+	d.digests.plant(tx)
 	return nil
 }
 

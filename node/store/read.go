@@ -120,7 +120,7 @@ func (d *DB) Keys(class chord.Class, from, to chord.ID, yield func(chord.Key) bo
 	if class == chord.Soft {
 		walk = d.soft.keysBetween
 	}
-	type arc struct {
+	type stretch struct {
 		after     chord.ID
 		inclusive bool // after itself belongs to it
 		last      chord.ID
@@ -129,9 +129,9 @@ func (d *DB) Keys(class chord.Class, from, to chord.ID, yield func(chord.Key) bo
 	for i := range top {
 		top[i] = 0xff
 	}
-	arcs := []arc{{from, false, to}}
+	arcs := []stretch{{from, false, to}}
 	if from.Compare(to) >= 0 { // over the top, or the whole ring
-		arcs = []arc{{from, false, top}, {zero, true, to}}
+		arcs = []stretch{{from, false, top}, {zero, true, to}}
 	}
 	damaged := 0
 	for _, a := range arcs {
@@ -175,6 +175,7 @@ func (d *DB) hardKeys(after chord.ID, inclusive bool, last chord.ID) (batch []ch
 			key := chord.Key(v)
 			if hash := chord.HashKey(key); !bytes.Equal(hash[:], k) {
 				damaged++
+				d.digests.doubt(upTo)
 				d.reportDamage(key, "")
 				continue
 			}
@@ -214,6 +215,7 @@ func damageError(key chord.Key, n int) error {
 
 // reportDamage counts a damaged entry and says so in the log once a minute.
 func (d *DB) reportDamage(key chord.Key, field string) {
+	d.digests.doubt(chord.HashKey(key))
 	total := d.damaged.Add(1)
 	now := time.Now().Unix()
 	last := d.lastReport.Load()

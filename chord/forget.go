@@ -1,0 +1,100 @@
+package chord
+
+import (
+	"slices"
+	"time"
+)
+
+// maxForgotten bounds how many members an operator may declare gone for good
+// while they are missed.
+const maxForgotten = 256
+
+// forgetAfter is how long a ring must have been whole and the same for those who
+// are gone to be struck off the list: it goes on without them, and the next
+// loss is judged by its own.
+const forgetAfter = time.Minute
+
+// forget tells everybody in the view that a member is gone for good.
+func (m *Member) forget(id ID, done func(ForgetReply)) {
+	if id == m.self.ID {
+		done(m.trustSelf())
+		return
+	}
+	if _, lives := m.inView(id); lives {
+		done(ForgetReply{Code: CodeBadRequest, Of: len(m.view)})
+		return
+	}
+	reply := ForgetReply{Of: len(m.view)}
+	waiting := 1
+	end := func(ok bool) {
+		if ok {
+			reply.Told++
+		}
+		if waiting--; waiting == 0 {
+			done(reply)
+		}
+	}
+	for _, r := range m.view {
+		if r.ID == m.self.ID {
+			continue
+		}
+		waiting++
+		m.ask(r, Forsake{ID: id}, func(b Body, err error) {
+			g, ok := b.(Granted)
+			end(ok && g.Code == CodeOK)
+		})
+	}
+	m.noteForgotten(id, func(err error) { end(err == nil) })
+}
+
+// forsaken handles Forsake.
+func (m *Member) forsaken(env Envelope, id ID) {
+	if _, lives := m.inView(id); lives {
+		m.reply(env, Granted{Code: CodeBadRequest})
+		return
+	}
+	m.noteForgotten(id, func(err error) {
+		if err != nil {
+			m.reply(env, Granted{Code: CodeStore})
+			return
+		}
+		m.reply(env, Granted{})
+	})
+}
+
+func (m *Member) noteForgotten(id ID, done func(error)) {
+	if !slices.Contains(m.forgotten, id) {
+		if len(m.forgotten) >= maxForgotten {
+			m.forgotten = slices.Delete(m.forgotten, 0, 1)
+		}
+		m.forgotten = append(slices.Clone(m.forgotten), id)
+		m.event("forget", Ref{ID: id}, "%s is gone for good, by an operator's word", id.Short())
+	}
+	m.saveStateThen(done)
+	m.repairSoon()
+}
+
+// remembered takes a member that lives off the list of those that are gone.
+func (m *Member) remembered(id ID) {
+	if i := slices.Index(m.forgotten, id); i >= 0 {
+		m.forgotten = slices.Delete(slices.Clone(m.forgotten), i, i+1)
+	}
+}
+
+// needed is how many of a range's replicas must have completed it for what
+// they hold to be all there is: R, or fewer when an operator says that so many
+// are gone that R cannot come back. It holds only if everybody left was asked.
+func (m *Member) needed(q Quorum) int { return max(1, min(q.R, q.N-len(m.forgotten))) }
+
+// trustSelf makes a member that is alone take what it holds for all there is.
+func (m *Member) trustSelf() ForgetReply {
+	if len(m.view) > 1 || m.phase != member || m.pred.ID != m.self.ID {
+		return ForgetReply{Code: CodeBadRequest, Of: len(m.view)}
+	}
+	m.ring = 1
+	m.claims = arcs{{From: m.self.ID, To: m.self.ID, Epoch: m.nextEpoch(max(m.given, m.claims.newest(m.self.ID, m.self.ID))), Ring: 1}}
+	m.event("forget", m.self, "takes what it holds for all there is, by an operator's word")
+	m.saveState()
+	m.repairSoon()
+	return ForgetReply{Told: 1, Of: 1}
+}

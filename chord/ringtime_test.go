@@ -1,0 +1,71 @@
+package chord
+
+import (
+	"testing"
+	"time"
+)
+
+// TestRingTime gives each member another idea of the time, and one a clock
+// that is a year off: they agree on the median, and only the one is told.
+func TestRingTime(t *testing.T) {
+	eachSeed(t, 6, func(t *testing.T, seed uint64) {
+		net := newSimNet(t, simOptions{seed: seed, skew: 30 * time.Second})
+		var hosts []*simHost
+		for range 7 {
+			hosts = append(hosts, net.host())
+		}
+		wrong := hosts[seed%7]
+		wrong.skew = 365 * 24 * time.Hour
+		if seed%2 == 0 {
+			wrong.skew = -wrong.skew
+		}
+		for _, h := range hosts {
+			h.start()
+		}
+		net.settle(len(hosts))
+		net.run(10 * time.Second)
+		first := hosts[0].clock().Add(hosts[0].m.ringClock.offset)
+		for _, h := range hosts {
+			ring := h.clock().Add(h.m.ringClock.offset)
+			if d := ring.Sub(first).Abs(); d > 50*time.Millisecond {
+				net.fatalf("%s is %v off %s's ring time", h, d, hosts[0])
+			}
+			if d := ring.Sub(net.now).Abs(); d > 30*time.Second {
+				net.fatalf("%s takes it to be %v off the time of most", h, d)
+			}
+			if told := h.logged("clock"); told != (h == wrong) {
+				net.fatalf("%s, whose clock is %v off, was told: %v", h, h.skew, told)
+			}
+		}
+		if off := time.Duration(wrong.status().ClockOff) * time.Millisecond; (off - wrong.skew).Abs() > time.Minute {
+			net.fatalf("%s says that its clock is %v off, it is %v", wrong, off, wrong.skew)
+		}
+		// What the wrong one stamps as an owner is of the ring's time.
+		for i := range 20 {
+			r := wrong.mustPut(Key([]byte{1, byte(i)}), "f", "v")
+			if off := time.Duration(r.Stamp.Millis()-net.now.Millis()) * time.Millisecond; off.Abs() > 31*time.Second {
+				net.fatalf("stamp %v off", off)
+			}
+		}
+	})
+}
+
+// TestClockSetRight sets a wrong clock right while the member runs.
+func TestClockSetRight(t *testing.T) {
+	net, hosts := ringOf(t, simOptions{seed: testSeed(t, 3)}, 4)
+	h := hosts[1]
+	h.skew = time.Hour // forwards: a driver never lets time run backwards
+	net.run(15 * time.Second)
+	if !h.m.ringClock.off || (h.m.ringClock.offset+time.Hour).Abs() > time.Second {
+		net.fatalf("an hour ahead, the ring clock of %s is %v off its own", h, h.m.ringClock.offset)
+	}
+	for _, o := range hosts {
+		if o != h {
+			o.skew = time.Hour // as after the operator has looked
+		}
+	}
+	net.run(time.Minute)
+	if h.m.ringClock.off {
+		net.fatalf("all agree, and %s is still %v off", h, h.m.ringClock.offset)
+	}
+}

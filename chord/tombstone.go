@@ -1,0 +1,144 @@
+package chord
+
+import "time"
+
+// A deleted hard field stays as a tombstone, so that a replica which missed the
+// delete does not bring the field back. Tombstones older than tombstoneLife go:
+// by order of the owner, at all replicas of a range at once, after a round that
+// found them equal. What was deleted before the horizon is then known to nobody,
+// and whoever was away for longer must not tell of its old fields: it refills.
+const (
+	tombstoneLife = 10 * 24 * time.Hour
+	// purgeSteps is how many steps the horizon takes in a tombstoneLife, so
+	// that members seldom differ about it and purging is seldom asked for.
+	purgeSteps = 10
+)
+
+// horizon is the stamp up to which tombstones may go now: it moves in steps.
+func (m *Member) horizon() Stamp {
+	step := max(m.cfg.TombstoneLife.Milliseconds()/purgeSteps, 1)
+	return stampAt(max(0, m.ringMillis()-m.cfg.TombstoneLife.Milliseconds()) / step * step)
+}
+
+// orderPurge has all replicas of this member's range forget the tombstones
+// that are old enough. The round that has just ended found all of them equal.
+func (m *Member) orderPurge() {
+	r := &m.repair
+	order := Purge{From: m.pred.ID, To: m.self.ID, Horizon: m.horizon()}
+	if order.Horizon <= r.purged {
+		return
+	}
+	waiting, failed := 1, false
+	end := func(ok bool) {
+		failed = failed || !ok
+		if waiting--; waiting > 0 || failed || order.From != m.pred.ID {
+			return
+		}
+		// The others agree about the time: now the owner's own.
+		m.purge(order, func(err error) {
+			if err == nil && order.From == m.pred.ID {
+				r.purged = order.Horizon
+			}
+		})
+	}
+	for _, other := range r.config[1:] {
+		waiting++
+		m.call(other, storeTimeout, order, func(b Body, err error) {
+			g, ok := b.(Granted)
+			end(ok && g.Code == CodeOK)
+		})
+	}
+	end(true)
+}
+
+// purge forgets the tombstones of an arc up to a horizon, and remembers the
+// horizon, first: who is asked about such a tombstone meanwhile knows that it
+// need not be there.
+func (m *Member) purge(p Purge, done func(error)) {
+	m.purged = max(m.purged, p.Horizon)
+	m.saveStateThen(func(err error) {
+		if err != nil {
+			done(err)
+			return
+		}
+		var ops []StoreOp
+		_ = m.cfg.Store.Keys(Hard, p.From, p.To, func(k Key) bool {
+			var old []Field
+			_ = m.cfg.Store.Fields(k, "", "", func(f Field) bool {
+				if f.Deleted && f.Stamp <= p.Horizon {
+					old = append(old, Field{Name: f.Name, Entry: Entry{Stamp: f.Stamp}})
+				}
+				return true
+			})
+			if len(old) > 0 {
+				ops = append(ops, StoreOp{Kind: StorePurge, Key: k, Purge: old})
+			}
+			return true
+		})
+		for _, op := range ops {
+			m.store(op, nil)
+		}
+		done(nil)
+	})
+}
+
+// purgedFor handles Purge. Only who was granted the range obeys.
+func (m *Member) purgedFor(env Envelope, p Purge) {
+	if claim := m.claims.over(p.From, p.To); !claim.Complete || env.From.ID != p.To || p.Horizon > m.horizon()+stampAt(clockOff.Milliseconds()) {
+		m.reply(env, Granted{Code: CodeNotReady})
+		return
+	}
+	m.purge(p, func(err error) {
+		if err != nil {
+			m.reply(env, Granted{Code: CodeStore})
+			return
+		}
+		m.reply(env, Granted{})
+	})
+}
+
+// forgettable reports whether a field that only one of two copies holds is a
+// tombstone that one of both has purged: it is neither given nor taken.
+func forgettable(f FieldStamp, purged Stamp) bool { return f.Deleted && f.Stamp <= purged }
+
+// purgedBy is the stamp up to which this member or another has purged. One with
+// a wrong clock may have gone too far; that is not followed.
+func (m *Member) purgedBy(other Stamp) Stamp { return min(max(m.purged, other), m.horizon()) }
+
+// inContact notes that what this member holds has been compared with what the
+// ring holds: nothing that it still has was deleted and purged before.
+func (m *Member) inContact() {
+	// Written down now and then: an older time only makes it refill sooner.
+	if now := m.ringMillis(); now-m.contact >= m.cfg.TombstoneLife.Milliseconds()/purgeSteps {
+		m.contact = now
+		m.saveState()
+	}
+}
+
+// refillIfOutdated gives up all hard maps, if this member was last compared
+// with the ring before the horizon of one of its members: among them may be what
+// was deleted meanwhile. Nothing acknowledged is lost by that, as such a member
+// is not counted any more. If all were away for as long, nothing was purged and
+// all is kept.
+func (m *Member) refillIfOutdated(purged Stamp, by Ref) {
+	if m.contact == 0 || min(purged, m.horizon()) <= stampAt(m.contact) {
+		return
+	}
+	m.event("refill", by, "was away for so long that %s has forgotten what was deleted meanwhile: begins with empty maps, which the ring fills", by.ID.Short())
+	m.contact = m.ringMillis()
+	m.claims, m.ring = nil, max(m.ring, 2)
+	var keys []Key
+	_ = m.cfg.Store.Keys(Hard, m.self.ID, m.self.ID, func(k Key) bool {
+		keys = append(keys, k)
+		return true
+	})
+	m.saveState() // before the maps go: it must not vouch for what it drops
+	for _, k := range keys {
+		m.store(StoreOp{Kind: StoreDrop, Key: k}, nil)
+	}
+	if m.phase == member {
+		m.repair.complete, m.repair.config = false, nil
+		m.restartWrites()
+		m.repairSoon()
+	}
+}
