@@ -16,6 +16,7 @@ type maintenance struct {
 	timer   timer
 	viewed  Time        // when the view changed last
 	window  timer       // end of JoinWindow
+	retry   timer       // of a try to join that failed
 	suspect map[ID]Time // until when
 	checks  bool        // the predecessor is being asked whether it lives
 }
@@ -175,7 +176,8 @@ func (m *Member) joinBehind(candidates []Ref, lowest bool) {
 			m.becomeAlone()
 			return
 		}
-		m.after(50*time.Millisecond, m.tryJoin)
+		m.timers.stop(m.maintenance.retry) // the view and the window begin tries as well
+		m.maintenance.retry = m.after(50*time.Millisecond, m.tryJoin)
 		return
 	}
 	p := candidates[0]
@@ -185,7 +187,8 @@ func (m *Member) joinBehind(candidates []Ref, lowest bool) {
 		case !ok:
 			m.joinBehind(candidates[1:], false)
 		case !n.Joined:
-			m.joinBehind(candidates[1:], lowest && m.self.ID.Compare(p.ID) < 0)
+			// One that leaves has a predecessor still: there was a ring.
+			m.joinBehind(candidates[1:], lowest && n.Pred.IsZero() && m.self.ID.Compare(p.ID) < 0)
 		default:
 			m.refillIfOutdated(n.Purged, p)
 			m.adoptPlace(p, n, candidates[1:])
@@ -212,6 +215,11 @@ func (m *Member) adoptPlace(p Ref, n Neighbors, rest []Ref) {
 		m.byDistanceBefore(closer)
 		m.joinBehind(append(closer, rest...), false)
 		return
+	}
+	if n.Succ[len(n.Succ)-1].ID == n.Pred.ID {
+		// p's list is the whole ring but for p, so p is what comes behind it. In
+		// a ring of two the list would else be one member, who may die.
+		list = append(list, p)
 	}
 	m.askOnce(list[0], GetNeighbors{}, func(b Body, err error) {
 		if h, ok := b.(Neighbors); ok && h.Joined {
