@@ -192,15 +192,14 @@ func (m *Member) summary(q Summarize) Summary {
 // listMaps gives a page of the digests of the single maps in (after, end].
 // With CodeNotReady something in it is damaged, and counts as not held.
 func (m *Member) listMaps(class Class, after, end ID) Summary {
-	s, read := Summary{End: end}, 0
+	s := Summary{End: end}
 	err := m.cfg.Store.Keys(class, after, end, func(k Key) bool {
-		if len(s.Keys) == maxSummary || read > maxSummaryReads {
+		if len(s.Keys) == maxSummary {
 			s.More = true
 			s.End = HashKey(s.Keys[len(s.Keys)-1].Key)
 			return false
 		}
-		d, size, err := digestMap(m.cfg.Store, k)
-		read += size
+		d, err := digestMap(m.cfg.Store, k)
 		if err != nil {
 			s.Code = CodeNotReady
 		}
