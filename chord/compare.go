@@ -192,14 +192,15 @@ func (m *Member) summary(q Summarize) Summary {
 // listMaps gives a page of the digests of the single maps in (after, end].
 // With CodeNotReady something in it is damaged, and counts as not held.
 func (m *Member) listMaps(class Class, after, end ID) Summary {
-	s := Summary{End: end}
+	s, read := Summary{End: end}, 0
 	err := m.cfg.Store.Keys(class, after, end, func(k Key) bool {
-		if len(s.Keys) == maxSummary {
+		if len(s.Keys) == maxSummary || read > maxSummaryReads {
 			s.More = true
 			s.End = HashKey(s.Keys[len(s.Keys)-1].Key)
 			return false
 		}
-		d, err := digestMap(m.cfg.Store, k)
+		d, size, err := digestMap(m.cfg.Store, k)
+		read += size
 		if err != nil {
 			s.Code = CodeNotReady
 		}

@@ -48,21 +48,22 @@ func DigestField(key ID, name string, e Entry) Digest {
 	return Digest{Hi: binary.BigEndian.Uint64(sum[:8]), Lo: binary.BigEndian.Uint64(sum[8:16])}
 }
 
-// digestMap walks one map.
-func digestMap(s Store, key Key) (Digest, error) {
+// digestMap walks one map; size is that of its names and values.
+func digestMap(s Store, key Key) (d Digest, size int, err error) {
 	d, hash := Digest{Maps: 1}, HashKey(key)
-	err := s.Fields(key, "", "", func(f Field) bool {
+	err = s.Fields(key, "", "", func(f Field) bool {
 		d = d.Plus(DigestField(hash, f.Name, f.Entry))
+		size += len(f.Name) + len(f.Value)
 		return true
 	})
-	return d, err
+	return d, size, err
 }
 
 // WalkDigest computes the digest of the arc (from, to] by reading all of it:
 // what Store.Digest must give, and how a DigestTree looks at its edges.
 func WalkDigest(s Store, class Class, from, to ID) (sum Digest, err error) {
 	walk := s.Keys(class, from, to, func(k Key) bool {
-		d, damage := digestMap(s, k)
+		d, _, damage := digestMap(s, k)
 		sum = sum.Plus(d)
 		if damage != nil {
 			err = damage

@@ -30,9 +30,10 @@
 // step, for rings larger than the list; smaller ones, outside her proof, are
 // tested for one ordered cycle.
 //
-// From hybrid logical clocks: a clock learns no stamp more than a minute ahead
-// of it, so that one wrong clock does not become everybody's. A write to a
-// field that has such a stamp is stamped just above it.
+// From hybrid logical clocks: they run on ring time, the median of the members'
+// clocks, and learn no stamp more than a minute ahead of it, so that one wrong
+// clock does not become everybody's. A write to a field that has such a stamp
+// is stamped just above it.
 //
 // # Who counts
 //
@@ -44,7 +45,13 @@
 // can be R again: two halves of such a ring may both go on without the other,
 // and when they meet again the later write of each field wins.
 //
-// Stamps and expiry go by the clock of the member that owns the key. Deleted
-// hard fields are kept as tombstones. Comparing two copies of a range reads
-// the whole of both.
+// A range is at a member in one of the states of [RangeState].
+//
+// # What is remembered, and for how long
+//
+// Deleted hard fields are kept as tombstones for ten days, then purged at all
+// replicas of a range together (tombstone.go). Whoever was away for longer gives
+// up what it holds and is filled anew. The digests that copies are compared by
+// (digest.go) find what chance has changed, not what an enemy with the right to
+// write has chosen.
 package chord

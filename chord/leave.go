@@ -26,8 +26,10 @@ func (m *Member) startLeave() {
 // handOver compares the range with all its heirs, and tries again with those
 // who are heirs then if that failed.
 func (m *Member) handOver(deadline Time) {
-	heirs := m.replicas(QuorumOf(Hard, m.size()).N + 1)[1:]
-	waiting, failed := 1, false
+	n := QuorumOf(Hard, m.size()).N + 1
+	heirs := m.replicas(n)[1:]
+	// Who is in the view and out of reach is waited for.
+	waiting, failed := 1, len(heirs) < min(n, len(m.view))-1
 	end := func(ok bool) {
 		failed = failed || !ok
 		if waiting--; waiting > 0 || m.phase != leaving {

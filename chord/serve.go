@@ -7,6 +7,9 @@ import "slices"
 const (
 	maxStamps  = 4096
 	maxSummary = 512
+	// maxSummaryReads is how many bytes are read for one page, as clients wait
+	// meanwhile.
+	maxSummaryReads = 4 << 20
 )
 
 // serve answers another member's request. Every request gets its answer; one

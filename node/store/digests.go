@@ -38,22 +38,28 @@ func (d *digests) doubt(hash chord.ID) {
 	d.tree.Doubt(hash)
 }
 
+// digest sums up the maps of an arc, but for the edges that are to be walked.
+func (d *digests) digest(from, to chord.ID, edge func(from, to chord.ID) (chord.Digest, error)) (chord.Digest, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.tree.Sum(from, to, edge)
+}
+
 // Digest implements chord.Store. The error wraps ErrDamaged.
 func (d *DB) Digest(class chord.Class, from, to chord.ID) (chord.Digest, error) {
-	walk := func(from, to chord.ID) (chord.Digest, error) { return chord.WalkDigest(d, class, from, to) }
+	sums := d.digests.digest
 	if class == chord.Soft {
-		return walk(from, to) // in memory: a walk is fast, and only an orderly leave asks for it
+		sums = d.soft.digest
 	}
 	var edges []arc
-	d.digests.mu.Lock()
-	sum, err := d.digests.tree.Sum(from, to, func(from, to chord.ID) (chord.Digest, error) {
+	sum, err := sums(from, to, func(from, to chord.ID) (chord.Digest, error) {
 		edges = append(edges, arc{from, to})
 		return chord.Digest{}, nil
 	})
-	d.digests.mu.Unlock()
-	// Outside the lock, as a walk that meets damage says so to the tree.
+	// Outside the locks, as a walk takes them, and one that meets damage says so
+	// to the tree.
 	for _, e := range edges {
-		part, damage := walk(e.from, e.to)
+		part, damage := chord.WalkDigest(d, class, e.from, e.to)
 		sum = sum.Plus(part)
 		if damage != nil {
 			err = damage

@@ -19,6 +19,7 @@ type softMaps struct {
 	byKey  map[chord.Key]*softMap
 	shards [softShards][]softKey // each sorted by hash
 	bytes  int64
+	tree   chord.DigestTree
 	// changes counts applied ops; saved is what it was at the last snapshot,
 	// of which there is one at a time.
 	changes, saved uint64
@@ -52,9 +53,12 @@ func (s *softMaps) apply(op chord.StoreOp) {
 		}
 	case chord.StoreDrop:
 		if m := s.byKey[op.Key]; m != nil {
-			for _, e := range m.entries {
+			old, hash := chord.Digest{}, chord.HashKey(op.Key)
+			for name, e := range m.entries {
 				s.bytes -= int64(len(e.Value))
+				old = old.Plus(chord.DigestField(hash, name, e))
 			}
+			s.tree.Change(hash, old, chord.Digest{})
 			s.deleteLocked(op.Key)
 		}
 	case chord.StorePurge:
@@ -63,11 +67,12 @@ func (s *softMaps) apply(op chord.StoreOp) {
 }
 
 func (s *softMaps) mergeLocked(key chord.Key, f chord.Field) {
-	m := s.byKey[key]
+	m, hash := s.byKey[key], chord.HashKey(key)
+	var before, after chord.Digest
 	if m == nil {
 		m = &softMap{entries: map[string]chord.Entry{}}
 		s.byKey[key] = m
-		hash := chord.HashKey(key)
+		after.Maps = 1
 		shard := &s.shards[shardOf(hash)]
 		i, _ := slices.BinarySearchFunc(*shard, hash, compareHash)
 		*shard = slices.Insert(*shard, i, softKey{hash, key})
@@ -76,6 +81,7 @@ func (s *softMaps) mergeLocked(key chord.Key, f chord.Field) {
 	winner := f.Entry
 	if ok {
 		winner = chord.Merge(held, f.Entry)
+		before = chord.DigestField(hash, f.Name, held)
 	} else {
 		i, _ := slices.BinarySearch(m.names, f.Name)
 		m.names = slices.Insert(m.names, i, f.Name)
@@ -83,11 +89,12 @@ func (s *softMaps) mergeLocked(key chord.Key, f chord.Field) {
 	// A copy: the value may be a small part of a message that would be kept.
 	winner.Value = bytes.Clone(winner.Value)
 	m.entries[f.Name] = winner
+	s.tree.Change(hash, before, after.Plus(chord.DigestField(hash, f.Name, winner)))
 	s.bytes += int64(len(winner.Value) - len(held.Value))
 }
 
 func (s *softMaps) purgeLocked(key chord.Key, fields []chord.Field) {
-	m := s.byKey[key]
+	m, hash := s.byKey[key], chord.HashKey(key)
 	if m == nil {
 		return
 	}
@@ -98,6 +105,7 @@ func (s *softMaps) purgeLocked(key chord.Key, fields []chord.Field) {
 		}
 		s.bytes -= int64(len(held.Value))
 		delete(m.entries, f.Name)
+		s.tree.Change(hash, chord.DigestField(hash, f.Name, held), chord.Digest{})
 		if i, found := slices.BinarySearch(m.names, f.Name); found {
 			m.names = slices.Delete(m.names, i, i+1)
 		}
@@ -110,6 +118,7 @@ func (s *softMaps) purgeLocked(key chord.Key, fields []chord.Field) {
 func (s *softMaps) deleteLocked(key chord.Key) {
 	delete(s.byKey, key)
 	hash := chord.HashKey(key)
+	s.tree.Change(hash, chord.Digest{Maps: 1}, chord.Digest{})
 	shard := &s.shards[shardOf(hash)]
 	if i, found := slices.BinarySearchFunc(*shard, hash, compareHash); found {
 		*shard = slices.Delete(*shard, i, i+1)
@@ -175,6 +184,13 @@ func (s *softMaps) keysBetween(after chord.ID, inclusive bool, last chord.ID) (b
 		}
 	}
 	return batch, upTo, 0, false, nil
+}
+
+// digest sums up the maps of an arc, but for the edges that are to be walked.
+func (s *softMaps) digest(from, to chord.ID, edge func(from, to chord.ID) (chord.Digest, error)) (chord.Digest, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.tree.Sum(from, to, edge)
 }
 
 func (s *softMaps) count() (keys int, bytes int64) {
