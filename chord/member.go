@@ -31,7 +31,8 @@ type Config struct {
 	// sent and received; default 32 MiB/s.
 	RepairBytesPerSec int
 
-	listLength int // L, set by tests; default by the size of the ring
+	listLength int  // L, set by tests; default by the size of the ring
+	without    rule // rules that a test has switched off
 }
 
 // State is what a member must not forget over a restart, besides its maps.

@@ -259,7 +259,9 @@ func (m *Member) becomeMember(pred Ref, succ []Ref) {
 	m.timers.stop(m.maintenance.window)
 	m.phase = member
 	m.maintenance.running = false
-	m.pred = pred
+	if m.keeps(predAtJoin) {
+		m.pred = pred
+	}
 	m.succ = m.trimmed(succ)
 	m.startData()
 	m.stabilize()
@@ -270,10 +272,10 @@ func (m *Member) becomeMember(pred Ref, succ []Ref) {
 func (m *Member) trimmed(list []Ref) []Ref {
 	out := make([]Ref, 0, len(list))
 	for _, r := range list {
-		if r.ID == m.self.ID {
+		if r.ID == m.self.ID && m.keeps(neverSelf) {
 			break // the rest lies behind this member again
 		}
-		if m.isSuspect(r.ID) || (len(out) > 0 && !Between(out[len(out)-1].ID, r.ID, m.self.ID)) {
+		if m.isSuspect(r.ID) || (len(out) > 0 && r.ID != m.self.ID && !Between(out[len(out)-1].ID, r.ID, m.self.ID)) {
 			continue
 		}
 		if known, ok := m.inView(r.ID); ok {
@@ -354,6 +356,10 @@ func (m *Member) tryHead(candidates []Ref) {
 			m.adoptHead(list)
 			return
 		}
+		if !m.keeps(liveFirst) {
+			m.adoptHead(append([]Ref{n.Pred}, list...))
+			return
+		}
 		// s may name a dead one. What it has told of itself is good meanwhile,
 		// and better than an empty list, which others would copy.
 		m.setSuccessors(m.trimmed(list))
@@ -373,6 +379,9 @@ func (m *Member) knowsOthers() bool {
 
 // adoptHead replaces the list whole; its first entry has just answered.
 func (m *Member) adoptHead(list []Ref) {
+	if !m.keeps(wholeList) {
+		list = append(list[:1:1], m.succ...)
+	}
 	m.setSuccessors(m.trimmed(list))
 	if len(m.succ) == 0 || m.phase != member {
 		m.endRound()

@@ -23,8 +23,8 @@ func (n *network) ready(w *world) (mask uint8) {
 // to one cycle around the ring and, in a ring larger than the lists, that more
 // than L members are principals.
 func (n *network) check(w *world) error {
-	if w.flood {
-		return fmt.Errorf("flood: more than %d messages on one link", maxFlying)
+	if w.fault != "" {
+		return errors.New(w.fault)
 	}
 	for i := range uint8(len(n.members)) {
 		if (w.started&^w.dead)&(1<<i) != 0 {
@@ -188,7 +188,7 @@ func (n *network) ideal(w *world) error {
 // A flood, as two members that answer each other for ever would make it, is an
 // error that check reports.
 func (n *network) drain(w *world) {
-	for moved := true; moved && !w.flood; {
+	for moved := true; moved && w.fault == ""; {
 		moved = false
 		for i := range uint8(len(n.members)) {
 			for j := range uint8(len(n.members)) {

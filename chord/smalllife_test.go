@@ -108,6 +108,11 @@ func (l *life) settle(before look, x input) (st step) {
 			l.waits[k] = waiting{}
 		}
 	}
+	if len(m.succ) > 0 && x.kind != inPlace && !slices.Contains(before.succ, m.succ[0]) &&
+		!(x.kind == inReply && x.who == a.all.index(m.succ[0])) &&
+		!(before.phase == joining && m.succ[0] == m.pred) { // whose answer the joiner goes by
+		st.fault = fmt.Sprintf("liveness before adoption: %s becomes first successor of %s without having answered", m.succ[0].Addr, m.self.Addr)
+	}
 	slices.SortFunc(ended, func(v, w waiting) int { return int(int64(v.seq - w.seq)) })
 	for i, env := range m.Take().Send {
 		if !ofRing(env.Body) {
@@ -148,10 +153,11 @@ type look struct {
 	phase   phase
 	running bool
 	again   bool
+	succ    []Ref
 }
 
 func (l *life) look() look {
-	return look{l.visible(), l.m.phase, l.m.maintenance.running, l.m.maintenance.again}
+	return look{l.visible(), l.m.phase, l.m.maintenance.running, l.m.maintenance.again, l.m.succ}
 }
 
 // origin stands for what the continuation of a request has captured. To say too

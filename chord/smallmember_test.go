@@ -65,6 +65,7 @@ type step struct {
 	to     uint32 // the state it is in afterwards
 	closed uint8  // mask of slots whose requests have ended
 	sends  []sent
+	fault  string // a rule that the step itself breaks
 }
 
 // memberState is a state of one member, in the terms of the exploration.

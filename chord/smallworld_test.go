@@ -3,6 +3,7 @@ package chord
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"fmt"
 )
 
 // maxFlying bounds the messages on one link.
@@ -16,10 +17,10 @@ type world struct {
 	count   [maxSmall][maxSmall]uint8
 	started uint8 // masks of members
 	dead    uint8
-	crashed uint8 // at some time; may live again
-	flood   bool  // more messages on one link than can be: nothing else counts
-	linked  bool  // from every member a chain of live entries goes on: see check
-	base    bool  // there are more than L principals
+	crashed uint8  // at some time; may live again
+	fault   string // of the step that led here; it is not part of the state
+	linked  bool   // from every member a chain of live entries goes on: see check
+	base    bool   // there are more than L principals
 }
 
 // network is a small ring: what can happen in it, and what comes of it.
@@ -67,6 +68,9 @@ func (n *network) do(w *world, i uint8, x input) {
 	waits := n.state(w, i).waits
 	st := n.members[i].step(w.local[i], x)
 	w.local[i] = st.to
+	if w.fault == "" {
+		w.fault = st.fault
+	}
 	for k, to := range waits {
 		if st.closed&(1<<k) != 0 {
 			w.forget(i, to, uint8(k))
@@ -78,7 +82,7 @@ func (n *network) do(w *world, i uint8, x input) {
 		}
 		at := &w.count[i][s.to]
 		if *at == maxFlying {
-			w.flood = true
+			w.fault = fmt.Sprintf("flood: more than %d messages on the link from %s to %s", maxFlying, n.ids.refs[i].Addr, n.ids.refs[s.to].Addr)
 			return
 		}
 		w.flying[i][s.to][*at] = s.smallMessage
