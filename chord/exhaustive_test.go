@@ -21,7 +21,8 @@ var exhaustiveFlag = flag.Bool("chord.exhaustive", false, "explore the small rin
 //     others; but a request's time-out only when nothing can answer any more, as
 //     its answer died with the asked one. That a live member is taken for a dead
 //     one is left to the seeded simulations.
-//   - No message between live members is lost or doubled.
+//   - No message between live members is lost unless the name says so, and none
+//     is doubled.
 //   - There is no data: nothing is compared or granted, so that nobody gives up a
 //     part of its range because another member compares it.
 //   - Fingers are not looked at, as in every ring that gossip knows whole.
@@ -52,6 +53,10 @@ var smallRings = []struct {
 	{"3 and a join, crash, L=3", smallRules{ring: mask("bcd"), joiners: mask("a"), limit: 3, crash: mask("abcd")}, false},
 	{"2 and two joins", smallRules{ring: mask("ad"), joiners: mask("bc"), limit: 2}, false},
 	{"4, crash", smallRules{ring: mask("abcd"), limit: 2, crash: mask("a")}, false},
+	{"2 and a join, a message lost", smallRules{ring: mask("ac"), joiners: mask("b"), limit: 2, losses: 1}, true},
+	{"2 and a join, three messages lost", smallRules{ring: mask("ac"), joiners: mask("b"), limit: 2, losses: 3, forgets: true}, false},
+	{"3, false death", smallRules{ring: mask("abc"), limit: 2, gossip: true, lies: 1, forgets: true}, true},
+	{"2 and a join, false death", smallRules{ring: mask("ac"), joiners: mask("b"), limit: 2, gossip: true, lies: 1}, false},
 	{"2 at once", smallRules{joiners: mask("ab"), limit: 2, gossip: true, separate: true}, true},
 	{"2 at once, crash", smallRules{joiners: mask("ab"), limit: 2, gossip: true, separate: true, crash: mask("ab"), forgets: true}, true},
 	{"3 at once", smallRules{joiners: mask("abc"), limit: 2, gossip: true, separate: true}, false},

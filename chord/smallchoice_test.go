@@ -21,6 +21,8 @@ const (
 	crashes                   // a
 	cuts                      // what is on its way from the dead a to b is lost
 	departs                   // a leaves in order
+	loses                     // the next message from a to b
+	lies                      // gossip tells a that b is dead, which lives
 )
 
 // choice is one thing that happens next.
@@ -66,6 +68,12 @@ func (n *network) apply(w *world, c choice) {
 		n.do(w, c.a, input{kind: inStart, mask: heard})
 	case crashes:
 		n.die(w, c.a)
+	case loses:
+		w.lost++
+		w.pop(c.a, c.b, 0)
+	case lies:
+		w.lied++
+		n.do(w, c.a, input{kind: inHear, mask: n.state(w, c.a).view &^ (1 << c.b)})
 	case departs:
 		w.crashed |= 1 << c.a
 		n.do(w, c.a, input{kind: inDepart})
@@ -74,11 +82,11 @@ func (n *network) apply(w *world, c choice) {
 			w.pop(c.a, c.b, 0)
 		}
 	}
-	n.judge(w, c.kind == crashes || c.kind == departs)
+	n.judge(w, c.kind == crashes || c.kind == departs || c.kind == lies)
 }
 
-// judge says what can be asked for from now on. A death may leave somebody
-// without a live entry, or too few principals: Zave's assumption is that it
+// judge says what can be asked for from now on. A death, or the belief in one,
+// may leave somebody without a live entry, or too few principals: Zave's assumption is that it
 // does not. Then nothing is promised but that the ring comes back; once it has,
 // it has to stay.
 func (n *network) judge(w *world, death bool) {
@@ -110,6 +118,9 @@ func (n *network) choices(w *world, list []choice) []choice {
 			if w.dead&(1<<i) != 0 {
 				list = append(list, choice{cuts, i, j})
 			}
+			if w.lost < r.losses && alive&(1<<i) != 0 && alive&(1<<j) != 0 {
+				list = append(list, choice{loses, i, j})
+			}
 		}
 		if alive&(1<<i) == 0 {
 			if (r.joiners&(1<<i) != 0 && w.started&(1<<i) == 0) || (r.rejoin && w.dead&(1<<i) != 0) {
@@ -126,6 +137,11 @@ func (n *network) choices(w *world, list []choice) []choice {
 			continue
 		}
 		list = n.ownChoices(w, i, list)
+		for j := range uint8(len(n.members)) {
+			if w.lied < r.lies && j != i && alive&n.state(w, i).view&(1<<j) != 0 {
+				list = append(list, choice{lies, i, j})
+			}
+		}
 		if w.crashed == 0 && r.crash&(1<<i) != 0 {
 			list = append(list, choice{crashes, i, 0})
 		}
@@ -169,15 +185,15 @@ func (n *network) ownChoices(w *world, i uint8, list []choice) []choice {
 		}
 	}
 	for k, to := range s.waits {
-		if to != noSlot && w.crashed&(1<<to) != 0 && w.lost(i, to, uint8(k)) {
+		if to != noSlot && (w.crashed&(1<<to) != 0 || w.lost > 0) && w.unanswered(i, to, uint8(k)) {
 			list = append(list, choice{expires, i, uint8(k)})
 		}
 	}
 	return list
 }
 
-// lost reports whether nothing is on its way that would end a request.
-func (w *world) lost(i, to, slot uint8) bool {
+// unanswered reports whether nothing is on its way that would end a request.
+func (w *world) unanswered(i, to, slot uint8) bool {
 	for k := range w.count[i][to] {
 		if f := w.flying[i][to][k]; !f.reply && f.slot == slot {
 			return false
@@ -216,6 +232,7 @@ func (n *network) tell(w *world, c choice) string {
 	return strings.TrimSpace(fmt.Sprint(a, " ", [...]string{
 		runs: "begins a round", retries: "tries again to join", window: "ends its join window", forgets: "no longer suspects " + b,
 		joins: "starts and has heard of " + b, crashes: "crashes", cuts: "is dead: what it has sent to " + b + " is lost", departs: "leaves",
+		loses: "has sent " + b + " something that is lost", lies: "is told by gossip that " + b + " is dead, which it is not",
 	}[c.kind]))
 }
 

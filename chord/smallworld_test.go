@@ -21,6 +21,8 @@ type world struct {
 	fault   string // of the step that led here; it is not part of the state
 	linked  bool   // from every member a chain of live entries goes on: see check
 	base    bool   // there are more than L principals
+	lost    uint8  // messages between living members that were lost so far
+	lied    uint8  // times that gossip has been wrong so far
 }
 
 // network is a small ring: what can happen in it, and what comes of it.
@@ -40,6 +42,8 @@ type smallRules struct {
 	depart   uint8 // which may leave in order; one does
 	rejoin   bool  // the one that has crashed starts again
 	forgets  bool  // suspicions end
+	losses   uint8 // how many messages may be lost between living members
+	lies     uint8 // how often gossip may take one that lives for dead, for a while
 	separate bool  // several rings are allowed to be, and to merge
 }
 
@@ -140,7 +144,7 @@ func (n *network) bytes(w *world, b []byte) []byte {
 	if w.base {
 		flags |= 2
 	}
-	b = append(b, w.started, w.dead, w.crashed, flags)
+	b = append(b, w.started, w.dead, w.crashed, flags, w.lost, w.lied)
 	for i := range n.members {
 		b = binary.LittleEndian.AppendUint32(b, w.local[i])
 		for j := range n.members {
@@ -168,8 +172,8 @@ func digestOf(b []byte) digest {
 
 // world is the inverse of bytes.
 func (n *network) world(b []byte) *world {
-	w := &world{started: b[0], dead: b[1], crashed: b[2], linked: b[3]&1 != 0, base: b[3]&2 != 0}
-	b = b[4:]
+	w := &world{started: b[0], dead: b[1], crashed: b[2], linked: b[3]&1 != 0, base: b[3]&2 != 0, lost: b[4], lied: b[5]}
+	b = b[6:]
 	for i := range n.members {
 		w.local[i] = binary.LittleEndian.Uint32(b)
 		b = b[4:]
