@@ -1,6 +1,9 @@
 package chord
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 const (
 	// handOverFor is how long a member that leaves tries to bring its range to
@@ -61,11 +64,15 @@ func (m *Member) sayGoodbye() {
 			m.leftNow()
 		}
 	}
-	if len(m.succ) > 0 {
-		for _, r := range []Ref{m.succ[0], m.pred} {
-			waiting++
-			m.ask(r, d, func(Body, error) { end() })
-		}
+	neighbours := m.succ[:min(1, len(m.succ))]
+	// In a ring of two both are one; one that has just found a second member
+	// may still be its own predecessor.
+	if m.pred.ID != m.self.ID && !slices.Contains(neighbours, m.pred) {
+		neighbours = append(slices.Clip(neighbours), m.pred)
+	}
+	for _, r := range neighbours {
+		waiting++
+		m.ask(r, d, func(Body, error) { end() })
 	}
 	end()
 }

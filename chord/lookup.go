@@ -179,6 +179,15 @@ func (f *fingers) remove(id ID) {
 	f.entries = slices.DeleteFunc(f.entries, func(r Ref) bool { return r.ID == id })
 }
 
+// readdress gives the finger to a member, if there is one, its new address.
+func (f *fingers) readdress(r Ref) {
+	for i := range f.entries {
+		if f.entries[i].ID == r.ID {
+			f.entries[i] = r
+		}
+	}
+}
+
 func (f *fingers) insert(r Ref) {
 	i, found := slices.BinarySearchFunc(f.entries, r.ID, func(e Ref, id ID) int { return e.ID.Compare(id) })
 	if found {

@@ -111,6 +111,7 @@ func (m *Member) readdress(r Ref) {
 			m.succ[i] = r
 		}
 	}
+	m.fingers.readdress(r)
 }
 
 func (m *Member) suspected(id ID) {

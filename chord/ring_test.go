@@ -2,6 +2,7 @@ package chord
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 )
@@ -249,4 +250,27 @@ func TestFalseDeaths(t *testing.T) {
 		net.settle(6)
 		hi.verify(hosts...)
 	})
+}
+
+// TestNewAddressIsFollowed has all others come back at another address.
+func TestNewAddressIsFollowed(t *testing.T) {
+	tab := newTable(t, 8, 1)
+	m := tab.members[3]
+	tab.fingers(m)
+	var view []Ref
+	for _, o := range tab.members {
+		view = append(view, o.self)
+	}
+	m.View(m.now, view)
+	for i := range view {
+		if view[i].ID != m.self.ID {
+			view[i].Addr += " now"
+		}
+	}
+	m.View(m.now, view)
+	for _, r := range slices.Concat([]Ref{m.pred}, m.succ, m.fingers.entries) {
+		if !slices.Contains(view, r) {
+			t.Errorf("%s is still asked at %s", r.ID.Short(), r.Addr)
+		}
+	}
 }

@@ -121,6 +121,9 @@ func (l *life) settle(before look, x input) (st step) {
 			}
 			continue
 		}
+		if env.To == m.self {
+			st.fault = fmt.Sprintf("not to itself: %s sends itself %T", m.self.Addr, env.Body)
+		}
 		s := sent{to: a.all.index(env.To), smallMessage: smallMessage{body: a.all.body(env.Body), reply: env.Reply}}
 		switch {
 		case env.Reply && env.Seq == noSlot+1:
