@@ -31,35 +31,40 @@ var exhaustiveFlag = flag.Bool("chord.exhaustive", false, "explore the small rin
 var smallRings = []struct {
 	name  string
 	rules smallRules
+	depth int  // so many events; 0 means all there are
 	quick bool // also without -chord.exhaustive
 }{
-	{"1 and a join", smallRules{ring: mask("a"), joiners: mask("b"), limit: 2}, true},
-	{"1 and a join, crash", smallRules{ring: mask("a"), joiners: mask("b"), limit: 2, crash: mask("ab")}, true},
-	{"1 and a join, crash, gossip", smallRules{ring: mask("b"), joiners: mask("a"), limit: 2, crash: mask("ab"), gossip: true, forgets: true}, true},
-	{"1 and a join, leave, gossip", smallRules{ring: mask("a"), joiners: mask("b"), limit: 2, depart: mask("ab"), gossip: true}, true},
-	{"2 and a join", smallRules{ring: mask("ac"), joiners: mask("b"), limit: 2}, true},
-	{"2 and a join, crash", smallRules{ring: mask("ac"), joiners: mask("b"), limit: 2, crash: mask("abc")}, true},
-	{"2 and a join, crash, L=3", smallRules{ring: mask("bc"), joiners: mask("a"), limit: 3, crash: mask("abc"), forgets: true}, false},
-	{"2 and a join, crash, gossip", smallRules{ring: mask("ac"), joiners: mask("b"), limit: 2, crash: mask("abc"), gossip: true}, false},
-	{"2 and a join, leave", smallRules{ring: mask("ac"), joiners: mask("b"), limit: 2, depart: mask("abc")}, false},
-	{"2 and a join, leave, gossip", smallRules{ring: mask("ac"), joiners: mask("b"), limit: 3, depart: mask("abc"), gossip: true}, false},
-	{"3, crash, gossip", smallRules{ring: mask("abc"), limit: 2, crash: mask("a"), gossip: true, forgets: true}, true},
-	{"3, crash and return", smallRules{ring: mask("abc"), limit: 2, crash: mask("b"), rejoin: true}, false},
-	{"3, crash and return, gossip", smallRules{ring: mask("abc"), limit: 2, crash: mask("b"), rejoin: true, gossip: true}, false},
-	{"3, leave, gossip", smallRules{ring: mask("abc"), limit: 2, depart: mask("b"), gossip: true}, false},
-	{"3 and a join", smallRules{ring: mask("acd"), joiners: mask("b"), limit: 2}, true},
-	{"3 and a join, L=3", smallRules{ring: mask("acd"), joiners: mask("b"), limit: 3}, false},
-	{"3 and a join, crash", smallRules{ring: mask("acd"), joiners: mask("b"), limit: 2, crash: mask("abcd")}, false},
-	{"3 and a join, crash, L=3", smallRules{ring: mask("bcd"), joiners: mask("a"), limit: 3, crash: mask("abcd")}, false},
-	{"2 and two joins", smallRules{ring: mask("ad"), joiners: mask("bc"), limit: 2}, false},
-	{"4, crash", smallRules{ring: mask("abcd"), limit: 2, crash: mask("a")}, false},
-	{"2 and a join, a message lost", smallRules{ring: mask("ac"), joiners: mask("b"), limit: 2, losses: 1}, true},
-	{"2 and a join, three messages lost", smallRules{ring: mask("ac"), joiners: mask("b"), limit: 2, losses: 3, forgets: true}, false},
-	{"3, false death", smallRules{ring: mask("abc"), limit: 2, gossip: true, lies: 1, forgets: true}, true},
-	{"2 and a join, false death", smallRules{ring: mask("ac"), joiners: mask("b"), limit: 2, gossip: true, lies: 1}, false},
-	{"2 at once", smallRules{joiners: mask("ab"), limit: 2, gossip: true, separate: true}, true},
-	{"2 at once, crash", smallRules{joiners: mask("ab"), limit: 2, gossip: true, separate: true, crash: mask("ab"), forgets: true}, true},
-	{"3 at once", smallRules{joiners: mask("abc"), limit: 2, gossip: true, separate: true}, false},
+	{"1 and a join", smallRules{ring: mask("a"), joiners: mask("b"), limit: 2}, 0, true},
+	{"1 and a join, crash", smallRules{ring: mask("a"), joiners: mask("b"), limit: 2, crash: mask("ab")}, 0, true},
+	{"1 and a join, crash, gossip", smallRules{ring: mask("b"), joiners: mask("a"), limit: 2, crash: mask("ab"), gossip: true, forgets: true}, 0, true},
+	{"1 and a join, leave, gossip", smallRules{ring: mask("a"), joiners: mask("b"), limit: 2, depart: mask("ab"), gossip: true}, 0, true},
+	{"2 and a join", smallRules{ring: mask("ac"), joiners: mask("b"), limit: 2}, 0, true},
+	{"2 and a join, crash", smallRules{ring: mask("ac"), joiners: mask("b"), limit: 2, crash: mask("abc")}, 0, true},
+	{"2 and a join, crash, L=3", smallRules{ring: mask("bc"), joiners: mask("a"), limit: 3, crash: mask("abc"), forgets: true}, 0, false},
+	{"2 and a join, crash, gossip", smallRules{ring: mask("ac"), joiners: mask("b"), limit: 2, crash: mask("abc"), gossip: true}, 0, false},
+	{"2 and a join, leave", smallRules{ring: mask("ac"), joiners: mask("b"), limit: 2, depart: mask("abc")}, 0, false},
+	{"2 and a join, leave, gossip", smallRules{ring: mask("ac"), joiners: mask("b"), limit: 3, depart: mask("abc"), gossip: true}, 0, false},
+	{"3, crash, gossip", smallRules{ring: mask("abc"), limit: 2, crash: mask("a"), gossip: true, forgets: true}, 0, true},
+	{"3, crash and return", smallRules{ring: mask("abc"), limit: 2, crash: mask("b"), rejoin: true}, 0, false},
+	{"3, crash and return, gossip", smallRules{ring: mask("abc"), limit: 2, crash: mask("b"), rejoin: true, gossip: true}, 0, false},
+	{"3, leave, gossip", smallRules{ring: mask("abc"), limit: 2, depart: mask("b"), gossip: true}, 0, false},
+	{"3 and a join", smallRules{ring: mask("acd"), joiners: mask("b"), limit: 2}, 0, true},
+	{"3 and a join, L=3", smallRules{ring: mask("acd"), joiners: mask("b"), limit: 3}, 0, false},
+	{"3 and a join, crash", smallRules{ring: mask("acd"), joiners: mask("b"), limit: 2, crash: mask("abcd")}, 0, false},
+	{"3 and a join, crash, L=3", smallRules{ring: mask("bcd"), joiners: mask("a"), limit: 3, crash: mask("abcd")}, 0, false},
+	{"2 and two joins", smallRules{ring: mask("ad"), joiners: mask("bc"), limit: 2}, 0, false},
+	{"4, crash", smallRules{ring: mask("abcd"), limit: 2, crash: mask("a")}, 0, false},
+	{"3 and a join, gossip", smallRules{ring: mask("acd"), joiners: mask("b"), limit: 2, gossip: true}, 0, false},
+	{"4, crash, gossip", smallRules{ring: mask("abcd"), limit: 2, crash: mask("a"), gossip: true}, 0, false},
+	{"3 and a join, crash, gossip", smallRules{ring: mask("acd"), joiners: mask("b"), limit: 2, crash: mask("abcd"), gossip: true}, 22, false},
+	{"4 and a join, crash", smallRules{ring: mask("acde"), joiners: mask("b"), limit: 2, crash: mask("abcde")}, 20, false},
+	{"2 and a join, a message lost", smallRules{ring: mask("ac"), joiners: mask("b"), limit: 2, losses: 1}, 0, true},
+	{"2 and a join, three messages lost", smallRules{ring: mask("ac"), joiners: mask("b"), limit: 2, losses: 3, forgets: true}, 0, false},
+	{"3, false death", smallRules{ring: mask("abc"), limit: 2, gossip: true, lies: 1, forgets: true}, 0, true},
+	{"2 and a join, false death", smallRules{ring: mask("ac"), joiners: mask("b"), limit: 2, gossip: true, lies: 1}, 0, false},
+	{"2 at once", smallRules{joiners: mask("ab"), limit: 2, gossip: true, separate: true}, 0, true},
+	{"2 at once, crash", smallRules{joiners: mask("ab"), limit: 2, gossip: true, separate: true, crash: mask("ab"), forgets: true}, 0, true},
+	{"3 at once", smallRules{joiners: mask("abc"), limit: 2, gossip: true, separate: true}, 0, false},
 }
 
 // TestSmallRings explores each of them and tells how much there was.
@@ -69,7 +74,7 @@ func TestSmallRings(t *testing.T) {
 			continue // nor is there anything for the race detector to find
 		}
 		t.Run(r.name, func(t *testing.T) {
-			e := &exploration{network: newNetwork(t, r.rules, nil)}
+			e := &exploration{network: newNetwork(t, r.rules, nil), limit: r.depth}
 			v := e.explore()
 			t.Log(e)
 			if v != nil {
@@ -120,6 +125,8 @@ type exploration struct {
 	numbers     []uint32 // of the frontier's worlds
 	transitions int
 	depth       int
+	scratch     []byte
+	limit       int  // of the depth, if not 0
 	safety      bool // only the invariant is looked at, not what the ring comes to
 	unlinked    int  // states after a failure that Zave's assumption excludes
 }
@@ -148,7 +155,7 @@ func (e *exploration) explore() *violation {
 		return v
 	}
 	var list []choice
-	for len(e.frontier) > 0 {
+	for len(e.frontier) > 0 && (e.limit == 0 || e.depth < e.limit) {
 		frontier, numbers := e.frontier, e.numbers
 		e.frontier, e.numbers = nil, nil
 		for k, b := range frontier {
@@ -174,15 +181,15 @@ func (e *exploration) explore() *violation {
 
 // add notes a world, and looks at it if it is new.
 func (e *exploration) add(w *world, parent uint32, via choice) *violation {
-	b := e.bytes(w, nil)
-	d := digestOf(b)
+	e.scratch = e.bytes(w, e.scratch[:0])
+	d := digestOf(e.scratch)
 	if _, known := e.seen[d]; known {
 		return nil
 	}
 	e.seen[d] = struct{}{}
 	number := uint32(len(e.parent))
 	e.parent, e.via = append(e.parent, parent), append(e.via, via)
-	e.frontier, e.numbers = append(e.frontier, b), append(e.numbers, number)
+	e.frontier, e.numbers = append(e.frontier, slices.Clone(e.scratch)), append(e.numbers, number)
 	if !w.linked {
 		e.unlinked++
 	}
@@ -205,7 +212,8 @@ func (e *exploration) settle(w world) error {
 		if w.fault != "" {
 			return errors.New(w.fault)
 		}
-		d := digestOf(e.bytes(&w, nil))
+		e.scratch = e.bytes(&w, e.scratch[:0])
+		d := digestOf(e.scratch)
 		good, known := e.settles[d]
 		if known && !good {
 			return fmt.Errorf("becomes ideal: it comes round to the same state, %w\n%s", e.ideal(&w), e.picture(&w))
