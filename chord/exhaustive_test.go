@@ -23,8 +23,8 @@ var exhaustiveFlag = flag.Bool("chord.exhaustive", false, "explore the small rin
 //     one is left to the seeded simulations.
 //   - No message between live members is lost unless the name says so, and none
 //     is doubled.
-//   - There is no data: nothing is compared or granted, so that nobody gives up a
-//     part of its range because another member compares it.
+//   - There is no data: nothing is granted, and nothing compared unless the name
+//     says so, whereupon who is asked may give up a part of its range.
 //   - Fingers are not looked at, as in every ring that gossip knows whole.
 //
 // Without gossip the members have nothing but their lists, as in the paper.
@@ -54,6 +54,7 @@ var smallRings = []struct {
 	{"3 and a join, crash, L=3", smallRules{ring: mask("bcd"), joiners: mask("a"), limit: 3, crash: mask("abcd")}, 0, false},
 	{"2 and two joins", smallRules{ring: mask("ad"), joiners: mask("bc"), limit: 2}, 0, false},
 	{"4, crash", smallRules{ring: mask("abcd"), limit: 2, crash: mask("a")}, 0, false},
+	{"2 and a join, crash, comparisons", smallRules{ring: mask("ac"), joiners: mask("b"), limit: 2, crash: mask("abc"), compares: true}, 0, false},
 	{"3 and a join, gossip", smallRules{ring: mask("acd"), joiners: mask("b"), limit: 2, gossip: true}, 0, false},
 	{"4, crash, gossip", smallRules{ring: mask("abcd"), limit: 2, crash: mask("a"), gossip: true}, 0, false},
 	{"3 and a join, crash, gossip", smallRules{ring: mask("acd"), joiners: mask("b"), limit: 2, crash: mask("abcd"), gossip: true}, 22, false},

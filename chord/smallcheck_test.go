@@ -229,7 +229,7 @@ func (n *network) turnChoices(w *world, i uint8) []choice {
 			list = append(list, choice{forgets, i, j})
 		}
 	}
-	return n.ownChoices(w, i, list)
+	return slices.DeleteFunc(n.ownChoices(w, i, list), func(c choice) bool { return c.kind == compares })
 }
 
 // picture shows a small ring to people.

@@ -3,6 +3,7 @@ package chord
 import (
 	"fmt"
 	"math/bits"
+	"slices"
 	"strings"
 )
 
@@ -10,19 +11,20 @@ import (
 type choiceKind uint8
 
 const (
-	deliver choiceKind = iota // the next message from a to b; to a dead member: refused
-	runs                      // a's round timer
-	retries                   // a's timer that tries to join again
-	window                    // the end of a's join window
-	hears                     // gossip tells a what is true of b
-	forgets                   // a's suspicion of b ends
-	expires                   // the time-out of a's slot b
-	joins                     // a starts and has heard of b
-	crashes                   // a
-	cuts                      // what is on its way from the dead a to b is lost
-	departs                   // a leaves in order
-	loses                     // the next message from a to b
-	lies                      // gossip tells a that b is dead, which lives
+	deliver  choiceKind = iota // the next message from a to b; to a dead member: refused
+	runs                       // a's round timer
+	retries                    // a's timer that tries to join again
+	window                     // the end of a's join window
+	hears                      // gossip tells a what is true of b
+	forgets                    // a's suspicion of b ends
+	expires                    // the time-out of a's slot b
+	joins                      // a starts and has heard of b
+	crashes                    // a
+	cuts                       // what is on its way from the dead a to b is lost
+	departs                    // a leaves in order
+	loses                      // the next message from a to b
+	lies                       // gossip tells a that b is dead, which lives
+	compares                   // a begins to compare its range with b's copy
 )
 
 // choice is one thing that happens next.
@@ -74,6 +76,8 @@ func (n *network) apply(w *world, c choice) {
 	case lies:
 		w.lied++
 		n.do(w, c.a, input{kind: inHear, mask: n.state(w, c.a).view &^ (1 << c.b)})
+	case compares:
+		n.push(w, c.a, c.b, n.comparison(c.a))
 	case departs:
 		w.crashed |= 1 << c.a
 		n.do(w, c.a, input{kind: inDepart})
@@ -177,6 +181,14 @@ func (n *network) ownChoices(w *world, i uint8, list []choice) []choice {
 	if s.window {
 		list = append(list, choice{window, i, 0})
 	}
+	if n.rules.compares && s.phase == member {
+		asks := n.comparison(i)
+		for _, j := range s.succ {
+			if !slices.Contains(w.flying[i][j][:w.count[i][j]], asks) {
+				list = append(list, choice{compares, i, j})
+			}
+		}
+	}
 	if n.rules.forgets {
 		for j := range uint8(len(n.members)) {
 			if s.suspects&(1<<j) != 0 {
@@ -190,6 +202,12 @@ func (n *network) ownChoices(w *world, i uint8, list []choice) []choice {
 		}
 	}
 	return list
+}
+
+// comparison is the request that begins a comparison of a member's range; its
+// answer is of no interest here, but the asked one gives up what it owned of it.
+func (n *network) comparison(i uint8) smallMessage {
+	return smallMessage{slot: noSlot, body: n.ids.body(Summarize{Class: Hard, To: n.ids.refs[i].ID})}
 }
 
 // unanswered reports whether nothing is on its way that would end a request.
@@ -233,6 +251,7 @@ func (n *network) tell(w *world, c choice) string {
 		runs: "begins a round", retries: "tries again to join", window: "ends its join window", forgets: "no longer suspects " + b,
 		joins: "starts and has heard of " + b, crashes: "crashes", cuts: "is dead: what it has sent to " + b + " is lost", departs: "leaves",
 		loses: "has sent " + b + " something that is lost", lies: "is told by gossip that " + b + " is dead, which it is not",
+		compares: "compares its range with the copy of " + b,
 	}[c.kind]))
 }
 

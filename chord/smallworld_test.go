@@ -42,6 +42,7 @@ type smallRules struct {
 	depart   uint8 // which may leave in order; one does
 	rejoin   bool  // the one that has crashed starts again
 	forgets  bool  // suspicions end
+	compares bool  // owners compare their ranges with their successors' copies
 	losses   uint8 // how many messages may be lost between living members
 	lies     uint8 // how often gossip may take one that lives for dead, for a while
 	separate bool  // several rings are allowed to be, and to merge
@@ -81,20 +82,23 @@ func (n *network) do(w *world, i uint8, x input) {
 		}
 	}
 	for _, s := range st.sends {
-		if s.reply && w.dead&(1<<s.to) != 0 {
-			continue
+		if !s.reply || w.dead&(1<<s.to) == 0 {
+			n.push(w, i, s.to, s.smallMessage)
 		}
-		at := &w.count[i][s.to]
-		if *at == maxFlying {
-			w.fault = fmt.Sprintf("flood: more than %d messages on the link from %s to %s", maxFlying, n.ids.refs[i].Addr, n.ids.refs[s.to].Addr)
-			return
-		}
-		w.flying[i][s.to][*at] = s.smallMessage
-		*at++
 	}
 	if n.state(w, i).phase == left {
 		n.die(w, i)
 	}
+}
+
+func (n *network) push(w *world, from, to uint8, f smallMessage) {
+	at := &w.count[from][to]
+	if *at == maxFlying {
+		w.fault = fmt.Sprintf("flood: more than %d messages on the link from %s to %s", maxFlying, n.ids.refs[from].Addr, n.ids.refs[to].Addr)
+		return
+	}
+	w.flying[from][to][*at] = f
+	*at++
 }
 
 // forget has nobody wait for the slot any more.
