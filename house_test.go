@@ -22,11 +22,13 @@ var mayImport = map[string][]string{
 	"chord/storetest": {"chord"},
 	"chord/rpc":       {"chord"},
 	"chord/discovery": {"chord"},
+	"chord/sim":       {"chord", "chord/rpc"},
 	"communicator":    {"chord", "chord/rpc", "chord/discovery"},
 	"node/store":      {"chord"},
 	"node":            {"chord", "chord/rpc", "chord/discovery", "communicator", "node/store"},
 	"transfer":        {},
 	"client":          {"communicator", "transfer"},
+	"cmd/chordsim":    {"version", "chord/sim"},
 	"cmd/chordnode":   {"version", "node", "communicator", "chord", "chord/rpc", "chord/discovery"},
 	"cmd/btclient":    {"version", "client", "communicator", "transfer", "node"},
 }

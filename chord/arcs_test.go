@@ -120,7 +120,7 @@ func TestQuorums(t *testing.T) {
 		}
 	}
 	for n, want := range map[int]int{1: 12, 15: 12, 64: 12, 128: 14, 65536: 32, 1 << 20: 32} {
-		if got := listLength(n); got != want {
+		if got := ListLength(n); got != want {
 			t.Errorf("successor list in a ring of %d: %d, want %d", n, got, want)
 		}
 	}

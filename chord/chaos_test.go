@@ -133,7 +133,9 @@ func TestFingerWalk(t *testing.T) {
 		}
 		var found Ref
 		done := false
-		from.call(from.boot, func(m *Member, now Time) { m.walk(id, func(r Ref) { found, done = r, true }) })
+		from.call(from.boot, func(m *Member, now Time) {
+			m.walk(id, m.beginnings(id), func(tr trail) { found, done = tr.owner, true })
+		})
 		net.wait("a walk", 5*time.Second, func() bool { return done })
 		if found != want.ref {
 			net.fatalf("the owner of %s is %s, %s found %s", id.Short(), want, from, net.name(found))

@@ -18,7 +18,7 @@ const listAtMost = 256
 // compare brings this member's copy of the range (from, to] and other's
 // together: down the Merkle trees of both, into the parts of the ring whose
 // digests differ, there map by map, and then field by field. Equal copies take
-// one message, of a few hundred bytes.
+// one question and a short answer.
 //
 // With give false only what is newer at the other is taken over.
 func (m *Member) compare(other Ref, class Class, from, to ID, give bool, done func(comparison)) {
@@ -48,6 +48,7 @@ type comparing struct {
 // ask gets the other's summary of an arc.
 func (c *comparing) ask(after, end ID, list bool, then func(Summary)) {
 	q := Summarize{Class: c.class, From: c.from, To: c.to, After: after, End: end, List: list}
+	q.Digest, _ = c.m.cfg.Store.Digest(c.class, after, end) // what is damaged here is not held
 	c.m.call(c.other, storeTimeout, q, func(b Body, err error) {
 		s, ok := b.(Summary)
 		if !ok || s.Code != CodeOK {
@@ -65,6 +66,10 @@ func (c *comparing) ask(after, end ID, list bool, then func(Summary)) {
 // parts compares an arc by the digests of its parts.
 func (c *comparing) parts(after, end ID, then func()) {
 	c.ask(after, end, false, func(theirs Summary) {
+		if theirs.Equal {
+			then()
+			return
+		}
 		ends := parts(after, end)
 		if len(theirs.Parts) != len(ends) {
 			c.done(c.result) // not as it was asked
@@ -168,9 +173,13 @@ func differing(mine, theirs []KeyDigest, within func(Key) bool) []Key {
 // summary answers Summarize.
 func (m *Member) summary(q Summarize) Summary {
 	var s Summary
-	if q.List {
+	whole, err := m.cfg.Store.Digest(q.Class, q.After, q.End)
+	switch {
+	case q.List:
 		s = m.listMaps(q.Class, q.After, q.End)
-	} else {
+	case err == nil && whole == q.Digest:
+		s.Equal = true
+	default:
 		after := q.After
 		for _, end := range parts(q.After, q.End) {
 			d, err := m.cfg.Store.Digest(q.Class, after, end)

@@ -3,8 +3,10 @@ package chord
 import (
 	"bytes"
 	"crypto/sha1"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"math/rand/v2"
 )
 
 // IDBytes is the width of an identifier: the ring has 2^160 places.
@@ -32,7 +34,16 @@ func (id ID) String() string { return hex.EncodeToString(id[:]) }
 func (id ID) Short() string { return hex.EncodeToString(id[:4]) }
 
 // Compare orders identifiers as numbers: -1, 0, +1.
-func (id ID) Compare(other ID) int { return bytes.Compare(id[:], other[:]) }
+func (id ID) Compare(other ID) int {
+	// Most differ at once; this is the innermost loop of lookups.
+	if a, b := binary.BigEndian.Uint64(id[:8]), binary.BigEndian.Uint64(other[:8]); a != b {
+		if a < b {
+			return -1
+		}
+		return 1
+	}
+	return bytes.Compare(id[8:], other[8:])
+}
 
 // Between reports whether x lies strictly inside the arc that runs clockwise
 // from a to b. With a == b the arc is the whole ring but that one place.
@@ -115,3 +126,26 @@ func (r Ref) IsZero() bool { return r == Ref{} }
 
 // HashKey is the place of a key on the ring: SHA-1 over all its bytes.
 func HashKey(k Key) ID { return sha1.Sum([]byte(k)) }
+
+// SplitWidest gives an identifier in the middle of the widest of some arcs: who
+// joins a ring draws places at random, asks for the arcs they lie in, and takes
+// this one, so that members own about equal shares (the more arcs, the more
+// equal). A little chance keeps two who choose the same arc apart.
+func SplitWidest(rng *rand.Rand, gaps []Arc) ID {
+	var widest Arc
+	var width ID // less one, so that the whole ring is the widest
+	for i, a := range gaps {
+		if w := previous(Distance(a.From, a.To)); i == 0 || w.Compare(width) > 0 {
+			widest, width = a, w
+		}
+	}
+	part := sixteenth(sixteenth(width)) // 1/256
+	at := widest.From
+	for range 126 + rng.IntN(5) {
+		at = plus(at, part)
+	}
+	for i := IDBytes / 2; i < IDBytes; i++ {
+		at[i] = byte(rng.Uint32())
+	}
+	return at
+}

@@ -53,7 +53,7 @@ func (h *simHost) checkMember() error {
 	if m.pred.IsZero() {
 		return fmt.Errorf("%s has no predecessor", h)
 	}
-	if limit := listLength(len(m.view)); len(m.succ) > max(limit, 12) {
+	if limit := ListLength(len(m.view)); len(m.succ) > max(limit, 12) {
 		return fmt.Errorf("%s has %d successors, more than %d", h, len(m.succ), limit)
 	}
 	at := h.ref.ID
@@ -104,7 +104,7 @@ func (net *simNet) checkZave() error {
 	ring := net.ring()
 	limit := 0
 	for _, h := range ring {
-		limit = max(limit, listLength(len(h.m.view)))
+		limit = max(limit, ListLength(len(h.m.view)))
 	}
 	if len(ring) <= limit {
 		return nil
@@ -204,7 +204,7 @@ func (net *simNet) checkIdeal() error {
 		if h.m.pred != pred.ref {
 			return fmt.Errorf("%s has the predecessor %s, want %s", h, net.name(h.m.pred), pred)
 		}
-		want := others[:min(len(others), listLength(len(others)+1))]
+		want := others[:min(len(others), ListLength(len(others)+1))]
 		if len(h.m.succ) != len(want) {
 			return fmt.Errorf("%s has %d successors, want %d", h, len(h.m.succ), len(want))
 		}

@@ -28,13 +28,16 @@ func (m *Member) guess(id ID) Ref {
 		if r.IsZero() || r.ID == m.self.ID || m.isSuspect(r.ID) {
 			return
 		}
-		if best.IsZero() || Distance(id, r.ID).Compare(Distance(id, best.ID)) < 0 {
+		if best.IsZero() || r.ID == id || (best.ID != id && Between(id, r.ID, best.ID)) {
 			best = r
 		}
 	}
-	if len(m.view) <= maxOneHop {
-		for _, r := range m.view {
-			consider(r)
+	if m.oneHop() {
+		start, _ := viewAt(m.view, id)
+		for k := range m.view {
+			if consider(m.view[(start+k)%len(m.view)]); !best.IsZero() {
+				break // in ring order: nobody behind it is nearer
+			}
 		}
 	}
 	consider(m.pred)
@@ -50,24 +53,32 @@ func (m *Member) guess(id ID) Ref {
 // preceding gives the members known to lie closest before a place, the best
 // first (Chord, figure 5, closest_preceding_node, with all that is known).
 func (m *Member) preceding(id ID, n int) []Ref {
-	var list []Ref
+	list := make([]Ref, 0, 2*n)
 	consider := func(r Ref) {
-		if r.IsZero() || m.isSuspect(r.ID) || !Between(m.self.ID, r.ID, id) {
-			return
-		}
-		if !slices.ContainsFunc(list, func(o Ref) bool { return o.ID == r.ID }) {
-			list = append(list, r)
+		if i := len(list); i < cap(list) && !m.isSuspect(r.ID) {
+			for i > 0 && Between(list[i-1].ID, r.ID, id) {
+				i--
+			}
+			if i == 0 || list[i-1].ID != r.ID {
+				list = slices.Insert(list, i, r)
+			}
 		}
 	}
-	for _, r := range m.succ {
+	// Both are in ring order: backwards from the place the nearest come first.
+	for i := len(m.succ) - 1; i >= 0 && len(list) < n; i-- {
+		if r := m.succ[i]; Between(m.self.ID, r.ID, id) {
+			consider(r)
+		}
+	}
+	f := m.fingers.entries
+	at, _ := m.fingers.at(id)
+	for k := range min(n, len(f)) {
+		r := f[(at-1-k+2*len(f))%len(f)].Ref
+		if !Between(m.self.ID, r.ID, id) {
+			break
+		}
 		consider(r)
 	}
-	for _, r := range m.fingers.entries {
-		consider(r)
-	}
-	slices.SortFunc(list, func(a, b Ref) int {
-		return Distance(a.ID, id).Compare(Distance(b.ID, id))
-	})
 	return list[:min(n, len(list))]
 }
 
@@ -79,43 +90,140 @@ func (m *Member) lookup(id ID, done func(Ref)) {
 		done(m.self)
 		return
 	}
-	if len(m.view) <= maxOneHop {
+	if m.oneHop() {
 		done(m.guess(id))
 		return
 	}
-	m.walk(id, done)
+	m.walk(id, m.beginnings(id), func(t trail) { done(t.owner) })
 }
 
-// walk is the iterative lookup.
-func (m *Member) walk(id ID, done func(Ref)) {
-	tried := map[ID]bool{m.self.ID: true}
-	candidates := append(m.preceding(id, 4), m.guess(id))
-	hops := 0
-	var step func()
-	step = func() {
-		candidates = slices.DeleteFunc(candidates, func(r Ref) bool { return r.IsZero() || tried[r.ID] })
-		if len(candidates) == 0 || hops >= maxHops {
-			done(Ref{})
+// beginnings are where a walk to a place begins.
+func (m *Member) beginnings(id ID) []Ref {
+	if len(m.succ) > 0 && InArc(m.self.ID, id, m.succ[len(m.succ)-1].ID) {
+		return m.hint(id).Next // the owner is in the list
+	}
+	return append(m.preceding(id, walkWidth), m.guess(id))
+}
+
+// walkWidth is how many members a walk is told of at each step.
+const walkWidth = 4
+
+// trail is how a walk went.
+type trail struct {
+	owner    Ref // zero: nobody answered
+	pred     Ref // the owner's predecessor
+	hops     int // members that answered, the owner among them
+	timeouts int
+}
+
+// walk is the iterative lookup: it goes to the candidate nearest to the place
+// that has not been tried, and on at the first time-out.
+func (m *Member) walk(id ID, candidates []Ref, done func(trail)) {
+	w := &walking{m: m, id: id, candidates: candidates, tried: []ID{m.self.ID}, done: done}
+	w.step()
+}
+
+// walking is a walk under way.
+type walking struct {
+	m          *Member
+	id         ID
+	candidates []Ref
+	tried      []ID
+	silent     []Ref // tried, without an answer in time
+	heir       Ref   // follows a silent one: the owner, if that is dead
+	trail      trail
+	done       func(trail)
+}
+
+func (w *walking) step() {
+	m := w.m
+	w.candidates = slices.DeleteFunc(w.candidates, func(r Ref) bool { return r.IsZero() || slices.Contains(w.tried, r.ID) || m.isSuspect(r.ID) })
+	if len(w.tried) > maxHops || m.phase == left {
+		w.done(w.trail)
+		return
+	}
+	if len(w.candidates) == 0 {
+		w.lastResort()
+		return
+	}
+	next := w.candidates[0]
+	w.tried = append(w.tried, next.ID)
+	m.askOnce(next, FindOwner{Target: w.id}, func(b Body, err error) {
+		hint, ok := b.(OwnerHint)
+		if !ok {
+			w.trail.timeouts++
+			w.silent = append(w.silent, next)
+			w.step()
 			return
 		}
-		hops++
-		next := candidates[0]
-		tried[next.ID] = true
-		m.ask(next, FindOwner{Target: id}, func(b Body, err error) {
-			hint, ok := b.(OwnerHint)
-			switch {
-			case !ok:
-				m.suspected(next.ID)
-			case hint.Owner:
-				done(next)
-				return
-			default:
-				candidates = append(slices.Clone(hint.Next), candidates...)
-			}
-			step()
-		})
+		w.answered(next, hint)
+	})
+}
+
+func (w *walking) answered(by Ref, hint OwnerHint) {
+	w.trail.hops++
+	switch {
+	case hint.Owner:
+		w.end(by, hint.Pred)
+	case slices.ContainsFunc(w.silent, func(r Ref) bool { return r.ID == hint.Pred.ID }):
+		// It would be the owner, if the silent one before it is dead, which
+		// it has not noticed. That one gets time to say no.
+		w.heir, w.candidates = by, nil
+		w.silent = []Ref{hint.Pred}
+		w.lastResort()
+	default:
+		w.candidates = append(slices.Clone(hint.Next), w.candidates...)
+		w.step()
 	}
-	step()
+}
+
+// lastResort asks the silent ones again, with patience.
+func (w *walking) lastResort() {
+	if len(w.silent) == 0 {
+		if !w.heir.IsZero() {
+			w.end(w.heir, Ref{})
+			return
+		}
+		w.done(w.trail)
+		return
+	}
+	again := w.silent[0]
+	w.silent = w.silent[1:]
+	w.m.ask(again, FindOwner{Target: w.id}, func(b Body, err error) {
+		if hint, ok := b.(OwnerHint); ok {
+			w.heir = Ref{}
+			w.answered(again, hint)
+			return
+		}
+		w.m.suspected(again.ID)
+		w.m.lostFinger(again.ID)
+		w.lastResort()
+	})
+}
+
+func (w *walking) end(owner, pred Ref) {
+	w.trail.owner, w.trail.pred = owner, pred
+	// Whoever was silent on the way is not a finger to rely on.
+	for _, r := range w.silent {
+		w.m.suspected(r.ID)
+		w.m.lostFinger(r.ID)
+	}
+	w.done(w.trail)
+}
+
+// find carries out a Lookup.
+func (m *Member) find(id ID, done func(LookupReply)) {
+	if m.owns(id) {
+		done(LookupReply{Owner: m.self, Pred: m.pred})
+		return
+	}
+	m.walk(id, m.beginnings(id), func(t trail) {
+		r := LookupReply{Owner: t.owner, Pred: t.pred, Hops: t.hops, TimeOuts: t.timeouts}
+		if t.owner.IsZero() {
+			r.Code = CodeUnavailable
+		}
+		done(r)
+	})
 }
 
 // hint answers FindOwner.
@@ -123,13 +231,17 @@ func (m *Member) hint(id ID) OwnerHint {
 	if m.owns(id) {
 		return OwnerHint{Owner: true, Pred: m.pred}
 	}
-	var next []Ref
-	if len(m.succ) > 0 && InArc(m.self.ID, id, m.succ[0].ID) {
-		next = append(next, m.succ[0])
-	} else {
-		next = m.preceding(id, 3)
+	if m.oneHop() {
+		return OwnerHint{Pred: m.pred, Next: []Ref{m.guess(id)}}
 	}
-	return OwnerHint{Pred: m.pred, Next: append(next, m.guess(id))}
+	// If the place lies within the list of successors, the owner is in it, and
+	// those behind would be if it is dead.
+	for i, r := range m.succ {
+		if InArc(m.self.ID, id, r.ID) {
+			return OwnerHint{Pred: m.pred, Next: slices.Clone(m.succ[i:min(i+2, len(m.succ))])}
+		}
+	}
+	return OwnerHint{Pred: m.pred, Next: append(m.preceding(id, walkWidth-1), m.guess(id))}
 }
 
 // route brings an operation to the owner of its key. try is called with one
@@ -163,67 +275,4 @@ func (m *Member) route(key Key, deadline Time, try func(owner Ref, again func(hi
 		})
 	}
 	find()
-}
-
-// fingers are members at growing distances: for each hexadecimal digit place i
-// and digit j, the first member at or behind self + j·16^i. Base 16 gives
-// about 15·log16(n) distinct entries and a quarter of the hops of base 2.
-type fingers struct {
-	entries []Ref // distinct, sorted by ID
-	next    int   // which one is refreshed next, counted down from the farthest
-}
-
-const fingerCount = 15 * 2 * IDBytes
-
-func (f *fingers) remove(id ID) {
-	f.entries = slices.DeleteFunc(f.entries, func(r Ref) bool { return r.ID == id })
-}
-
-// readdress gives the finger to a member, if there is one, its new address.
-func (f *fingers) readdress(r Ref) {
-	for i := range f.entries {
-		if f.entries[i].ID == r.ID {
-			f.entries[i] = r
-		}
-	}
-}
-
-func (f *fingers) insert(r Ref) {
-	i, found := slices.BinarySearchFunc(f.entries, r.ID, func(e Ref, id ID) int { return e.ID.Compare(id) })
-	if found {
-		f.entries[i] = r
-		return
-	}
-	f.entries = slices.Insert(f.entries, i, r)
-}
-
-// fingerTarget is self + j·16^i for the k-th finger, farthest first.
-func (m *Member) fingerTarget(k int) ID {
-	place, digit := 2*IDBytes-1-k/15, 15-k%15
-	id := m.self.ID
-	carry := digit << (4 * (place % 2))
-	for i := IDBytes - 1 - place/2; i >= 0 && carry > 0; i-- {
-		v := int(id[i]) + carry
-		id[i], carry = byte(v), v>>8
-	}
-	return id
-}
-
-// refreshFinger renews one finger a round. Those that would fall among the
-// successor list are passed over: the list is nearer to the truth.
-func (m *Member) refreshFinger() {
-	if len(m.succ) == 0 || m.phase != member {
-		return
-	}
-	f := &m.fingers
-	target := m.fingerTarget(f.next)
-	f.next++
-	if f.next >= fingerCount || InArc(m.self.ID, target, m.succ[len(m.succ)-1].ID) {
-		f.next = 0
-	}
-	m.lookup(target, func(r Ref) {
-		if !r.IsZero() && r.ID != m.self.ID {
-			f.insert(r)
-		}
-	})
 }

@@ -31,8 +31,20 @@ type Config struct {
 	// sent and received; default 32 MiB/s.
 	RepairBytesPerSec int
 
+	// Place, if set, is taken at Start without joining: for simulations of a
+	// ring that stands already.
+	Place *Place
+
 	listLength int  // L, set by tests; default by the size of the ring
 	without    rule // rules that a test has switched off
+}
+
+// Place is a member's place in a ring: its neighbours, and fingers as far as
+// they are known.
+type Place struct {
+	Pred    Ref
+	Succ    []Ref // in ring order
+	Fingers []Ref
 }
 
 // State is what a member must not forget over a restart, besides its maps.
@@ -110,6 +122,8 @@ type Member struct {
 	pred Ref
 	succ []Ref
 	view []Ref // by gossip, sorted by ID, self included
+	// viewWhole says that the view is of the whole ring, see setList.
+	viewWhole bool
 
 	maintenance maintenance
 	fingers     fingers
@@ -206,6 +220,13 @@ func (m *Member) Start(now Time) {
 	}
 	m.phase = joining
 	m.keepTime()
+	if p := m.cfg.Place; p != nil {
+		for _, r := range p.Fingers {
+			m.fingers.insert(r)
+		}
+		m.becomeMember(p.Pred, p.Succ)
+		return
+	}
 	m.startJoin()
 }
 
@@ -257,6 +278,8 @@ func (m *Member) Do(now Time, token uint64, op any) {
 		m.put(op, func(r PutReply) { done(r) })
 	case AssignID:
 		done(m.assignID())
+	case Lookup:
+		m.find(op.Target, func(r LookupReply) { done(r) })
 	case Forget:
 		m.forget(op.ID, func(r ForgetReply) { done(r) })
 	case GetStatus:

@@ -6,10 +6,14 @@ package chord
 
 // GetNeighbors asks for a member's place on the ring; any answer also proves
 // that the member is alive (Chord 4.4, Zave 2017).
-type GetNeighbors struct{}
+//
+// Known is the hash of the answer that the asker has from before, 0 if it has
+// none.
+type GetNeighbors struct{ Known uint64 }
 
-// Neighbors is the answer to GetNeighbors, Rectify and Departing.
+// Neighbors is the answer to GetNeighbors and Departing.
 type Neighbors struct {
+	Same   bool // as Known says; nothing else is given
 	Joined bool // false: the asked one is itself still joining
 	Pred   Ref
 	Succ   []Ref
@@ -35,6 +39,9 @@ type ClockIs struct{ Now Time }
 // Rectify tells a member that the sender takes it for its first successor, so
 // that it may adopt the sender as its predecessor (Zave's rectify).
 type Rectify struct{}
+
+// Rectified is the answer to Rectify.
+type Rectified struct{}
 
 // Departing tells the neighbours of a member that leaves who its neighbours
 // were, so that they close the gap at once.
@@ -146,6 +153,7 @@ type Summarize struct {
 	From, To   ID
 	After, End ID
 	List       bool
+	Digest     Digest // of what the asker holds of the arc
 }
 
 // KeyDigest is a map's name and its digest.
@@ -154,11 +162,12 @@ type KeyDigest struct {
 	Digest Digest
 }
 
-// Summary is the answer to Summarize: Parts, or a page of Keys: all maps in
-// (After, End] of what was asked for.
+// Summary is the answer to Summarize: Equal, or Parts, or a page of Keys: all
+// maps in (After, End] of what was asked for.
 type Summary struct {
 	Code  Code
 	Claim Claim // for the whole range
+	Equal bool
 	Parts []Digest
 	Keys  []KeyDigest
 	End   ID
@@ -198,6 +207,7 @@ func (Summarize) body()    {}
 func (Summary) body()      {}
 func (Grant) body()        {}
 func (Granted) body()      {}
+func (Rectified) body()    {}
 func (Purge) body()        {}
 func (Forsake) body()      {}
 func (AskClock) body()     {}

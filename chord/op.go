@@ -121,6 +121,20 @@ type ForgetReply struct {
 	Of   int // members that there are
 }
 
+// Lookup finds the owner of a place on the ring, the iterative way of Chord 4.3
+// also where gossip knows better; it is for those who study the ring, and does
+// not travel between programs.
+type Lookup struct{ Target ID }
+
+// LookupReply is the answer to Lookup: CodeUnavailable if nobody answered.
+type LookupReply struct {
+	Code     Code
+	Owner    Ref
+	Pred     Ref // of the owner, as it says
+	Hops     int // members that answered on the way, the owner among them
+	TimeOuts int
+}
+
 // GetStatus asks a member for its view of itself and of the ring.
 type GetStatus struct{}
 

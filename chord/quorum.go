@@ -18,14 +18,16 @@ func QuorumOf(class Class, n int) Quorum {
 	return q
 }
 
-// listLength is L, the length of a successor list in a ring of n members:
+const minListLength = 12
+
+// ListLength is L, the length of a successor list in a ring of n members:
 // clamp(2·log2 n, 12, 32).
-func listLength(n int) int {
+func ListLength(n int) int {
 	bits := 0
 	for v := n; v > 1; v >>= 1 {
 		bits++
 	}
-	return min(max(2*bits, 12), 32)
+	return min(max(2*bits, minListLength), 32)
 }
 
 // listLength is L as this member sees the ring, or what a test has set, so that
@@ -34,5 +36,5 @@ func (m *Member) listLength() int {
 	if m.cfg.listLength > 0 {
 		return m.cfg.listLength
 	}
-	return listLength(len(m.view))
+	return ListLength(m.size())
 }

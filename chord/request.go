@@ -58,6 +58,9 @@ func (m *Member) ask(to Ref, body Body, done func(Body, error)) {
 	try(0)
 }
 
+// maxRTTs bounds of how many members the round trip is remembered.
+const maxRTTs = 256
+
 // smoothed is the round trip to a member as far as it is known.
 func (m *Member) smoothed(to Ref) time.Duration {
 	if d, ok := m.rtt[to.ID]; ok {
@@ -81,6 +84,9 @@ func (m *Member) answered(env Envelope) {
 	d := m.now.Sub(r.sent)
 	if old, ok := m.rtt[env.From.ID]; ok {
 		d = (7*old + d) / 8
+	}
+	if len(m.rtt) >= maxRTTs {
+		clear(m.rtt) // those still of interest are soon there again
 	}
 	m.rtt[env.From.ID] = d
 	m.finish(env.Seq, env.Body, nil)

@@ -1,6 +1,9 @@
 package chord
 
 import (
+	"encoding/binary"
+	"hash/fnv"
+	"math/bits"
 	"slices"
 	"time"
 )
@@ -9,12 +12,18 @@ import (
 // dropped, is passed over unless it is heard of before.
 const suspectFor = 3 * time.Second
 
+// maxSuspects is from how many on those whose time is over are cleared away.
+const maxSuspects = 64
+
 // maintenance is the state of the rounds that keep the ring in order.
 type maintenance struct {
 	running bool // a round is under way
 	again   bool // something changed meanwhile: begin another at once
 	timer   timer
 	viewed  Time        // when the view changed last
+	calm    int         // rounds since the successor list changed
+	heard   heard       // from the first successor, last
+	finger  timer       // of the next finger's refresh
 	window  timer       // end of JoinWindow
 	retry   timer       // of a try to join that failed
 	suspect map[ID]Time // until when
@@ -40,12 +49,14 @@ func (m *Member) setView(members []Ref) {
 		}
 	}
 	for _, r := range m.view {
-		if !slices.Contains(old, r) {
+		i, _ := viewAt(old, r.ID)
+		if i == len(old) || old[i] != r {
 			delete(m.maintenance.suspect, r.ID)
 			m.remembered(r.ID)
 			m.readdress(r)
 		}
 	}
+	m.setList(m.succ)
 	if !changed {
 		return
 	}
@@ -61,8 +72,13 @@ func (m *Member) setView(members []Ref) {
 	}
 }
 
+// viewAt is where a place is, or would be, in a view.
+func viewAt(view []Ref, id ID) (int, bool) {
+	return slices.BinarySearchFunc(view, id, func(r Ref, id ID) int { return r.ID.Compare(id) })
+}
+
 func (m *Member) inView(id ID) (Ref, bool) {
-	i, ok := slices.BinarySearchFunc(m.view, id, func(r Ref, id ID) int { return r.ID.Compare(id) })
+	i, ok := viewAt(m.view, id)
 	if !ok {
 		return Ref{}, false
 	}
@@ -78,8 +94,35 @@ func (m *Member) viewStable() bool { return m.now.Sub(m.maintenance.viewed) >= s
 
 // size is the number of members of the ring as far as this member knows. The
 // gossip of a newcomer has not named everybody yet, but its successor list,
-// copied from another's, does.
-func (m *Member) size() int { return max(len(m.view), len(m.succ)+1) }
+// copied from another's, does; and in a ring that gossip does not describe, how
+// close together its entries lie tells about how many there are.
+func (m *Member) size() int {
+	n := max(len(m.view), len(m.succ)+1)
+	if m.viewWhole || len(m.succ) < minListLength {
+		return n
+	}
+	// In shares of the ring, by the first 64 bits.
+	d := Distance(m.self.ID, m.succ[len(m.succ)-1].ID)
+	share := float64(binary.BigEndian.Uint64(d[:8])) / (1 << 63) / 2
+	return max(n, int(min(float64(len(m.succ))/share, 1e9)))
+}
+
+// setList replaces the list of successors, and decides whether gossip describes
+// the ring: it does if it knows most of those whom the list has from others.
+// Only then can who owns what be told from the view.
+func (m *Member) setList(list []Ref) {
+	m.succ = list
+	known := 0
+	for _, r := range list {
+		if _, ok := m.inView(r.ID); ok {
+			known++
+		}
+	}
+	m.viewWhole = 2*known >= len(list)
+}
+
+// oneHop reports whether lookups go by the view.
+func (m *Member) oneHop() bool { return m.viewWhole && len(m.view) <= maxOneHop }
 
 // gone forgets a member that gossip has declared dead: what is asked of it is
 // answered with a failure now and not by a time-out later.
@@ -87,7 +130,7 @@ func (m *Member) gone(r Ref) {
 	m.suspected(r.ID)
 	delete(m.rtt, r.ID)
 	m.fingers.remove(r.ID)
-	m.succ = slices.DeleteFunc(slices.Clone(m.succ), func(s Ref) bool { return s.ID == r.ID })
+	m.setList(slices.DeleteFunc(slices.Clone(m.succ), func(s Ref) bool { return s.ID == r.ID }))
 	var lost []uint64
 	for seq, req := range m.requests {
 		if req.to.ID == r.ID {
@@ -118,6 +161,11 @@ func (m *Member) suspected(id ID) {
 	if m.maintenance.suspect == nil {
 		m.maintenance.suspect = map[ID]Time{}
 	}
+	if len(m.maintenance.suspect) >= maxSuspects {
+		for other := range m.maintenance.suspect {
+			m.isSuspect(other) // forgets those whose time is over
+		}
+	}
 	m.maintenance.suspect[id] = m.now.Add(suspectFor)
 }
 
@@ -128,144 +176,6 @@ func (m *Member) isSuspect(id ID) bool {
 		return false
 	}
 	return ok
-}
-
-// startJoin opens the join window. At its end this member is alone if nobody
-// was heard of; if somebody was, it goes on trying, as what it would claim as a
-// ring of one is theirs. Gossip takes out of the view who does not live.
-func (m *Member) startJoin() {
-	m.maintenance.window = m.after(m.cfg.JoinWindow, func() {
-		if m.phase == joining && len(m.view) > 1 {
-			m.startJoin()
-			return
-		}
-		m.becomeAlone()
-	})
-	m.tryJoin()
-}
-
-// tryJoin looks for a predecessor among the members of the view, the closest
-// one before this member's place first.
-func (m *Member) tryJoin() {
-	if m.phase != joining || m.maintenance.running || len(m.view) < 2 {
-		return
-	}
-	m.maintenance.running = true
-	others := slices.DeleteFunc(slices.Clone(m.view), func(r Ref) bool { return r.ID == m.self.ID })
-	m.byDistanceBefore(others)
-	m.joinBehind(others, true)
-}
-
-// byDistanceBefore sorts members by how far they lie before this one.
-func (m *Member) byDistanceBefore(refs []Ref) {
-	slices.SortFunc(refs, func(a, b Ref) int {
-		return Distance(a.ID, m.self.ID).Compare(Distance(b.ID, m.self.ID))
-	})
-}
-
-// joinBehind asks the candidates in turn. lowest stays true while all who
-// answer are themselves joining and have higher identifiers: then it is on
-// this member to be the ring that the others join.
-func (m *Member) joinBehind(candidates []Ref, lowest bool) {
-	if m.phase != joining {
-		m.maintenance.running = false
-		return
-	}
-	if len(candidates) == 0 {
-		m.maintenance.running = false
-		if lowest {
-			m.becomeAlone()
-			return
-		}
-		m.timers.stop(m.maintenance.retry) // the view and the window begin tries as well
-		m.maintenance.retry = m.after(50*time.Millisecond, m.tryJoin)
-		return
-	}
-	p := candidates[0]
-	m.askOnce(p, GetNeighbors{}, func(b Body, err error) {
-		n, ok := b.(Neighbors)
-		switch {
-		case !ok:
-			m.joinBehind(candidates[1:], false)
-		case !n.Joined:
-			// One that leaves has a predecessor still: there was a ring.
-			m.joinBehind(candidates[1:], lowest && n.Pred.IsZero() && m.self.ID.Compare(p.ID) < 0)
-		default:
-			m.refillIfOutdated(n.Purged, p)
-			m.adoptPlace(p, n, candidates[1:])
-		}
-	})
-}
-
-// adoptPlace takes the place behind p if that is where this member belongs:
-// p's whole successor list, with a head that has answered (Zave's join).
-func (m *Member) adoptPlace(p Ref, n Neighbors, rest []Ref) {
-	list := slices.DeleteFunc(slices.Clone(n.Succ), func(r Ref) bool { return r.ID == m.self.ID || m.isSuspect(r.ID) })
-	if len(list) == 0 {
-		m.joined(p, []Ref{p})
-		return
-	}
-	if !Between(p.ID, m.self.ID, list[0].ID) {
-		// Somebody lies between p and this place: the last one before it.
-		var closer []Ref
-		for _, r := range list {
-			if Between(p.ID, r.ID, m.self.ID) {
-				closer = append(closer, r)
-			}
-		}
-		m.byDistanceBefore(closer)
-		m.joinBehind(append(closer, rest...), false)
-		return
-	}
-	if n.Succ[len(n.Succ)-1].ID == n.Pred.ID {
-		// p's list is the whole ring but for p, so p is what comes behind it. In
-		// a ring of two the list would else be one member, who may die.
-		list = append(list, p)
-	}
-	m.askOnce(list[0], GetNeighbors{}, func(b Body, err error) {
-		if h, ok := b.(Neighbors); ok && h.Joined {
-			m.joined(p, list)
-			return
-		}
-		m.suspected(list[0].ID)
-		m.adoptPlace(p, n, rest)
-	})
-}
-
-func (m *Member) joined(pred Ref, succ []Ref) {
-	if m.phase != joining {
-		m.maintenance.running = false
-		return
-	}
-	m.becomeMember(pred, succ)
-	m.event("joined", pred, "joined the ring behind %s", pred.ID.Short())
-}
-
-// becomeAlone makes this member a ring of one; if there are others, the two
-// rings merge.
-func (m *Member) becomeAlone() {
-	if m.phase != joining {
-		return
-	}
-	if m.ring == 0 {
-		// Nothing was ever stored here, and nobody is known who could have.
-		m.ring = 1
-		m.claims = arcs{{From: m.self.ID, To: m.self.ID, Epoch: m.nextEpoch(0), Ring: 1}}
-	}
-	m.becomeMember(m.self, nil)
-	m.event("alone", Ref{}, "began a ring of one")
-}
-
-func (m *Member) becomeMember(pred Ref, succ []Ref) {
-	m.timers.stop(m.maintenance.window)
-	m.phase = member
-	m.maintenance.running = false
-	if m.keeps(predAtJoin) {
-		m.pred = pred
-	}
-	m.succ = m.trimmed(succ)
-	m.startData()
-	m.stabilize()
 }
 
 // trimmed brings a successor list into its form: ring order from this member,
@@ -315,9 +225,9 @@ func (m *Member) heads() []Ref {
 			list = append(list, r)
 		}
 	}
-	if len(m.view) <= maxOneHop {
+	if m.oneHop() {
 		// More than a list's length of dead ones in a row, gossip will tell.
-		i, _ := slices.BinarySearchFunc(m.view, m.self.ID, func(r Ref, id ID) int { return r.ID.Compare(id) })
+		i, _ := viewAt(m.view, m.self.ID)
 		for k := 1; k < len(m.view) && len(list) < m.listLength(); k++ {
 			add(m.view[(i+k)%len(m.view)])
 		}
@@ -342,8 +252,9 @@ func (m *Member) tryHead(candidates []Ref) {
 		return
 	}
 	s := candidates[0]
-	m.ask(s, GetNeighbors{}, func(b Body, err error) {
+	m.ask(s, m.maintenance.heard.question(s), func(b Body, err error) {
 		n, ok := b.(Neighbors)
+		n, ok = m.maintenance.heard.answer(s, n, ok)
 		if !ok || !n.Joined {
 			if !ok {
 				m.suspected(s.ID)
@@ -391,6 +302,54 @@ func (m *Member) adoptHead(list []Ref) {
 	m.ask(m.succ[0], Rectify{}, func(Body, error) { m.endRound() })
 }
 
+// heard is what a member has said of its neighbours last, so that it need not
+// be sent again while it is the same: in a quiet ring that is most of the time.
+type heard struct {
+	from ID
+	last Neighbors
+	hash uint64
+}
+
+// question asks r for its neighbours, if they are not as they were.
+func (h *heard) question(r Ref) GetNeighbors {
+	if h.from != r.ID {
+		return GetNeighbors{}
+	}
+	return GetNeighbors{Known: h.hash}
+}
+
+// answer completes r's answer by what it had said before.
+func (h *heard) answer(r Ref, n Neighbors, ok bool) (Neighbors, bool) {
+	switch {
+	case !ok:
+		return n, false
+	case !n.Same:
+		*h = heard{r.ID, n, n.hash()}
+	case h.from == r.ID:
+		n = h.last
+	default:
+		return n, false // it was asked for all, by one who had forgotten
+	}
+	return n, true
+}
+
+// hash is never 0, which stands for nothing known.
+func (n Neighbors) hash() uint64 {
+	h := fnv.New64a()
+	for _, r := range append([]Ref{n.Pred}, n.Succ...) {
+		h.Write(r.ID[:])
+		h.Write([]byte(r.Addr))
+		h.Write([]byte{0})
+	}
+	var fixed [9]byte
+	binary.BigEndian.PutUint64(fixed[:], uint64(n.Purged))
+	if n.Joined {
+		fixed[8] = 1
+	}
+	h.Write(fixed[:])
+	return h.Sum64() | 1
+}
+
 func (m *Member) setSuccessors(list []Ref) {
 	if slices.Equal(list, m.succ) {
 		return
@@ -402,7 +361,8 @@ func (m *Member) setSuccessors(list []Ref) {
 	if len(list) > 0 {
 		after = list[0]
 	}
-	m.succ = list
+	m.setList(list)
+	m.maintenance.calm = 0
 	if before.ID != after.ID {
 		m.event("successor", after, "first successor is now %s", after.ID.Short())
 	}
@@ -415,11 +375,31 @@ func (m *Member) endRound() {
 		m.stabilize()
 		return
 	}
-	m.refreshFinger()
-	// Jitter of a quarter, so that members do not march in step.
-	d := m.cfg.Stabilize - m.cfg.Stabilize/8 + time.Duration(m.cfg.Rand.Int64N(int64(m.cfg.Stabilize/4)+1))
+	m.maintenance.calm++
 	m.timers.stop(m.maintenance.timer)
-	m.maintenance.timer = m.after(d, m.stabilize)
+	m.maintenance.timer = m.after(m.jittered(m.roundPause()), m.stabilize)
+}
+
+// jittered varies a pause by a quarter, so that members do not march in step.
+func (m *Member) jittered(d time.Duration) time.Duration {
+	return d - d/8 + time.Duration(m.cfg.Rand.Int64N(int64(d/4)+1))
+}
+
+const (
+	// smallRing is the size up to which rounds of maintenance keep their pace.
+	smallRing = 64
+	maxPause  = 8 // times the pace, in the largest quiet rings
+)
+
+// roundPause is the pause between two rounds. In a large ring whose list of
+// successors has not changed just now it grows with the logarithm of the size:
+// there the list is long, and a gap in it does not matter for some seconds.
+func (m *Member) roundPause() time.Duration {
+	n := m.size()
+	if n <= smallRing || m.maintenance.calm < 2 {
+		return m.cfg.Stabilize
+	}
+	return m.cfg.Stabilize * time.Duration(min(bits.Len(uint(n/smallRing)), maxPause))
 }
 
 // rectified handles a Rectify from r, which takes this member for its first
@@ -463,7 +443,7 @@ func (m *Member) adoptPredecessor(r Ref) {
 func (m *Member) departed(r Ref, d Departing) {
 	m.suspected(r.ID)
 	m.repair.missing = m.now.Add(-m.cfg.RestartGrace) // it does not come back in a moment
-	m.succ = slices.DeleteFunc(slices.Clone(m.succ), func(s Ref) bool { return s.ID == r.ID })
+	m.setList(slices.DeleteFunc(slices.Clone(m.succ), func(s Ref) bool { return s.ID == r.ID }))
 	if r.ID == m.pred.ID && m.phase == member {
 		switch p := d.Pred; {
 		case p.ID == m.self.ID:

@@ -11,7 +11,7 @@ const (
 	// ones do not matter.
 	clockSamples = 15
 	clockPause   = time.Second      // between two questions while there are too few samples
-	clockRefresh = 10 * time.Second // and afterwards
+	clockRefresh = 20 * time.Second // and afterwards
 	clockExpiry  = 5 * time.Minute  // of a sample
 	// clockOff is how far a member's clock may differ from ring time before
 	// its operator is told.
@@ -30,7 +30,7 @@ type ringClock struct {
 }
 
 type clockSample struct {
-	of     ID
+	of     Ref
 	offset time.Duration // its clock less this member's
 	at     Time
 }
@@ -47,8 +47,8 @@ func (m *Member) keepTime() {
 	}
 	c := &m.ringClock
 	c.samples = slices.DeleteFunc(c.samples, func(s clockSample) bool {
-		_, inView := m.inView(s.of)
-		return m.now.Sub(s.at) >= clockExpiry || (!inView && len(m.view) <= maxOneHop)
+		_, inView := m.inView(s.of.ID)
+		return m.now.Sub(s.at) >= clockExpiry || (!inView && m.viewWhole)
 	})
 	m.setOffset()
 	m.tellClock()
@@ -63,9 +63,7 @@ func (m *Member) keepTime() {
 			others = slices.Delete(others, i, i+1)
 		}
 	case len(c.samples) > 0:
-		if r, ok := m.inView(c.samples[0].of); ok {
-			m.askClock(r)
-		}
+		m.askClock(c.samples[0].of)
 	default:
 		pause = clockPause
 	}
@@ -80,7 +78,7 @@ func (m *Member) unsampled() (others []Ref) {
 		if r.IsZero() || r.ID == m.self.ID || m.isSuspect(r.ID) {
 			return
 		}
-		sampled := slices.ContainsFunc(m.ringClock.samples, func(s clockSample) bool { return s.of == r.ID })
+		sampled := slices.ContainsFunc(m.ringClock.samples, func(s clockSample) bool { return s.of.ID == r.ID })
 		if !sampled && !slices.ContainsFunc(others, func(o Ref) bool { return o.ID == r.ID }) {
 			others = append(others, r)
 		}
@@ -93,7 +91,7 @@ func (m *Member) unsampled() (others []Ref) {
 		for _, r := range m.view {
 			consider(r)
 		}
-	} else if len(m.view) <= maxOneHop && len(m.ringClock.samples) < clockSamples {
+	} else if len(m.ringClock.samples) < clockSamples {
 		for range clockSamples {
 			consider(m.view[m.cfg.Rand.IntN(len(m.view))])
 		}
@@ -111,12 +109,12 @@ func (m *Member) askClock(r Ref) {
 			return
 		}
 		c := &m.ringClock
-		c.samples = slices.DeleteFunc(c.samples, func(s clockSample) bool { return s.of == r.ID })
+		c.samples = slices.DeleteFunc(c.samples, func(s clockSample) bool { return s.of.ID == r.ID })
 		if len(c.samples) >= clockSamples {
 			c.samples = slices.Delete(c.samples, 0, 1)
 		}
 		halfway := sent.Add(m.now.Sub(sent) / 2)
-		c.samples = append(c.samples, clockSample{of: r.ID, offset: reply.Now.Sub(halfway), at: m.now})
+		c.samples = append(c.samples, clockSample{of: r, offset: reply.Now.Sub(halfway), at: m.now})
 		m.setOffset()
 	})
 }

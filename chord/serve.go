@@ -18,11 +18,15 @@ func (m *Member) serve(env Envelope) {
 	delete(m.maintenance.suspect, env.From.ID)
 	switch b := env.Body.(type) {
 	case GetNeighbors:
-		m.reply(env, m.neighbors())
+		n := m.neighbors()
+		if b.Known != 0 && b.Known == n.hash() {
+			n = Neighbors{Same: true}
+		}
+		m.reply(env, n)
 	case AskClock:
 		m.reply(env, ClockIs{Now: m.now})
 	case Rectify:
-		m.reply(env, m.neighbors())
+		m.reply(env, Rectified{})
 		m.rectified(env.From)
 	case Departing:
 		m.reply(env, m.neighbors())

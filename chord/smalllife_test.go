@@ -40,6 +40,7 @@ var emptyStore = NewMemStore()
 // are run when the exploration chooses to.
 func (l *life) apply(x input) step {
 	m, all := l.m, l.a.all
+	m.maintenance.heard = heard{} // what need not be sent again is: it comes to the same
 	before := l.look()
 	now := m.now
 	seq := uint64(0) // of the Member's own request
@@ -144,7 +145,7 @@ func (l *life) settle(before look, x input) (st step) {
 // ofRing reports whether a message is one of ring maintenance.
 func ofRing(b Body) bool {
 	switch b.(type) {
-	case GetNeighbors, Neighbors, Rectify, Departing:
+	case GetNeighbors, Neighbors, Rectify, Rectified, Departing:
 		return true
 	}
 	return false

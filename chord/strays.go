@@ -43,7 +43,7 @@ func (m *Member) ringReplicas(i int) []Ref {
 // stray does, the stray and the claim to its range are dropped.
 func (m *Member) handStrays() {
 	r := &m.repair
-	if m.phase != member || len(m.view) > maxOneHop || r.handing > 0 {
+	if m.phase != member || !m.viewWhole || r.handing > 0 {
 		return
 	}
 	r.touched, r.strays = nil, nil

@@ -71,4 +71,5 @@ var kinds = [maxKinds]kind{
 	61: {message, chord.AskClock{}},
 	62: {message, chord.ClockIs{}},
 	63: {message, chord.Forsake{}},
+	64: {message, chord.Rectified{}},
 }
