@@ -14,9 +14,9 @@ BENCHTIME ?= 1s
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-build: ## compile both programs, static, into bin/
+build: ## compile the programs, static, into bin/
 	@mkdir -p bin
-	$(GO_BUILD) -o bin/ ./cmd/chordnode ./cmd/btclient
+	$(GO_BUILD) -o bin/ ./cmd/chordnode ./cmd/btclient ./cmd/chordsim
 
 demo: build ## a ring of three, a publish, three downloads, a node killed; everything compared
 	@scripts/demo.sh

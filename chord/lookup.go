@@ -165,8 +165,8 @@ func (w *walking) answered(by Ref, hint OwnerHint) {
 	switch {
 	case hint.Owner:
 		w.end(by, hint.Pred)
-	case slices.ContainsFunc(w.silent, func(r Ref) bool { return r.ID == hint.Pred.ID }):
-		// It would be the owner, if the silent one before it is dead, which
+	case !Between(w.m.self.ID, hint.Pred.ID, w.id) && slices.ContainsFunc(w.silent, func(r Ref) bool { return r.ID == hint.Pred.ID }):
+		// Both lie behind the place. It would be the owner, if the silent one before it is dead, which
 		// it has not noticed. That one gets time to say no.
 		w.heir, w.candidates = by, nil
 		w.silent = []Ref{hint.Pred}
@@ -203,10 +203,8 @@ func (w *walking) lastResort() {
 
 func (w *walking) end(owner, pred Ref) {
 	w.trail.owner, w.trail.pred = owner, pred
-	// Whoever was silent on the way is not a finger to rely on.
 	for _, r := range w.silent {
-		w.m.suspected(r.ID)
-		w.m.lostFinger(r.ID)
+		w.m.lostFinger(r.ID) // found again if it was only slow
 	}
 	w.done(w.trail)
 }
@@ -241,7 +239,13 @@ func (m *Member) hint(id ID) OwnerHint {
 			return OwnerHint{Pred: m.pred, Next: slices.Clone(m.succ[i:min(i+2, len(m.succ))])}
 		}
 	}
-	return OwnerHint{Pred: m.pred, Next: append(m.preceding(id, walkWidth-1), m.guess(id))}
+	next, owner := m.preceding(id, walkWidth-1), m.guess(id)
+	// Who was asked in the belief that it is the owner has a predecessor that is
+	// nearer to the place than anybody before it.
+	if len(next) == 0 || Distance(id, owner.ID).Compare(Distance(next[0].ID, id)) < 0 {
+		return OwnerHint{Pred: m.pred, Next: append([]Ref{owner}, next...)}
+	}
+	return OwnerHint{Pred: m.pred, Next: append(next, owner)}
 }
 
 // route brings an operation to the owner of its key. try is called with one

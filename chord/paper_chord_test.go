@@ -36,7 +36,7 @@ func newTable(t *testing.T, n int, seed uint64) *table {
 	slices.SortFunc(tab.members, func(a, b *Member) int { return a.self.ID.Compare(b.self.ID) })
 	for i, m := range tab.members {
 		m.phase, m.pred = member, tab.members[(i+n-1)%n].self
-		for k := 1; k < n && k <= listLength(n); k++ {
+		for k := 1; k < n && k <= ListLength(n); k++ {
 			m.succ = append(m.succ, tab.members[(i+k)%n].self)
 		}
 	}
@@ -84,7 +84,7 @@ func (tab *table) find(from *Member, id ID) (owner Ref, asked int) {
 	if from.owns(id) {
 		return from.self, 0
 	}
-	from.walk(id, func(r Ref) { owner = r })
+	from.walk(id, from.beginnings(id), func(t trail) { owner = t.owner })
 	tab.pass()
 	return owner, tab.asked
 }
@@ -177,7 +177,7 @@ func TestPaperChordScalableLookup(t *testing.T) {
 // of its target.
 func (tab *table) fingers(m *Member) {
 	for k := range fingerCount {
-		if s := tab.successor(m.fingerTarget(k)); s != m {
+		if s := tab.successor(fingerTarget(m.self.ID, k)); s != m {
 			m.fingers.insert(s.self)
 		}
 	}

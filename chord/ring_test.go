@@ -268,7 +268,11 @@ func TestNewAddressIsFollowed(t *testing.T) {
 		}
 	}
 	m.View(m.now, view)
-	for _, r := range slices.Concat([]Ref{m.pred}, m.succ, m.fingers.entries) {
+	known := append([]Ref{m.pred}, m.succ...)
+	for _, f := range m.fingers.entries {
+		known = append(known, f.Ref)
+	}
+	for _, r := range known {
 		if !slices.Contains(view, r) {
 			t.Errorf("%s is still asked at %s", r.ID.Short(), r.Addr)
 		}
