@@ -52,7 +52,7 @@ var smallRings = []struct {
 	{"3 and a join, L=3", smallRules{ring: mask("acd"), joiners: mask("b"), limit: 3}, 0, false},
 	{"3 and a join, crash", smallRules{ring: mask("acd"), joiners: mask("b"), limit: 2, crash: mask("abcd")}, 0, false},
 	{"3 and a join, crash, L=3", smallRules{ring: mask("bcd"), joiners: mask("a"), limit: 3, crash: mask("abcd")}, 0, false},
-	{"2 and two joins", smallRules{ring: mask("ad"), joiners: mask("bc"), limit: 2}, 0, false},
+	{"2 and two joins", smallRules{ring: mask("ad"), joiners: mask("bc"), limit: 2}, 40, false},
 	{"4, crash", smallRules{ring: mask("abcd"), limit: 2, crash: mask("a")}, 0, false},
 	{"2 and a join, crash, comparisons", smallRules{ring: mask("ac"), joiners: mask("b"), limit: 2, crash: mask("abc"), compares: true}, 0, false},
 	{"3 and a join, gossip", smallRules{ring: mask("acd"), joiners: mask("b"), limit: 2, gossip: true}, 0, false},

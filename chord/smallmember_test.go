@@ -9,8 +9,14 @@ import (
 // maxSmall is the largest number of members of an explored ring.
 const maxSmall = 5
 
-// maxTwins is how many other ways to a member's state are tried.
-const maxTwins = 4
+// maxTwins is how many other ways to a member's state are tried. Four are a
+// spot check; forty have found it when the form was made to lack something.
+func maxTwins() int {
+	if *exhaustiveFlag {
+		return 40
+	}
+	return 4
+}
 
 // Slots name the requests of a member that wait for an answer: the lowest free
 // one is taken. noSlot is a request that nobody waits for any more.
@@ -185,7 +191,7 @@ func (a *automaton) make(path []input, x input) step {
 	st := l.apply(x)
 	path = append(slices.Clone(path), x)
 	st.to = a.state(l, path)
-	if to := a.states[st.to]; len(to.twins) < maxTwins && !slices.Equal(to.path, path) {
+	if to := a.states[st.to]; len(to.twins) < maxTwins() && !slices.Equal(to.path, path) {
 		to.twins = append(to.twins, path)
 		for y, known := range to.next {
 			a.compare(to, path, y, known, a.make(path, y))
