@@ -85,6 +85,21 @@ func TestSmallRings(t *testing.T) {
 	}
 }
 
+// TestSmallRingsForm tries more ways to each state of a member than the rest,
+// to find out whether its form lacks something.
+func TestSmallRingsForm(t *testing.T) {
+	for _, r := range smallRings {
+		if r.name == "1 and a join, crash, gossip" || (*exhaustiveFlag && r.name == "2 and a join, crash") {
+			e := &exploration{network: newNetwork(t, r.rules, nil)}
+			e.ids.twins = manyTwins
+			if v := e.explore(); v != nil {
+				t.Error(e.tale(v))
+			}
+			t.Logf("%s: %s", r.name, e)
+		}
+	}
+}
+
 // TestSmallRingsNeedTheRules takes one rule after the other from the members,
 // and expects to see which invariant that breaks.
 func TestSmallRingsNeedTheRules(t *testing.T) {

@@ -9,14 +9,12 @@ import (
 // maxSmall is the largest number of members of an explored ring.
 const maxSmall = 5
 
-// maxTwins is how many other ways to a member's state are tried. Four are a
-// spot check; forty have found it when the form was made to lack something.
-func maxTwins() int {
-	if *exhaustiveFlag {
-		return 40
-	}
-	return 4
-}
+// How many other ways to a member's state are tried. Few are a spot check; many
+// have found it when the form was made to lack something.
+const (
+	fewTwins  = 4
+	manyTwins = 40
+)
 
 // Slots name the requests of a member that wait for an answer: the lowest free
 // one is taken. noSlot is a request that nobody waits for any more.
@@ -116,10 +114,11 @@ type smallIDs struct {
 	bodies []Body
 	byText map[string]uint16
 	config func(*Config)
+	twins  int // ways to a state that are compared
 }
 
 func newSmallIDs(n int) *smallIDs {
-	all := &smallIDs{byText: map[string]uint16{}}
+	all := &smallIDs{byText: map[string]uint16{}, twins: fewTwins}
 	for i := range n {
 		all.refs = append(all.refs, Ref{ID: ID{byte(16 * (i + 1))}, Addr: string(rune('a' + i))})
 	}
@@ -191,7 +190,7 @@ func (a *automaton) make(path []input, x input) step {
 	st := l.apply(x)
 	path = append(slices.Clone(path), x)
 	st.to = a.state(l, path)
-	if to := a.states[st.to]; len(to.twins) < maxTwins() && !slices.Equal(to.path, path) {
+	if to := a.states[st.to]; len(to.twins) < a.all.twins && !slices.Equal(to.path, path) {
 		to.twins = append(to.twins, path)
 		for y, known := range to.next {
 			a.compare(to, path, y, known, a.make(path, y))
