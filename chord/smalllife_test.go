@@ -40,7 +40,9 @@ var emptyStore = NewMemStore()
 // are run when the exploration chooses to.
 func (l *life) apply(x input) step {
 	m, all := l.m, l.a.all
-	m.maintenance.heard = heard{} // what need not be sent again is: it comes to the same
+	if !all.recalls {
+		m.maintenance.heard = heard{} // so that everything is sent, and fewer states differ
+	}
 	before := l.look()
 	now := m.now
 	seq := uint64(0) // of the Member's own request
@@ -236,12 +238,15 @@ func (l *life) form() string {
 	ms := l.m.maintenance
 	var b strings.Builder
 	b.WriteString(l.visible())
-	for _, flag := range []bool{ms.running, ms.again, ms.checks, running(ms.timer), running(ms.window), running(ms.retry)} {
+	for _, flag := range []bool{ms.running, ms.again, ms.checks, running(ms.timer), running(ms.window), running(ms.retry), l.m.viewWhole} {
 		if flag {
 			b.WriteByte('1')
 		} else {
 			b.WriteByte('0')
 		}
+	}
+	if l.a.all.recalls {
+		fmt.Fprintf(&b, " %x", ms.heard.hash)
 	}
 	for k, w := range l.waits {
 		if w.seq != 0 {

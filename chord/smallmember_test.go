@@ -110,11 +110,12 @@ type automaton struct {
 // smallIDs is what the automata of one ring have in common: the members' places
 // and the messages that were ever sent.
 type smallIDs struct {
-	refs   []Ref
-	bodies []Body
-	byText map[string]uint16
-	config func(*Config)
-	twins  int // ways to a state that are compared
+	refs    []Ref
+	bodies  []Body
+	byText  map[string]uint16
+	config  func(*Config)
+	twins   int  // ways to a state that are compared
+	recalls bool // members leave out of an answer what the asker has already
 }
 
 func newSmallIDs(n int) *smallIDs {

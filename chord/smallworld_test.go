@@ -42,6 +42,7 @@ type smallRules struct {
 	depart   uint8 // which may leave in order; one does
 	rejoin   bool  // the one that has crashed starts again
 	forgets  bool  // suspicions end
+	recalls  bool  // members leave out of an answer what the asker has already
 	compares bool  // owners compare their ranges with their successors' copies
 	losses   uint8 // how many messages may be lost between living members
 	lies     uint8 // how often gossip may take one that lives for dead, for a while
