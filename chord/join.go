@@ -43,8 +43,7 @@ func (m *Member) byDistanceBefore(refs []Ref) {
 // this member to be the ring that the others join.
 func (m *Member) joinBehind(candidates []Ref, lowest bool) {
 	if m.phase != joining {
-		m.maintenance.running = false
-		return
+		return // alone meanwhile: what is running is its first round
 	}
 	if len(candidates) == 0 {
 		m.maintenance.running = false
@@ -125,7 +124,6 @@ func (m *Member) joinByLookup(p Ref, rest []Ref) {
 
 func (m *Member) joined(pred Ref, succ []Ref) {
 	if m.phase != joining {
-		m.maintenance.running = false
 		return
 	}
 	m.becomeMember(pred, succ)
