@@ -193,3 +193,9 @@ func each(ctx context.Context, n, limit int, f func(ctx context.Context, i int) 
 	workers.Wait()
 	return context.Cause(ctx)
 }
+
+// Call carries out one operation of package chord (Get, Put, AssignID, Forget or
+// GetStatus, by value) at a ring member within reach, as it is: for programs that
+// look at the ring itself. Its reply may carry a Code of failure. It blocks until
+// the reply is there or ctx ends.
+func (c *Communicator) Call(ctx context.Context, op any) (any, error) { return c.call(ctx, op) }

@@ -1,0 +1,145 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"time"
+
+	"chordtorrent/chord"
+	"chordtorrent/chord/rpc"
+)
+
+// member is one chordnode process, or the place of one.
+type member struct {
+	host    int    // of the lab; -1: this one
+	dir     string // data directory
+	args    []string
+	logPath string
+	cmd     *exec.Cmd // nil: down
+	exited  chan struct{}
+	addr    string // of the ring port, as the ready line says
+	http    string
+	id      string
+	conn    *rpc.Client
+}
+
+var readyLine = regexp.MustCompile(`^ready id=([0-9a-f]{40}) members=\d+ ring=(\S+) http=(\S+) `)
+
+// start runs the process; ready gives how long it took to be part of a ring, or
+// why it did not. It does not wait.
+func (m *member) start(l *lab, program string) (ready <-chan error, err error) {
+	argv := append([]string{program, "--data-dir", m.dir}, m.args...)
+	if m.host >= 0 {
+		argv = append([]string{"ip", "netns", "exec", l.ns(m.host)}, argv...)
+	}
+	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	log, err := os.OpenFile(m.logPath, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close() //nolint:errcheck // the process has its own
+	fmt.Fprintf(log, "--- started %s\n", time.Now().Format(time.RFC3339Nano))
+	cmd.Stderr = log
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	m.cmd, m.exited = cmd, make(chan struct{})
+	done := make(chan error, 1)
+	exited := m.exited
+	go func() {
+		line, err := bufio.NewReader(out).ReadString('\n')
+		if f := readyLine.FindStringSubmatch(line); f != nil {
+			m.id, m.addr, m.http = f[1], f[2], f[3]
+			done <- nil
+		} else {
+			done <- fmt.Errorf("%s said %q instead of being ready (%v): see %s", program, line, err, m.logPath)
+		}
+		_, _ = io.Copy(io.Discard, out) // until it ends
+		_ = cmd.Wait()                  // killed, as a rule
+		close(exited)
+	}()
+	return done, nil
+}
+
+// kill ends the process without a word, and waits until it is gone.
+func (m *member) kill() {
+	if m.cmd == nil {
+		return
+	}
+	_ = m.cmd.Process.Kill()
+	<-m.exited
+	m.cmd = nil
+	m.hangUp()
+}
+
+func (m *member) hangUp() {
+	if m.conn != nil {
+		_ = m.conn.Close()
+		m.conn = nil
+	}
+}
+
+// status asks the process itself.
+func (m *member) status(ctx context.Context, cluster string) (chord.Status, error) {
+	if m.conn == nil {
+		c, err := rpc.Dial(ctx, m.addr, cluster)
+		if err != nil {
+			return chord.Status{}, err
+		}
+		m.conn = c
+	}
+	reply, err := m.conn.Call(ctx, chord.GetStatus{})
+	if err != nil {
+		m.hangUp()
+		return chord.Status{}, err
+	}
+	st, ok := reply.(chord.Status)
+	if !ok {
+		return st, fmt.Errorf("%s answered a status question with a %T", m.addr, reply)
+	}
+	return st, nil
+}
+
+// usage is what the process takes of the machine.
+type usage struct {
+	FDs      int   `json:"fds"`
+	RSSBytes int64 `json:"rss_bytes"`
+	Threads  int   `json:"threads"`
+}
+
+func (m *member) usage() (u usage, err error) {
+	if m.cmd == nil {
+		return u, errors.New("it is down")
+	}
+	dir := fmt.Sprintf("/proc/%d", m.cmd.Process.Pid)
+	fds, err := os.ReadDir(filepath.Join(dir, "fd"))
+	if err != nil {
+		return u, err
+	}
+	u.FDs = len(fds)
+	text, err := os.ReadFile(filepath.Join(dir, "status"))
+	for line := range strings.Lines(string(text)) {
+		var n int64
+		if _, err := fmt.Sscanf(line, "VmRSS: %d kB", &n); err == nil {
+			u.RSSBytes = n << 10
+		}
+		if _, err := fmt.Sscanf(line, "Threads: %d", &n); err == nil {
+			u.Threads = int(n)
+		}
+	}
+	return u, err
+}
