@@ -40,6 +40,7 @@ type link struct {
 	dialed bool      // by us
 	spare  atomic.Bool
 	used   atomic.Int64 // when the last batch was written, UnixNano
+	asked  unanswered
 
 	once sync.Once
 	err  error         // why it ended; read after done
@@ -113,9 +114,13 @@ func (l *link) write() (lost, rest batch) {
 	for {
 		b, more := l.out.take(spare)
 		if len(b.tickets) > 0 {
+			l.asked.add(b)
 			if err := l.writeAll(b.bytes); err != nil {
 				l.fail(err)
 				lost = b
+				for _, t := range b.tickets {
+					l.asked.remove(t.seq)
+				}
 				break
 			}
 			l.used.Store(time.Now().UnixNano())

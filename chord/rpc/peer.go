@@ -180,6 +180,9 @@ func (t *Transport) runMember(l *link) {
 		if roleOf(f.kind) != message {
 			return fmt.Errorf("%w: number %d between members", ErrUnknownKind, f.kind)
 		}
+		if f.reply {
+			t.answered(l, f.id)
+		}
 		msg, err := Decode(f.kind, f.body)
 		if err != nil {
 			return err
@@ -206,10 +209,26 @@ func (t *Transport) runMember(l *link) {
 		}
 	}
 	t.mu.Unlock()
+	if other == nil {
+		t.giveUp(l.asked.take()) // with another link, the answer may come by that
+	}
 	if other == nil || !other.addBatch(rest) {
 		t.giveUp(rest)
 	}
 	t.prune()
+}
+
+// answered notes that a request has its answer, by whichever of the pair's links
+// it was sent.
+func (t *Transport) answered(l *link, seq uint64) {
+	l.asked.remove(seq)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if p := t.peers[l.peer.ID]; p != nil && len(p.links) > 1 {
+		for _, other := range p.links {
+			other.asked.remove(seq)
+		}
+	}
 }
 
 // attach makes a link known to Send, and ends those that it replaces: one of

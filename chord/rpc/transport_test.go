@@ -157,6 +157,26 @@ func TestWhatCannotBeDeliveredIsReported(t *testing.T) {
 	receive(t, "a message to the living", b.got)
 }
 
+func TestARequestIsUnreachableWhenItsConnectionBreaks(t *testing.T) {
+	a, b := startMember(t, 1), startMember(t, 2)
+	a.send(b.ref, 10, "answered")
+	receive(t, "the first request", b.got)
+	b.Send(chord.Envelope{From: b.ref, To: a.ref, Seq: 10, Reply: true, Body: note{Text: "answer"}})
+	receive(t, "the reply", a.got)
+	a.send(b.ref, 11, "never answered")
+	receive(t, "the second request", b.got)
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if seq := receive(t, "the report", a.failed); seq != 11 {
+		t.Errorf("reported %d", seq)
+	}
+	a.send(b.ref, 12, "to nobody")
+	if seq := receive(t, "a report", a.failed); seq != 12 {
+		t.Errorf("reported %d", seq)
+	}
+}
+
 func TestAMemberOfAnotherClusterIsUnreachable(t *testing.T) {
 	a := startMember(t, 1)
 	b := startMember(t, 2, func(c *TransportConfig) { c.Cluster = "other" })
