@@ -17,20 +17,21 @@ import (
 // the folders below it that have no line of their own. Tests of a room may
 // reach further, its product code may not.
 var mayImport = map[string][]string{
-	"version":         {},
-	"chord":           {},
-	"chord/storetest": {"chord"},
-	"chord/rpc":       {"chord"},
-	"chord/discovery": {"chord"},
-	"chord/sim":       {"chord", "chord/rpc"},
-	"communicator":    {"chord", "chord/rpc", "chord/discovery"},
-	"node/store":      {"chord"},
-	"node":            {"chord", "chord/rpc", "chord/discovery", "communicator", "node/store"},
-	"transfer":        {},
-	"client":          {"communicator", "transfer"},
-	"cmd/chordsim":    {"version", "chord/sim"},
-	"cmd/chordnode":   {"version", "node", "communicator", "chord", "chord/rpc", "chord/discovery"},
-	"cmd/btclient":    {"version", "client", "communicator", "transfer", "node"},
+	"version":          {},
+	"chord":            {},
+	"chord/storetest":  {"chord"},
+	"chord/rpc":        {"chord"},
+	"chord/discovery":  {"chord"},
+	"chord/sim":        {"chord", "chord/rpc"},
+	"communicator":     {"chord", "chord/rpc", "chord/discovery"},
+	"node/store":       {"chord"},
+	"node":             {"chord", "chord/rpc", "chord/discovery", "communicator", "node/store"},
+	"transfer":         {},
+	"client":           {"communicator", "transfer"},
+	"scripts/killtest": {"communicator", "chord", "chord/rpc"},
+	"cmd/chordsim":     {"version", "chord/sim"},
+	"cmd/chordnode":    {"version", "node", "communicator", "chord", "chord/rpc", "chord/discovery"},
+	"cmd/btclient":     {"version", "client", "communicator", "transfer", "node"},
 }
 
 // coreForbids are imports that would give a sans-I/O core a clock to read, a
