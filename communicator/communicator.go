@@ -28,6 +28,8 @@ type Config struct {
 	Ring string
 	// Cluster is the ring's name; members of another one refuse us.
 	Cluster string
+	// SecretFile names the file of the ring's secret; "" means that it has none.
+	SecretFile string
 	// Multicast is the discovery group, "group:port", or "off"; "" means the
 	// default group.
 	Multicast string

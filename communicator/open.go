@@ -10,6 +10,7 @@ import (
 
 	"chordtorrent/chord/discovery"
 	"chordtorrent/chord/rpc"
+	"chordtorrent/chord/secret"
 )
 
 // defaultWait is how long Open looks for a ring.
@@ -26,11 +27,24 @@ func Open(ctx context.Context, cfg Config) (*Communicator, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
+	var keeper *secret.Keeper
+	if cfg.SecretFile != "" {
+		var err error
+		if keeper, err = secret.Open(cfg.SecretFile); err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrBadArgument, err)
+		}
+		if keeper.OthersCanRead() {
+			log.Warn("others on this machine may read the ring's secret: chmod 600 the file", "path", cfg.SecretFile)
+		}
+	}
 	pc := poolConfig{
 		log:   log,
 		cache: newMemberCache(cfg.CacheFile, cfg.Cluster),
 		dial: func(ctx context.Context, addr string) (conn, error) {
-			c, err := rpc.Dial(ctx, addr, cfg.Cluster)
+			if _, err := keeper.Reload(); err != nil {
+				log.Warn("the ring's secret stays as it was", "err", err)
+			}
+			c, err := rpc.Dial(ctx, addr, cfg.Cluster, keeper)
 			if err != nil {
 				return nil, err // not a nil *Client in an interface
 			}
@@ -44,7 +58,7 @@ func Open(ctx context.Context, cfg Config) (*Communicator, error) {
 		}
 		pc.resolve = list.Resolve
 	}
-	tried, err := openCast(&pc, cfg, log)
+	tried, err := openCast(&pc, cfg, keeper, log)
 	if err != nil {
 		return nil, err
 	}
@@ -56,6 +70,11 @@ func Open(ctx context.Context, cfg Config) (*Communicator, error) {
 	waiting, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	if _, err := p.current(waiting); err != nil {
+		if m, ok := pc.cast.(*discovery.Multicast); ok {
+			if why := discovery.Strange(m.Counters()); why != "" {
+				tried = append(tried, why)
+			}
+		}
 		_ = p.Close()
 		if ctx.Err() != nil {
 			return nil, fmt.Errorf("looking for a ring: %w", ctx.Err())
@@ -70,7 +89,7 @@ func Open(ctx context.Context, cfg Config) (*Communicator, error) {
 
 // openCast starts to listen for members on the multicast group. A machine
 // that cannot do that may still have a list or a cache, so it is no error.
-func openCast(pc *poolConfig, cfg Config, log *slog.Logger) (tried []string, err error) {
+func openCast(pc *poolConfig, cfg Config, keeper *secret.Keeper, log *slog.Logger) (tried []string, err error) {
 	if cfg.Multicast == "off" {
 		return []string{"multicast is off"}, nil
 	}
@@ -82,7 +101,7 @@ func openCast(pc *poolConfig, cfg Config, log *slog.Logger) (tried []string, err
 	if err != nil || !ap.Addr().Is4() || !ap.Addr().IsMulticast() {
 		return nil, fmt.Errorf("multicast group %q: %w: want group:port, as in %s, or off", group, ErrBadArgument, discovery.DefaultGroup)
 	}
-	m, err := discovery.Open(discovery.Config{Group: ap, TTL: cfg.MulticastTTL, Cluster: cfg.Cluster, Log: log})
+	m, err := discovery.Open(discovery.Config{Group: ap, TTL: cfg.MulticastTTL, Cluster: cfg.Cluster, Secret: keeper, Log: log})
 	if err != nil {
 		log.Warn("no discovery by multicast", "addr", group, "err", err)
 		return []string{fmt.Sprintf("multicast on %s cannot be used (%v)", group, err)}, nil

@@ -9,6 +9,7 @@ import (
 	"strconv"
 
 	"chordtorrent/chord/discovery"
+	"chordtorrent/chord/secret"
 )
 
 // DefaultCluster is the name of a ring that nobody gave a name.
@@ -28,7 +29,9 @@ type Config struct {
 	// the host of Bind if it is one, else the primary interface's address.
 	Advertise string
 	Cluster   string // the ring's name; "" means DefaultCluster
-	Join      string // members to look for, "host:port,dns+srv:name"; may be ""
+	// SecretFile names the file of the ring's secret; "" means that it has none.
+	SecretFile string
+	Join       string // members to look for, "host:port,dns+srv:name"; may be ""
 	// Multicast is the discovery group, "group:port", or Off; "" means
 	// discovery.DefaultGroup.
 	Multicast    string
@@ -59,6 +62,7 @@ func (e *ConfigError) Unwrap() error { return e.Err }
 type settled struct {
 	Config
 	bind     endpoint
+	keeper   *secret.Keeper // nil: no secret
 	join     discovery.JoinList
 	group    netip.AddrPort // zero: off
 	httpBind endpoint
@@ -91,6 +95,11 @@ func (c Config) settle() (settled, error) {
 		s.Log = slog.New(slog.DiscardHandler)
 	}
 	var err error
+	if c.SecretFile != "" {
+		if s.keeper, err = secret.Open(c.SecretFile); err != nil {
+			return s, &ConfigError{"secret-file", err}
+		}
+	}
 	if s.bind, err = parseEndpoint(c.Bind); err != nil {
 		return s, &ConfigError{"bind", err}
 	}

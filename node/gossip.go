@@ -25,6 +25,7 @@ type gossip struct {
 	changed   func() // called after every note; never blocks, never calls memberlist
 	ml        *memberlist.Memberlist
 	transport *gossipTransport
+	keys      *memberlist.Keyring // nil: not encrypted
 
 	mu    sync.Mutex
 	alive map[string]presence // by name in gossip
@@ -61,12 +62,17 @@ func gossipConfig(self presence, cluster string, t *gossipTransport, log *slog.L
 	return c
 }
 
-func startGossip(self presence, cluster string, t *gossipTransport, log *slog.Logger, changed func()) (*gossip, error) {
+func startGossip(self presence, cluster string, keys [][]byte, t *gossipTransport, log *slog.Logger, changed func()) (*gossip, error) {
 	g := &gossip{
 		log: log, self: self, changed: changed, transport: t,
 		alive: map[string]presence{},
 	}
 	c := gossipConfig(self, cluster, t, log)
+	ring, err := keyring(keys)
+	if err != nil {
+		return nil, fmt.Errorf("start gossip: %w", err)
+	}
+	g.keys, c.Keyring = ring, ring
 	c.Delegate, c.Events, c.Alive = metadata(self.encode()), g, g
 	ml, err := memberlist.Create(c)
 	if err != nil {

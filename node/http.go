@@ -101,8 +101,8 @@ func (n *Node) serveStatus(w http.ResponseWriter, r *http.Request) {
 	if st.LastRepair != 0 {
 		repaired = time.UnixMilli(st.LastRepair).UTC().Format(time.RFC3339)
 	}
-	fmt.Fprintf(out, "chordnode\t%s\ncluster\t%s\nstate\t%s\nid\t%s\naddress\t%s\nkeys\t%d hard, %d soft, %d bytes\nunder-replicated\t%d\nincomplete ranges\t%d\nlast repair\t%s\n\n",
-		st.Version, st.Cluster, st.State, st.Self.ID, st.Self.Addr, st.Keys, st.SoftKeys, st.Bytes, st.UnderReplicated, st.IncompleteRanges, repaired)
+	fmt.Fprintf(out, "chordnode\t%s\ncluster\t%s\nsecret\t%s\nstate\t%s\nid\t%s\naddress\t%s\nkeys\t%d hard, %d soft, %d bytes\nunder-replicated\t%d\nincomplete ranges\t%d\nlast repair\t%s\n\n",
+		st.Version, st.Cluster, n.secretWords(), st.State, st.Self.ID, st.Self.Addr, st.Keys, st.SoftKeys, st.Bytes, st.UnderReplicated, st.IncompleteRanges, repaired)
 	fmt.Fprintf(out, "%d members in ring order\n", len(st.Members))
 	for _, m := range st.Members {
 		fmt.Fprintf(out, "%s\t%s\n", m.ID, m.Addr)

@@ -108,6 +108,8 @@ func (n *Node) start(ctx context.Context) (err error) {
 		return err
 	}
 	n.startDiscovery(addr)
+	n.saySecret()
+	n.workers.Go(func() { n.keepSecret(n.background) })
 	if n.http != nil {
 		n.http.serve(n) // last: it shows all of the above
 	}
@@ -135,7 +137,7 @@ func (n *Node) startRing(port *ringPort, addr netip.AddrPort) error {
 	n.loop.members.Store(1)
 	n.metrics = newMetrics()
 	n.transport = rpc.NewTransport(rpc.TransportConfig{
-		Self: n.Ref(), Cluster: n.cfg.Cluster, Log: n.log,
+		Self: n.Ref(), Cluster: n.cfg.Cluster, Secret: n.cfg.keeper, Log: n.log,
 		OnEnvelope: func(env chord.Envelope, done func()) {
 			if !n.loop.queue.post(received{env, done}) {
 				done()
@@ -145,9 +147,9 @@ func (n *Node) startRing(port *ringPort, addr netip.AddrPort) error {
 		OnRequest:     n.onRequest,
 	})
 	n.loop.send = n.transport.Send
-	n.split = rpc.Split(port.tcp, n.log)
+	n.split = rpc.Split(port.tcp, n.cfg.keeper, n.log)
 	gt := newGossipTransport(port.udp, n.split.Gossip(), addr, n.log)
-	n.gossip, err = startGossip(n.self, n.cfg.Cluster, gt, n.log, n.viewChanged)
+	n.gossip, err = startGossip(n.self, n.cfg.Cluster, n.cfg.keeper.GossipKeys(), gt, n.log, n.viewChanged)
 	if err != nil {
 		return errors.Join(err, gt.Shutdown())
 	}
@@ -171,7 +173,7 @@ func (n *Node) startDiscovery(addr netip.AddrPort) {
 		return
 	}
 	m, err := discovery.Open(discovery.Config{
-		Group: n.cfg.group, TTL: n.cfg.MulticastTTL, Cluster: n.cfg.Cluster, Bind: n.bound, Log: n.log,
+		Group: n.cfg.group, TTL: n.cfg.MulticastTTL, Cluster: n.cfg.Cluster, Bind: n.bound, Secret: n.cfg.keeper, Log: n.log,
 	})
 	if err != nil {
 		n.log.Warn("multicast discovery does not work here, others are found by --join only", "err", err)

@@ -30,7 +30,7 @@ func TestANodeAloneServesItsClients(t *testing.T) {
 	}
 	wantValue(t, n, "\x01key", "field", "value")
 
-	c, err := rpc.Dial(t.Context(), n.Ref().Addr, cfg.Cluster)
+	c, err := rpc.Dial(t.Context(), n.Ref().Addr, cfg.Cluster, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -232,7 +232,12 @@ func (m *Multicast) using() []*outlet {
 }
 
 func (m *Multicast) write(o *outlet, p packet, to net.Addr) {
-	if _, err := o.conn.WriteTo(p.appendTo(make([]byte, 0, MaxPacket)), nil, to); err != nil {
+	p.Signed = m.cfg.Secret.Closed()
+	b := p.appendTo(make([]byte, 0, MaxPacket))
+	if p.Signed {
+		b = m.cfg.Secret.AppendMAC(b)
+	}
+	if _, err := o.conn.WriteTo(b, nil, to); err != nil {
 		m.count("send_failed")
 		m.log.Debug("announcement not sent", "name", o.Name, "addr", to, "err", err)
 	}

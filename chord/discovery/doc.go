@@ -17,7 +17,8 @@
 //	 0  magic     3 bytes "ctr"
 //	 3  version   u8   1
 //	 4  kind      u8   1 announce, 2 query, 3 answer, 4 bye
-//	 5  flags     u8   0; bit 0 is kept for "32 bytes of HMAC follow the addresses"
+//	 5  flags     u8   0; bit 0 is "32 bytes of HMAC-SHA256 over all before them
+//	                       follow the addresses", in a ring with a secret
 //	 6  cluster   8 bytes: the first of SHA-256 over "chordtorrent cluster " and its name
 //	14  sender    20 bytes: the member's ring id; in a query any number its sender made up
 //	34  epoch     u64  of the sender's start; a higher one replaces all before it
@@ -34,5 +35,7 @@
 //
 // A packet of another cluster or version, one that is malformed, was seen
 // before, came for another group, or is one too many from its source: each is
-// counted by its reason, and never answered.
+// counted by its reason, and never answered; but a query of our cluster that
+// is signed wrongly, or not at all, is answered as any other: the asker cannot
+// use the answer and sees in it why. See [Strange].
 package discovery

@@ -54,6 +54,9 @@ func (m *Multicast) receive(b []byte, from netip.AddrPort, via int, toGroup bool
 	switch {
 	case reason != "":
 		m.count(reason)
+		if p.Kind == query && isStranger(reason) {
+			m.asked(from, via)
+		}
 	case p.Kind == query:
 		m.asked(from, via)
 	default:
@@ -91,6 +94,9 @@ func (m *Multicast) judge(b []byte, from netip.AddrPort, via int, toGroup bool) 
 		return p, n, "misplaced"
 	case p.Sender == m.nonce:
 		return p, n, "own"
+	}
+	if reason := m.stranger(b, p); reason != "" {
+		return p, n, reason
 	}
 	if a := m.self.Load(); a != nil && a.self.ID == p.Sender {
 		return p, n, "own"

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/net/ipv4"
 
 	"chordtorrent/chord"
+	"chordtorrent/chord/secret"
 )
 
 // DefaultGroup is where ring members and clients meet.
@@ -37,8 +38,9 @@ type Config struct {
 	Cluster string
 	// Bind restricts to the interface that has this address. Zero or
 	// unspecified: all that are up and can multicast, and loopback.
-	Bind netip.Addr
-	Log  *slog.Logger // nil: silence
+	Bind   netip.Addr
+	Secret *secret.Keeper // nil: none
+	Log    *slog.Logger   // nil: silence
 }
 
 // Self is what a ring member says of itself.

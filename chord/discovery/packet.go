@@ -9,6 +9,7 @@ import (
 	"net/netip"
 
 	"chordtorrent/chord"
+	"chordtorrent/chord/secret"
 )
 
 // Limits of a packet.
@@ -21,7 +22,8 @@ const (
 	packetMagic   = "ctr"
 	packetVersion = 1
 	headerBytes   = 53
-	macBytes      = 32 // kept free
+	macBytes      = secret.MACBytes
+	flagSigned    = 1
 )
 
 // MaxAddrs addresses of IPv6 and the HMAC fit.
@@ -45,6 +47,7 @@ type packet struct {
 	Seq     uint64
 	HTTP    uint16
 	Addrs   []netip.AddrPort
+	Signed  bool // a signature follows, not yet looked at
 }
 
 // Why a packet is not one of ours.
@@ -61,10 +64,15 @@ func clusterHash(name string) (h [8]byte) {
 	return h
 }
 
-// appendTo appends the packet's bytes; p must hold to the limits.
+// appendTo appends the packet's bytes, without the signature; p must hold to
+// the limits.
 func (p packet) appendTo(b []byte) []byte {
 	b = append(b, packetMagic...)
-	b = append(b, packetVersion, byte(p.Kind), 0)
+	flags := byte(0)
+	if p.Signed {
+		flags = flagSigned
+	}
+	b = append(b, packetVersion, byte(p.Kind), flags)
 	b = append(b, p.Cluster[:]...)
 	b = append(b, p.Sender[:]...)
 	b = binary.BigEndian.AppendUint64(b, p.Epoch)
@@ -83,7 +91,8 @@ func (p packet) appendTo(b []byte) []byte {
 	return b
 }
 
-// parsePacket reads a packet, or says errForeign, errVersion or errMalformed.
+// parsePacket reads a packet, of whose signature it only sees that it is there,
+// or says errForeign, errVersion or errMalformed.
 func parsePacket(b []byte) (p packet, err error) {
 	if len(b) < len(packetMagic)+1 || !bytes.HasPrefix(b, []byte(packetMagic)) {
 		return p, errForeign
@@ -98,7 +107,15 @@ func parsePacket(b []byte) (p packet, err error) {
 	if p.Kind < announce || p.Kind > bye {
 		return p, fmt.Errorf("%w: kind %d", errMalformed, b[4])
 	}
-	if b[5] != 0 {
+	switch b[5] {
+	case 0:
+	case flagSigned:
+		p.Signed = true
+		if len(b) < headerBytes+macBytes {
+			return p, fmt.Errorf("%w: %d bytes", errMalformed, len(b))
+		}
+		b = b[:len(b)-macBytes]
+	default:
 		return p, fmt.Errorf("%w: flags %#x", errMalformed, b[5])
 	}
 	copy(p.Cluster[:], b[6:])

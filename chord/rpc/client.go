@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"chordtorrent/chord"
+	"chordtorrent/chord/secret"
 )
 
 // ErrLost means that a Client's connection ended before the answer: whether
@@ -33,9 +34,10 @@ type Client struct {
 // Dial connects to a member at host:port and shakes hands, as long as ctx and
 // its own time limits allow (1 s to connect, 2 s for the handshake). The error
 // names the address; errors.Is(err, ErrRefused) when the member does not want
-// us, because of another cluster or version, say.
-func Dial(ctx context.Context, addr, cluster string) (*Client, error) {
-	conn, r, theirs, err := dialHello(ctx, addr, Hello{Cluster: cluster})
+// us, because of another cluster, secret or version, say. keeper is nil for a
+// ring without a secret.
+func Dial(ctx context.Context, addr, cluster string, keeper *secret.Keeper) (*Client, error) {
+	conn, r, theirs, err := dialHello(ctx, addr, Hello{Cluster: cluster}, keeper)
 	if err != nil {
 		return nil, fmt.Errorf("ring member %s: %w", addr, err)
 	}

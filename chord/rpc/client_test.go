@@ -212,14 +212,14 @@ func TestDialSaysWhyItFails(t *testing.T) {
 		{nobody, "test", "refused"},
 		{mute.Addr().String(), "test", "timeout"},
 	} {
-		_, err := Dial(testContext(t), c.addr, c.cluster)
+		_, err := Dial(testContext(t), c.addr, c.cluster, nil)
 		if err == nil || !strings.Contains(err.Error(), c.addr) || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%v does not say %q", err, c.says)
 		}
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := Dial(ctx, m.ref.Addr, "test"); !errors.Is(err, context.Canceled) {
+	if _, err := Dial(ctx, m.ref.Addr, "test", nil); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
 }
@@ -313,7 +313,7 @@ func TestAMemberThatSendsNonsenseLosesItsClient(t *testing.T) {
 					_, _ = r.next()
 				}
 			}()
-			c, err := Dial(testContext(t), ln.Addr().String(), "test")
+			c, err := Dial(testContext(t), ln.Addr().String(), "test", nil)
 			if err != nil {
 				t.Fatal(err)
 			}

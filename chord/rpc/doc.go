@@ -7,7 +7,9 @@
 // version or cluster is answered with a [Refused] frame, which says why in
 // words, and the end of the connection. A Hello with a zero Member is a
 // client's: on its connection requests go up and replies come down, in any
-// order. Between two members one connection carries messages both ways.
+// order. In a ring with a secret all of this is inside TLS 1.3, each side with
+// a certificate that comes from the secret (package secret), and whoever comes
+// without is told so in a Refused frame in the clear. Between two members one connection carries messages both ways.
 //
 // # A frame
 //

@@ -65,7 +65,7 @@ func startMemberOn(t testing.TB, id byte, ln net.Listener, options ...option) *m
 	t.Helper()
 	m := &member{
 		ref:    chord.Ref{ID: chord.ID{id}, Addr: ln.Addr().String()},
-		split:  Split(ln, nil),
+		split:  Split(ln, nil, nil),
 		served: make(chan error, 1),
 		got:    make(chan chord.Envelope, 10000),
 		failed: make(chan uint64, 10000),
@@ -135,7 +135,7 @@ func testContext(t testing.TB) context.Context {
 
 func dialClient(t testing.TB, m *member) *Client {
 	t.Helper()
-	c, err := Dial(testContext(t), m.ref.Addr, "test")
+	c, err := Dial(testContext(t), m.ref.Addr, "test", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

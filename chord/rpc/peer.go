@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"chordtorrent/chord"
+	"chordtorrent/chord/secret"
 )
 
 // peer is what a Transport knows of another member. Guarded by Transport.mu.
@@ -108,7 +109,7 @@ func (t *Transport) preferred(p *peer) *link {
 
 // dial connects to a member, and then runs the connection to its end.
 func (t *Transport) dial(to chord.Ref) {
-	conn, r, theirs, err := dialHello(t.ctx, to.Addr, t.hello)
+	conn, r, theirs, err := dialHello(t.ctx, to.Addr, t.hello, t.cfg.Secret)
 	if err == nil && theirs.Member.ID != to.ID {
 		_ = conn.Close()
 		err = fmt.Errorf("%w: at %s is member %s, not %s", ErrRefused, to.Addr, theirs.Member.ID.Short(), to.ID.Short())
@@ -146,7 +147,7 @@ func (t *Transport) prune() {
 }
 
 // dialHello connects to an address as a member or client and shakes hands.
-func dialHello(ctx context.Context, addr string, mine Hello) (net.Conn, *frameReader, Hello, error) {
+func dialHello(ctx context.Context, addr string, mine Hello, keeper *secret.Keeper) (net.Conn, *frameReader, Hello, error) {
 	dctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	d := net.Dialer{KeepAliveConfig: keepAlive}
@@ -157,8 +158,15 @@ func dialHello(ctx context.Context, addr string, mine Hello) (net.Conn, *frameRe
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	defer stop()
 	_ = conn.SetDeadline(time.Now().Add(greetTimeout)) // an error shows in the handshake
+	raw := conn
+	conn, err = secure(ctx, raw, keeper)
+	if err != nil {
+		_ = raw.Close()
+		return nil, nil, Hello{}, err
+	}
 	r := newFrameReader(conn)
 	theirs, err := greet(conn, r, mine)
+	err = whyNotTLS(err)
 	if err == nil && !stop() {
 		err = context.Cause(ctx)
 	}

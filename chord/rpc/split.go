@@ -8,6 +8,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"chordtorrent/chord/secret"
 )
 
 // GossipByte is the first byte of a memberlist stream that has a label.
@@ -22,6 +24,8 @@ const (
 // that ring messages and gossip share a port.
 type Splitter struct {
 	ln       net.Listener
+	secret   *secret.Keeper
+	strange  strangers
 	log      *slog.Logger
 	counters counters
 	ctx      context.Context
@@ -34,12 +38,13 @@ type Splitter struct {
 
 // Split begins to accept from ln, which it owns from now on. Connections that
 // begin with Magic come out of RPC, those with GossipByte out of Gossip, all
-// others are closed and counted, as are those that say nothing for 5 s.
-func Split(ln net.Listener, log *slog.Logger) *Splitter {
+// others are closed and counted, as are those that say nothing for 5 s. With a
+// secret ring connections come in TLS, and whoever comes without is told so.
+func Split(ln net.Listener, keeper *secret.Keeper, log *slog.Logger) *Splitter {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	s := &Splitter{ln: ln, log: log, slots: make(chan struct{}, maxUnsorted)}
+	s := &Splitter{ln: ln, secret: keeper, strange: strangers{log: log}, log: log, slots: make(chan struct{}, maxUnsorted)}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.rpc, s.gossip = newBranch(s), newBranch(s)
 	s.wg.Go(s.accept)
@@ -104,17 +109,15 @@ func (s *Splitter) accept() {
 	}
 }
 
-// sort reads the first bytes of a connection and hands it to its branch. A
-// TLS connection begins with 0x16: it would be unwrapped here, and sorted
-// again by what comes out of it.
+// sort reads the first bytes of a connection and hands it to its branch.
 func (s *Splitter) sort(conn net.Conn) {
 	stop := context.AfterFunc(s.ctx, func() { _ = conn.Close() })
-	_ = conn.SetReadDeadline(time.Now().Add(firstByteTimeout)) // an error shows in the read
+	_ = conn.SetDeadline(time.Now().Add(firstByteTimeout)) // an error shows in the read
 	to, conn, reason := s.branchOf(conn)
-	if !stop() {
+	if _, told := strangerWords[reason]; !stop() && !told {
 		reason = "closing"
 	}
-	if reason == "" && conn.SetReadDeadline(time.Time{}) != nil {
+	if reason == "" && conn.SetDeadline(time.Time{}) != nil {
 		reason = "broken"
 	}
 	if reason == "" && !to.hand(conn) {
@@ -122,6 +125,7 @@ func (s *Splitter) sort(conn net.Conn) {
 	}
 	if reason != "" {
 		s.counters.add(reason)
+		s.strange.refused(reason, conn.RemoteAddr())
 		s.log.Debug("connection not taken", "addr", conn.RemoteAddr(), "err", reason)
 		_ = conn.Close()
 	}
@@ -133,12 +137,29 @@ func (s *Splitter) branchOf(conn net.Conn) (to *branch, _ net.Conn, reason strin
 	if _, err := io.ReadFull(conn, first[:1]); err != nil {
 		return nil, conn, "silent"
 	}
+	inside := first[0] == tlsByte
+	if inside {
+		if conn, reason = s.unwrap(&unread{Conn: conn, first: first[:1]}); reason != "" {
+			return nil, conn, reason
+		}
+		first = [len(Magic)]byte{}
+		if _, err := io.ReadFull(conn, first[:1]); err != nil {
+			return nil, conn, "silent"
+		}
+		if first[0] != Magic[0] { // gossip has a cipher of its own
+			return nil, conn, "unknown_protocol"
+		}
+	}
 	switch first[0] {
 	case GossipByte:
 		return s.gossip, &unread{Conn: conn, first: first[:1]}, ""
 	case Magic[0]:
 		if _, err := io.ReadFull(conn, first[1:]); err != nil {
 			return nil, conn, "silent"
+		}
+		if string(first[:]) == Magic && s.secret.Closed() && !inside {
+			lastWords(conn, sayClosed)
+			return nil, conn, "no_secret"
 		}
 		if string(first[:]) == Magic {
 			return s.rpc, conn, ""

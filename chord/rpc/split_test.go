@@ -24,7 +24,7 @@ func TestConnectionsAreSortedByTheirFirstBytes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := Split(ln, nil)
+	s := Split(ln, nil, nil)
 	defer s.Close()
 	open := func(first string) net.Conn {
 		t.Helper()
@@ -38,7 +38,7 @@ func TestConnectionsAreSortedByTheirFirstBytes(t *testing.T) {
 		}
 		return c
 	}
-	for _, wrong := range []string{"GET / HTTP/1.1\r\n", "\x16\x03\x01", "CHR2", "CHAT", "\x00"} {
+	for _, wrong := range []string{"GET / HTTP/1.1\r\n", "CHR2", "CHAT", "\x00"} {
 		c := open(wrong)
 		if n, err := c.Read(make([]byte, 1)); n != 0 || err == nil {
 			t.Errorf("%q: %d bytes, %v", wrong, n, err)
@@ -54,7 +54,7 @@ func TestConnectionsAreSortedByTheirFirstBytes(t *testing.T) {
 		}
 		c.Close()
 	}
-	until(t, "the others are counted", func() bool { return s.Counters()["unknown_protocol"] == 5 })
+	until(t, "the others are counted", func() bool { return s.Counters()["unknown_protocol"] == 4 })
 
 	if err := s.RPC().Close(); err != nil {
 		t.Error(err)
@@ -76,7 +76,7 @@ func TestConnectionsAreSortedByTheirFirstBytes(t *testing.T) {
 func TestSilenceIsNotWaitedForLongerThanFiveSeconds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ln := newPipeListener()
-		s := Split(ln, nil)
+		s := Split(ln, nil, nil)
 		defer s.Close()
 		for _, first := range []string{"", "C", "CHR"} {
 			start := time.Now()
@@ -100,7 +100,7 @@ func TestSilenceIsNotWaitedForLongerThanFiveSeconds(t *testing.T) {
 func TestAConnectionThatNobodyAcceptsIsClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ln := newPipeListener()
-		s := Split(ln, nil)
+		s := Split(ln, nil, nil)
 		defer s.Close()
 		c := ln.dial()
 		if _, err := c.Write([]byte{GossipByte}); err != nil {
@@ -118,7 +118,7 @@ func TestAConnectionThatNobodyAcceptsIsClosed(t *testing.T) {
 func TestSilentConnectionsDoNotKeepOthersOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ln := newPipeListener()
-		s := Split(ln, nil)
+		s := Split(ln, nil, nil)
 		defer s.Close()
 		var silent []net.Conn
 		for range maxUnsorted {
@@ -157,7 +157,7 @@ func (l *failingListener) Accept() (net.Conn, error) {
 func TestAcceptingGoesOnAfterAFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ln := &failingListener{newPipeListener(), 20}
-		s := Split(ln, nil)
+		s := Split(ln, nil, nil)
 		defer s.Close()
 		c := ln.dial()
 		go func() { _, _ = io.Copy(c, strings.NewReader(Magic)) }()

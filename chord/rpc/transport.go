@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"chordtorrent/chord"
+	"chordtorrent/chord/secret"
 )
 
 // TransportConfig is what a member's Transport needs to know. The callbacks
@@ -19,7 +20,8 @@ import (
 type TransportConfig struct {
 	Self    chord.Ref
 	Cluster string
-	Log     *slog.Logger // nil: silence
+	Secret  *secret.Keeper // nil: none
+	Log     *slog.Logger   // nil: silence
 
 	// OnEnvelope gets what other members send, and calls done once the message
 	// no longer takes memory: until then it counts against MaxMemory. done may

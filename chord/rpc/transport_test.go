@@ -189,7 +189,7 @@ func TestAMemberOfAnotherClusterIsUnreachable(t *testing.T) {
 
 func TestTwoMembersOfOneIDRefuseEachOther(t *testing.T) {
 	a, twin := startMember(t, 1), startMember(t, 1)
-	_, _, _, err := dialHello(testContext(t), a.ref.Addr, twin.hello)
+	_, _, _, err := dialHello(testContext(t), a.ref.Addr, twin.hello, nil)
 	if !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "same member id") {
 		t.Error(err)
 	}
@@ -412,7 +412,7 @@ func TestMembersThatAreGoneAreForgotten(t *testing.T) {
 	a := startMember(t, 1)
 	for i := range 20 {
 		hello := Hello{Cluster: "test", Member: chord.Ref{ID: chord.ID{9, byte(i)}, Addr: "127.0.0.1:1"}}
-		conn, _, _, err := dialHello(testContext(t), a.ref.Addr, hello)
+		conn, _, _, err := dialHello(testContext(t), a.ref.Addr, hello, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -428,7 +428,7 @@ func TestMembersThatAreGoneAreForgotten(t *testing.T) {
 func TestInboundConnectionsAreLimited(t *testing.T) {
 	m := startMember(t, 1, func(c *TransportConfig) { c.MaxInbound, c.MaxClients = 3, 2 })
 	one, two := dialClient(t, m), dialClient(t, m)
-	if _, err := Dial(testContext(t), m.ref.Addr, "test"); !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "ask another") {
+	if _, err := Dial(testContext(t), m.ref.Addr, "test", nil); !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "ask another") {
 		t.Errorf("a third client: %v", err)
 	}
 	until(t, "the one refused has given back its place", func() bool {
@@ -439,14 +439,14 @@ func TestInboundConnectionsAreLimited(t *testing.T) {
 	b := startMember(t, 2)
 	b.send(m.ref, 1, "members are let in")
 	receive(t, "a member's message", m.got)
-	if _, err := Dial(testContext(t), m.ref.Addr, "test"); err == nil {
+	if _, err := Dial(testContext(t), m.ref.Addr, "test", nil); err == nil {
 		t.Error("a fourth connection was served")
 	}
 	until(t, "it is counted", func() bool { return m.Counters()["too_many_connections"] >= 1 })
 	one.Close()
 	two.Close()
 	until(t, "there is room again", func() bool {
-		c, err := Dial(testContext(t), m.ref.Addr, "test")
+		c, err := Dial(testContext(t), m.ref.Addr, "test", nil)
 		if err != nil {
 			return false
 		}

@@ -35,6 +35,7 @@ type globals struct {
 	storage      string
 	ring         string
 	cluster      string
+	secretFile   string
 	multicast    string
 	multicastTTL int
 	json         bool
@@ -91,6 +92,7 @@ hashes, 5 no ring in reach, 130 interrupted (run it again to continue).`,
 	f.StringVar(&a.flags.storage, "storage", "", "the `DIR` for identity, .torrents and downloads (default $BTCLIENT_STORAGE, else Storage in the user's data directory)")
 	f.StringVar(&a.flags.ring, "ring", "", "ring members to ask, `HOST:PORT,...`, where multicast does not reach")
 	f.StringVar(&a.flags.cluster, "cluster", defaultCluster, "the ring's `NAME`, as its chordnodes have it")
+	f.StringVar(&a.flags.secretFile, "secret-file", "", "the `FILE` of the ring's secret, a copy of its chordnodes'")
 	f.StringVar(&a.flags.multicast, "multicast", "", "the discovery `GROUP:PORT`, or off (default 239.255.4.3:1234)")
 	f.IntVar(&a.flags.multicastTTL, "multicast-ttl", 1, "how many routers discovery may pass; 0 stays on this machine")
 	f.BoolVar(&a.flags.json, "json", false, "print one JSON object per event instead of text")
@@ -201,7 +203,7 @@ func howLong(cmd *cobra.Command, flag string, d time.Duration) (time.Duration, e
 // openRing finds a ring member over the network. storage may be nil.
 func (a *app) openRing(ctx context.Context, storage *client.Storage) (*communicator.Communicator, error) {
 	cfg := communicator.Config{
-		Ring: a.flags.ring, Cluster: a.flags.cluster, Multicast: a.flags.multicast, MulticastTTL: a.flags.multicastTTL, Log: a.log,
+		Ring: a.flags.ring, Cluster: a.flags.cluster, SecretFile: a.flags.secretFile, Multicast: a.flags.multicast, MulticastTTL: a.flags.multicastTTL, Log: a.log,
 	}
 	if storage != nil {
 		cfg.CacheFile = storage.RingCache()
@@ -211,7 +213,7 @@ func (a *app) openRing(ctx context.Context, storage *client.Storage) (*communica
 	case err != nil && ctx.Err() != nil:
 		return nil, client.ErrInterrupted
 	case errors.Is(err, communicator.ErrBadArgument):
-		return nil, usageError(err, "btclient") // --ring or --multicast
+		return nil, usageError(err, "btclient") // --ring, --secret-file or --multicast
 	}
 	return ring, err
 }

@@ -57,7 +57,7 @@ func (a *app) openRingOrEmbed(ctx context.Context, storage *client.Storage, embe
 		return nil, nil, err
 	}
 	n, err := node.Start(ctx, node.Config{
-		DataDir: dir, Bind: embed.bind, Cluster: a.flags.cluster, Join: a.flags.ring,
+		DataDir: dir, Bind: embed.bind, Cluster: a.flags.cluster, SecretFile: a.flags.secretFile, Join: a.flags.ring,
 		Multicast: a.flags.multicast, MulticastTTL: a.flags.multicastTTL, HTTP: embed.http(), Log: a.log, Version: version.String(),
 	})
 	if err != nil {

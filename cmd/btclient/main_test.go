@@ -173,7 +173,7 @@ func cmdRing(ts *testscript.TestScript, neg bool, args []string) {
 	for _, name := range args {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
-		member, err := rpc.Dial(ctx, ringAddr(ts, name), ts.Getenv("CLUSTER"))
+		member, err := rpc.Dial(ctx, ringAddr(ts, name), ts.Getenv("CLUSTER"), nil)
 		ts.Check(err)
 		defer member.Close()
 		tick := time.NewTicker(20 * time.Millisecond)

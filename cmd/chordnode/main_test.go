@@ -214,7 +214,7 @@ func TestAcknowledgedWritesOutliveKill9(t *testing.T) {
 			t.Errorf("it came back as %s, was %s", p.ready["id"], id)
 		}
 		id = p.ready["id"]
-		c, err := rpc.Dial(t.Context(), p.ready["ring"], cluster)
+		c, err := rpc.Dial(t.Context(), p.ready["ring"], cluster, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

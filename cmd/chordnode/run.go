@@ -20,12 +20,13 @@ import (
 
 // ringFlags say which ring is meant; run and status share them.
 type ringFlags struct {
-	cluster, join, multicast string
-	multicastTTL             int
+	cluster, secretFile, join, multicast string
+	multicastTTL                         int
 }
 
 func (f *ringFlags) register(set *pflag.FlagSet) {
 	set.StringVar(&f.cluster, "cluster", node.DefaultCluster, "`name` of the ring; members of others are refused")
+	set.StringVar(&f.secretFile, "secret-file", "", "`file` of the ring's secret, as chordnode secret makes it; default: a ring without one")
 	set.StringVar(&f.join, "join", "", "members to look for: `host:port,…` or dns+srv:name")
 	set.StringVar(&f.multicast, "multicast", discovery.DefaultGroup, "`group:port` to find members on, or off")
 	set.IntVar(&f.multicastTTL, "multicast-ttl", 1, "networks that an announcement may pass; 0 stays on this machine")
@@ -153,7 +154,7 @@ func runNode(flags runFlags, stdout, stderr io.Writer) error {
 func (f runFlags) config(log *slog.Logger) node.Config {
 	return node.Config{
 		DataDir: f.dataDir, Bind: f.bind, Advertise: f.advertise,
-		Cluster: f.cluster, Join: f.join, Multicast: f.multicast, MulticastTTL: f.multicastTTL,
+		Cluster: f.cluster, SecretFile: f.secretFile, Join: f.join, Multicast: f.multicast, MulticastTTL: f.multicastTTL,
 		HTTP: f.http, UDP: f.udp, RegisteredOnly: f.registeredOnly,
 		Log: log, Version: version.String(),
 	}

@@ -13,6 +13,7 @@ import (
 
 	"chordtorrent/chord"
 	"chordtorrent/chord/rpc"
+	"chordtorrent/chord/secret"
 	"chordtorrent/communicator"
 )
 
@@ -37,9 +38,9 @@ func newStatusCommand(stdout io.Writer) *cobra.Command {
 				return err
 			}
 			if asJSON {
-				return printJSON(stdout, st)
+				return printJSON(stdout, st, ring.secretFile != "")
 			}
-			return printTable(stdout, st)
+			return printTable(stdout, st, ring.secretFile != "")
 		},
 	}
 	cmd.SetContext(context.Background())
@@ -53,7 +54,17 @@ func newStatusCommand(stdout io.Writer) *cobra.Command {
 // askStatus asks the named member, or one that can be found.
 func askStatus(ctx context.Context, member string, ring ringFlags) (chord.Status, error) {
 	if member != "" {
-		c, err := rpc.Dial(ctx, member, ring.cluster)
+		var keeper *secret.Keeper
+		if ring.secretFile != "" {
+			var err error
+			if keeper, err = secret.Open(ring.secretFile); err != nil {
+				return chord.Status{}, usageError{err}
+			}
+		}
+		c, err := rpc.Dial(ctx, member, ring.cluster, keeper)
+		if errors.Is(err, rpc.ErrRefused) {
+			return chord.Status{}, err // which says why
+		}
 		if err != nil {
 			return chord.Status{}, fmt.Errorf("%w: is a chordnode of cluster %q running there?", err, ring.cluster)
 		}
@@ -69,7 +80,7 @@ func askStatus(ctx context.Context, member string, ring ringFlags) (chord.Status
 		return st, nil
 	}
 	c, err := communicator.Open(ctx, communicator.Config{
-		Ring: ring.join, Cluster: ring.cluster, Multicast: ring.multicast, MulticastTTL: ring.multicastTTL,
+		Ring: ring.join, Cluster: ring.cluster, SecretFile: ring.secretFile, Multicast: ring.multicast, MulticastTTL: ring.multicastTTL,
 	})
 	switch {
 	case errors.Is(err, communicator.ErrBadArgument):
@@ -107,6 +118,7 @@ type statusJSON struct {
 	State            string       `json:"state"`
 	Version          string       `json:"version"`
 	Cluster          string       `json:"cluster"`
+	Secret           bool         `json:"secret"` // the ring is closed by one
 	Predecessor      *memberJSON  `json:"predecessor"`
 	Successors       []memberJSON `json:"successors"`
 	Members          []memberJSON `json:"members"`
@@ -118,10 +130,10 @@ type statusJSON struct {
 	LastRepair       *time.Time   `json:"last_repair"` // null: never
 }
 
-func printJSON(w io.Writer, st chord.Status) error {
+func printJSON(w io.Writer, st chord.Status, closed bool) error {
 	out := statusJSON{
 		ID: st.Self.ID.String(), Address: st.Self.Addr, HTTP: st.HTTP, State: st.State,
-		Version: st.Version, Cluster: st.Cluster,
+		Version: st.Version, Cluster: st.Cluster, Secret: closed,
 		Successors: toJSON(st.Successors...), Members: toJSON(st.Members...),
 		Keys: st.Keys, SoftKeys: st.SoftKeys, Bytes: st.Bytes,
 		UnderReplicated: st.UnderReplicated, IncompleteRanges: st.IncompleteRanges,
@@ -146,7 +158,9 @@ func settling(st chord.Status, count int) string {
 	return fmt.Sprint(count)
 }
 
-func printTable(w io.Writer, st chord.Status) error {
+// A member answers only whoever has its ring's secret or, when there is none,
+// whoever has none: so closed is what the asker knows.
+func printTable(w io.Writer, st chord.Status, closed bool) error {
 	out := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
 	repaired := "never"
 	if st.LastRepair != 0 {
@@ -158,6 +172,7 @@ func printTable(w io.Writer, st chord.Status) error {
 	}
 	for _, row := range [][2]string{
 		{"cluster", st.Cluster},
+		{"secret", secretWords(closed)},
 		{"asked", fmt.Sprintf("%s at %s (%s)", st.Self.ID, st.Self.Addr, st.Version)},
 		{"state", st.State},
 		{"http", http},

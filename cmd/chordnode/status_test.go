@@ -85,7 +85,7 @@ func TestAMemberThatHasJustBegunIsSettling(t *testing.T) {
 		{chord.Status{LastRepair: 1, IncompleteRanges: 1}, "1"}, // it was in order once
 	} {
 		var b strings.Builder
-		if err := printTable(&b, c.st); err != nil {
+		if err := printTable(&b, c.st, false); err != nil {
 			t.Fatal(err)
 		}
 		if !regexp.MustCompile(`(?m)^incomplete ranges +` + regexp.QuoteMeta(c.want) + `$`).MatchString(b.String()) {

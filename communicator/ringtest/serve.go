@@ -42,7 +42,7 @@ func (r *Ring) Serve(host, cluster string) (*Member, error) {
 		OnEnvelope:    func(_ chord.Envelope, done func()) { done() },
 		OnUnreachable: func(chord.Ref, uint64) {},
 	})
-	m.split = rpc.Split(ln, nil)
+	m.split = rpc.Split(ln, nil, nil)
 	m.wg.Go(func() { _ = m.tr.Serve(m.split.RPC()) })
 	return m, nil
 }

@@ -96,7 +96,7 @@ func (m *member) hangUp() {
 // status asks the process itself.
 func (m *member) status(ctx context.Context, cluster string) (chord.Status, error) {
 	if m.conn == nil {
-		c, err := rpc.Dial(ctx, m.addr, cluster)
+		c, err := rpc.Dial(ctx, m.addr, cluster, nil)
 		if err != nil {
 			return chord.Status{}, err
 		}

@@ -1,0 +1,132 @@
+package node
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/hashicorp/memberlist"
+
+	"chordtorrent/chord"
+	"chordtorrent/chord/rpc"
+	"chordtorrent/chord/secret"
+)
+
+func TestGossipKeysFollowTheFile(t *testing.T) {
+	a, b, c := []byte(strings.Repeat("a", 32)), []byte(strings.Repeat("b", 32)), []byte(strings.Repeat("c", 32))
+	ring, err := keyring([][]byte{a, b})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := &gossip{keys: ring}
+	for _, want := range [][][]byte{{b, a}, {b}, {c, b}, {a}} {
+		if err := g.setKeys(want); err != nil {
+			t.Fatal(err)
+		}
+		if got := ring.GetKeys(); len(got) != len(want) || string(ring.GetPrimaryKey()) != string(want[0]) {
+			t.Errorf("%q instead of %q", got, want)
+		}
+	}
+	var none *memberlist.Keyring
+	if none, err = keyring(nil); none != nil || err != nil {
+		t.Errorf("a ring without a secret has keys: %v", err)
+	}
+}
+
+func secretFile(t *testing.T, letters string) string {
+	t.Helper()
+	if letters == "" {
+		return ""
+	}
+	file := filepath.Join(t.TempDir(), "secret")
+	writeSecrets(t, file, letters)
+	return file
+}
+
+func writeSecrets(t *testing.T, file, letters string) {
+	t.Helper()
+	var text strings.Builder
+	for _, l := range letters {
+		text.WriteString(strings.Repeat(string(l), 64) + "\n")
+	}
+	if err := os.WriteFile(file, []byte(text.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// putFor writes as a program does: it tries again while the ring is settling.
+func putFor(t *testing.T, n *Node, value string) {
+	t.Helper()
+	eventually(t, "a write is acknowledged", func() bool {
+		return put(t, n, "\x01key", "field", value).Code == chord.CodeOK
+	})
+}
+
+func TestASecretIsReplacedWhileTheRingRuns(t *testing.T) {
+	cluster := testCluster()
+	var cfgs []Config
+	for range 3 {
+		cfg := testConfig(t, cluster)
+		cfg.SecretFile = secretFile(t, "a")
+		cfgs = append(cfgs, cfg)
+	}
+	first := start(t, cfgs[0])
+	cfgs[1].Join, cfgs[2].Join = first.Ref().Addr, first.Ref().Addr
+	nodes := append(startAll(t, cfgs[1:]...), first)
+	whole(t, nodes...)
+	putFor(t, first, "a")
+	for _, step := range []string{"ab", "ba", "b"} {
+		for i, n := range []*Node{first, nodes[0], nodes[1]} {
+			before := n.cfg.keeper.TLS()
+			writeSecrets(t, cfgs[i].SecretFile, step)
+			eventually(t, "the file is read again", func() bool {
+				return n.cfg.keeper.TLS() != before && len(n.gossip.keys.GetKeys()) == len(step)
+			})
+			putFor(t, n, step) // with the others a step behind
+		}
+		whole(t, nodes...)
+	}
+	// Whoever comes with the new one is a member, with the old one nobody.
+	late := testConfig(t, cluster)
+	late.SecretFile, late.Join = secretFile(t, "b"), first.Ref().Addr
+	whole(t, append(nodes, start(t, late))...)
+	if _, err := rpc.Dial(t.Context(), first.Ref().Addr, cluster, mustOpen(t, secretFile(t, "a"))); !errors.Is(err, rpc.ErrRefused) {
+		t.Errorf("the old secret: %v", err)
+	}
+}
+
+func mustOpen(t *testing.T, file string) *secret.Keeper {
+	t.Helper()
+	k, err := secret.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+func TestRingsWithDifferentSecretsDoNotMix(t *testing.T) {
+	cluster := testCluster()
+	var nodes []*Node
+	join := ""
+	for _, letters := range []string{"", "a", "b"} {
+		cfg := testConfig(t, cluster)
+		cfg.SecretFile, cfg.Join = secretFile(t, letters), join
+		n := start(t, cfg)
+		nodes = append(nodes, n)
+		if join != "" {
+			join += ","
+		}
+		join += n.Ref().Addr
+	}
+	// Each has tried the ones before it, and is alone all the same.
+	for _, n := range nodes {
+		if err := n.gossip.join(nodes[0].Ref().Addr); err == nil && n != nodes[0] {
+			t.Error("a gossip of another secret was joined")
+		}
+		if n.Members() != 1 {
+			t.Errorf("%d members", n.Members())
+		}
+	}
+}
