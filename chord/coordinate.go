@@ -14,6 +14,11 @@ const (
 	// growPatience is how long an acknowledgement waits for the copies that a
 	// ring which is just growing will ask for.
 	growPatience = time.Second
+	// lastStamp is how long before its deadline a write is stamped at the latest.
+	lastStamp = 50 * time.Millisecond
+	// lastTry is how long before its deadline a write that has found no quorum of
+	// claims is stored all the same, where it can be.
+	lastTry = 2 * time.Second
 	// rewrite is the pause before a replica that failed is tried again.
 	rewrite = 250 * time.Millisecond
 	// softDeleteFor is how long a soft field's tombstone is kept at least. If
@@ -56,7 +61,7 @@ func (m *Member) replicas(n int) []Ref {
 }
 
 // put checks a client's Put and brings it to the owner.
-func (m *Member) put(op Put, done func(PutReply)) {
+func (m *Member) put(op Put, patience time.Duration, done func(PutReply)) {
 	if code := checkPut(op); code != CodeOK {
 		done(PutReply{Code: code})
 		return
@@ -65,7 +70,7 @@ func (m *Member) put(op Put, done func(PutReply)) {
 		done(PutReply{Code: CodeLeaving})
 		return
 	}
-	deadline := m.now.Add(m.cfg.OpTimeout)
+	deadline := m.now.Add(patience)
 	m.route(op.Key, deadline, func(owner Ref, again func(Ref)) {
 		finish := func(r PutReply, hint Ref) {
 			if r.Code == CodeNotOwner || r.Code == CodeLeaving {
@@ -78,7 +83,7 @@ func (m *Member) put(op Put, done func(PutReply)) {
 			m.coordinatePut(op, deadline, func(r PutReply) { finish(r, Ref{}) })
 			return
 		}
-		m.call(owner, deadline.Sub(m.now), ForwardPut{Op: op}, func(b Body, err error) {
+		m.call(owner, deadline.Sub(m.now), ForwardPut{Op: op, Left: deadline.Sub(m.now)}, func(b Body, err error) {
 			f, ok := b.(ForwardedPut)
 			if !ok {
 				m.suspected(owner.ID)
@@ -125,7 +130,7 @@ func (m *Member) coordinatePut(op Put, deadline Time, done func(PutReply)) {
 		return
 	}
 	m.readStamps(op, func(held Stamp, claims map[ID]Claim) {
-		if _, known := newestQuorum(claims); !known && m.now.Add(m.cfg.OpTimeout/2) < deadline {
+		if _, known := newestQuorum(claims); !known && m.now.Add(lastTry) < deadline {
 			// Whoever has not answered may hold a higher stamp.
 			m.after(readAgain, func() { m.coordinatePut(op, deadline, done) })
 			return
@@ -227,6 +232,12 @@ type writing struct {
 // write stamps a Put above what is held of its fields and brings it to the
 // replicas.
 func (m *Member) write(op Put, held Stamp, deadline Time, claims map[ID]Claim, done func(PutReply)) {
+	if deadline.Sub(m.now) < lastStamp && op.Key.Class() == Hard {
+		// Its client is about to give it up, and may then write again: a stamp
+		// given now could be the later one.
+		done(PutReply{Code: CodeUnavailable})
+		return
+	}
 	stamp := m.stampAbove(op.Key, held)
 	w := &writing{key: op.Key, deadline: deadline, done: done, claims: claims, acked: map[ID]bool{}, asked: map[ID]bool{}}
 	for _, u := range op.Updates {

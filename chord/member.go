@@ -268,14 +268,20 @@ func (m *Member) View(now Time, members []Ref) {
 
 // Do begins a client's operation: a Get, Put, AssignID, Forget or GetStatus. Its end
 // comes out of Take as a Done with the token, at the latest after OpTimeout.
-func (m *Member) Do(now Time, token uint64, op any) {
+func (m *Member) Do(now Time, token uint64, op any) { m.DoWithin(now, token, op, m.cfg.OpTimeout) }
+
+// DoWithin is Do for an operation whose client waits only so long: after that a
+// write is not begun anew, so that what its client has given up does not
+// override what it has written since.
+func (m *Member) DoWithin(now Time, token uint64, op any, left time.Duration) {
 	m.advance(now)
+	left = min(left, m.cfg.OpTimeout)
 	done := func(reply any) { m.out.Done = append(m.out.Done, Done{Token: token, Reply: reply}) }
 	switch op := op.(type) {
 	case Get:
-		m.get(op, func(r GetReply) { done(r) })
+		m.get(op, left, func(r GetReply) { done(r) })
 	case Put:
-		m.put(op, func(r PutReply) { done(r) })
+		m.put(op, left, func(r PutReply) { done(r) })
 	case AssignID:
 		done(m.assignID())
 	case Lookup:

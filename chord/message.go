@@ -1,5 +1,7 @@
 package chord
 
+import "time"
+
 // The messages between members. Each request has one reply type; a member
 // that is asked for something it does not do in its present state answers
 // with a Code, never with silence.
@@ -62,8 +64,12 @@ type OwnerHint struct {
 	Next  []Ref
 }
 
-// ForwardGet hands a client's Get to the owner of the key.
-type ForwardGet struct{ Op Get }
+// ForwardGet hands a client's Get to the owner of the key; Left is for how long
+// the client waits.
+type ForwardGet struct {
+	Op   Get
+	Left time.Duration
+}
 
 // ForwardedGet is the answer to ForwardGet. With CodeNotOwner, Hint is the
 // member to ask instead.
@@ -72,8 +78,12 @@ type ForwardedGet struct {
 	Hint  Ref
 }
 
-// ForwardPut hands a client's Put to the owner of the key.
-type ForwardPut struct{ Op Put }
+// ForwardPut hands a client's Put to the owner of the key; Left is for how long
+// the client waits.
+type ForwardPut struct {
+	Op   Put
+	Left time.Duration
+}
 
 // ForwardedPut is the answer to ForwardPut.
 type ForwardedPut struct {

@@ -14,7 +14,7 @@ const (
 )
 
 // get checks a client's Get and brings it to the owner.
-func (m *Member) get(op Get, done func(GetReply)) {
+func (m *Member) get(op Get, patience time.Duration, done func(GetReply)) {
 	switch {
 	case len(op.Key) == 0 || op.Limit < 0 || op.Sample < 0:
 		done(GetReply{Code: CodeBadRequest})
@@ -27,7 +27,7 @@ func (m *Member) get(op Get, done func(GetReply)) {
 		done(GetReply{Code: CodeLeaving})
 		return
 	}
-	deadline := m.now.Add(m.cfg.OpTimeout)
+	deadline := m.now.Add(patience)
 	m.route(op.Key, deadline, func(owner Ref, again func(Ref)) {
 		finish := func(r GetReply, hint Ref) {
 			if r.Code == CodeNotOwner || r.Code == CodeLeaving {
@@ -41,7 +41,7 @@ func (m *Member) get(op Get, done func(GetReply)) {
 			return
 		}
 		// A read takes an owner readPatience and a few round trips.
-		m.call(owner, min(deadline.Sub(m.now), readPatience+2*m.cfg.MaxRTO), ForwardGet{Op: op}, func(b Body, err error) {
+		m.call(owner, min(deadline.Sub(m.now), readPatience+2*m.cfg.MaxRTO), ForwardGet{Op: op, Left: deadline.Sub(m.now)}, func(b Body, err error) {
 			f, ok := b.(ForwardedGet)
 			if !ok {
 				m.suspected(owner.ID)
@@ -176,6 +176,11 @@ func (m *Member) enough(r *reading) bool {
 func (m *Member) vouched(claims []Claim, ring int, all bool) bool {
 	claims = slices.DeleteFunc(slices.Clone(claims), func(c Claim) bool { return !c.Complete })
 	slices.SortStableFunc(claims, func(a, b Claim) int { return cmp.Compare(b.Epoch, a.Epoch) })
+	// Whether an epoch came into force can be told from its claims only by who
+	// sees all but two of the ring: in a partition the others may well claim it.
+	if len(claims) > 0 {
+		all = all && len(m.view) >= max(ring, claims[0].Ring)-2-len(m.forgotten)
+	}
 	for i, c := range claims {
 		ring = max(ring, c.Ring)
 		last := i+1 == len(claims) || claims[i+1].Epoch != c.Epoch

@@ -1,6 +1,9 @@
 package chord
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // maxStamps is how many fields one Stamps page lists, maxSummary how many maps
 // one Summary page.
@@ -34,11 +37,11 @@ func (m *Member) serve(env Envelope) {
 	case FindOwner:
 		m.reply(env, m.hint(b.Target))
 	case ForwardGet:
-		m.coordinateGet(b.Op, m.now.Add(m.cfg.OpTimeout*9/10), func(r GetReply) {
+		m.coordinateGet(b.Op, m.now.Add(m.forwarded(b.Left)), func(r GetReply) {
 			m.reply(env, ForwardedGet{Reply: r, Hint: m.hintFor(b.Op.Key, r.Code)})
 		})
 	case ForwardPut:
-		m.coordinatePut(b.Op, m.now.Add(m.cfg.OpTimeout*9/10), func(r PutReply) {
+		m.coordinatePut(b.Op, m.now.Add(m.forwarded(b.Left)), func(r PutReply) {
 			m.reply(env, ForwardedPut{Reply: r, Hint: m.hintFor(b.Op.Key, r.Code)})
 		})
 	case GetStamps:
@@ -68,6 +71,12 @@ func (m *Member) serve(env Envelope) {
 	case Purge:
 		m.purgedFor(env, b)
 	}
+}
+
+// forwarded is how long an operation may take here that another member has
+// passed on: less than that member waits, so that it hears how it went.
+func (m *Member) forwarded(left time.Duration) time.Duration {
+	return min(left, m.cfg.OpTimeout) * 9 / 10
 }
 
 // hintFor names the member to ask instead, when this one is not the owner.

@@ -112,7 +112,11 @@ func (l *loop) handle(now chord.Time, event any) {
 		case asked:
 			l.token++
 			l.pending[l.token] = e
-			l.member.Do(now, l.token, e.op)
+			if e.deadline.IsZero() {
+				l.member.Do(now, l.token, e.op)
+			} else {
+				l.member.DoWithin(now, l.token, e.op, time.Until(e.deadline))
+			}
 		case leave:
 			l.member.Leave(now)
 		}
