@@ -101,6 +101,9 @@ func (s *Splitter) accept() {
 		}
 		if tcp, ok := conn.(*net.TCPConn); ok {
 			_ = tcp.SetKeepAliveConfig(keepAlive) // an old system's defaults do too
+			if raw, err := tcp.SyscallConn(); err == nil {
+				_ = endWhenUnheard("", "", raw)
+			}
 		}
 		s.wg.Go(func() {
 			defer func() { <-s.slots }()
