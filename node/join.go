@@ -13,6 +13,8 @@ import (
 
 const (
 	rejoinEvery  = 30 * time.Second       // between rounds of a member that has company
+	rejoinSoon   = 5 * time.Second        // the same, while one was lost not long ago
+	notLong      = 10 * time.Minute       // most partitions are over by then
 	firstRetry   = 250 * time.Millisecond // of one that looks for company; doubles up to rejoinEvery
 	retryAddress = 200 * time.Millisecond // the same member is not tried more often
 	joinAtOnce   = 8                      // members dialed side by side
@@ -36,6 +38,7 @@ type joiner struct {
 	hints  map[chord.ID]discovery.Hint // heard of and not in the view
 	former *knownMembers               // were in a view once, in this run or before
 	tried  map[string]time.Time
+	lost   map[chord.ID]time.Time // members of former that are not in the view, since when
 	// dialing holds the targets, by best address, that are being dialed or
 	// wait for one of the slots.
 	dialing map[string]bool
@@ -51,6 +54,7 @@ func newJoiner(self chord.Ref, list discovery.JoinList, known *knownMembers, dia
 		hints:  map[chord.ID]discovery.Hint{},
 		former: known,
 		tried:  map[string]time.Time{},
+		lost:   map[chord.ID]time.Time{},
 
 		dialing: map[string]bool{},
 		slots:   make(chan struct{}, joinAtOnce),
@@ -116,7 +120,7 @@ func (j *joiner) run(ctx context.Context) {
 		case <-timer.C:
 			j.round(ctx, true)
 			if len(j.view()) > 1 {
-				timer.Reset(rejoinEvery)
+				timer.Reset(j.pause(time.Now()))
 				retry = firstRetry
 			} else {
 				timer.Reset(retry)
@@ -124,6 +128,36 @@ func (j *joiner) run(ctx context.Context) {
 			}
 		}
 	}
+}
+
+// pause is the time to the next round of a member that has company: as long as
+// somebody was lost a short while ago, that may have been the network's fault,
+// which ends.
+func (j *joiner) pause(now time.Time) time.Duration {
+	inView, current := map[string]bool{}, map[chord.ID]bool{}
+	for _, p := range j.view() {
+		inView[p.Addr], current[p.ID] = true, true
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	pause := rejoinEvery
+	absent := map[chord.ID]time.Time{}
+	for _, ref := range j.former.list() {
+		// Who has taken over the address is who came instead.
+		if current[ref.ID] || inView[ref.Addr] {
+			continue
+		}
+		since, known := j.lost[ref.ID]
+		if !known {
+			since = now
+		}
+		absent[ref.ID] = since
+		if now.Sub(since) < notLong {
+			pause = rejoinSoon
+		}
+	}
+	j.lost = absent
+	return pause
 }
 
 // round tries some addresses that are not in the view: those of hints, and

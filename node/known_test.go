@@ -7,8 +7,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"chordtorrent/chord"
+	"chordtorrent/chord/discovery"
 	"chordtorrent/node/store"
 )
 
@@ -103,4 +105,30 @@ func TestAMemberThatLostItsDatabaseFindsItsRingAgain(t *testing.T) {
 	back := start(t, lost)
 	whole(t, nodes[0], nodes[1], back)
 	wantValue(t, back, "\x01key", "f", "v")
+}
+
+// While somebody is missing who may be back, the joiner looks often; not so for
+// one that another has replaced, nor for ever.
+func TestTheLostAreLookedForOftenAtFirst(t *testing.T) {
+	self, gone := chord.Ref{ID: chord.ID{1}, Addr: "10.0.0.1:1"}, chord.Ref{ID: chord.ID{2}, Addr: "10.0.0.2:1"}
+	view := []presence{{ID: self.ID, Addr: self.Addr}}
+	j := newJoiner(self, discovery.JoinList{}, newKnown(gone), nil, func() []presence { return view }, slog.New(slog.DiscardHandler))
+	now := time.Unix(1_000_000, 0)
+	for _, step := range []struct {
+		name  string
+		after time.Duration
+		view  []presence
+		want  time.Duration
+	}{
+		{"lost", 0, view, rejoinSoon},
+		{"for long", notLong, view, rejoinEvery},
+		{"back", 0, append(view[:1:1], presence{ID: gone.ID, Addr: gone.Addr}), rejoinEvery},
+		{"lost again", 0, view, rejoinSoon},
+		{"replaced", 0, append(view[:1:1], presence{ID: chord.ID{3}, Addr: gone.Addr}), rejoinEvery},
+	} {
+		now, view = now.Add(step.after), step.view
+		if got := j.pause(now); got != step.want {
+			t.Errorf("%s: a pause of %v, want %v", step.name, got, step.want)
+		}
+	}
 }
