@@ -9,7 +9,7 @@ LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 FUZZTIME ?= 60s
 BENCHTIME ?= 1s
 
-.PHONY: help build demo test explore race lint fuzz bench compose-demo clean
+.PHONY: help build demo test explore race lint fuzz bench kill-test soak compose-demo clean
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,13 @@ fuzz: ## every fuzz target for FUZZTIME (60s)
 
 bench: ## the Go benchmarks, in the form benchstat reads
 	go test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./...
+
+kill-test: ARGS ?= --mode rounds,cuts --cuts '6|6' --cut-for 10s
+kill-test: ## 12 real chordnodes under load, some killed, some cut off; needs root; more with ARGS='--rounds 200'
+	@scripts/kill-test.sh $(ARGS)
+
+soak: ## the same for hours: 1,000 rounds, and whether members that stay alive grow
+	@scripts/kill-test.sh --rounds 1000 --witnesses 2 --out bench/ring/soak.json
 
 compose-demo: ## a ring, a publisher and two downloaders in containers; a node killed
 	@scripts/compose-demo.sh

@@ -2,7 +2,9 @@
 # kill-test.sh [--mode rounds|constant|cuts|latency] [--rounds N] [--join] …:
 # a ring of 12 real chordnodes in network namespaces, under constant writes and
 # reads; members are killed -9, two neighbours at a time, or cut off from each
-# other. Ends with a table, and status 1 if a promise was broken. Needs root.
+# other. Ends with a table, and status 1 if a promise was broken. Needs root;
+# nothing in it can be reached from outside. --help lists the flags; the results
+# of long runs are in bench/ring/.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -12,22 +14,40 @@ if [ "$(id -u)" -ne 0 ]; then
 fi
 scripts/need.sh ip nft
 make -s build
-mkdir -p bin
 CGO_ENABLED=0 go build -trimpath -o bin/killtest ./scripts/killtest
 
-work=$(mktemp -d "${TMPDIR:-/tmp}/killtest.XXXXXX")
-keep=
-tidy() {
-	trap '' INT TERM
-	if [ -n "$keep" ]; then
-		echo "logs are kept in $work" >&2
-	else
-		rm -rf "$work"
+# What a run has left that was itself killed: labs carry the pid of their maker.
+ip netns list | sed -n 's/^ct\([0-9]*\)-.*/\1/p' | sort -u | while read -r pid; do
+	if [ "$(cat "/proc/$pid/comm" 2>/dev/null)" != killtest ]; then
+		ip netns list | sed -n "s/^\(ct$pid-[^ ]*\).*/\1/p" | xargs -r -n 1 ip netns del
 	fi
+done
+
+WORK=$(mktemp -d "${TMPDIR:-/tmp}/killtest.XXXXXX")
+PID=
+finish() {
+	local status=$?
+	trap - EXIT
+	trap '' INT TERM HUP # nothing interrupts the tidying up
+	if [ -n "$PID" ]; then
+		kill "$PID" 2>/dev/null || true
+		wait "$PID" 2>/dev/null || true
+	fi
+	if [ "$status" -eq 1 ] && ! rmdir "$WORK" 2>/dev/null; then
+		echo "kill-test: data and logs are kept in $WORK" >&2
+	else
+		rm -rf "$WORK"
+	fi
+	exit "$status"
 }
-trap tidy EXIT
-commit=$(git describe --always --dirty 2>/dev/null || echo unknown)
+trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+trap 'exit 129' HUP
+
+bin/killtest --work "$WORK" --commit "$(git describe --always --dirty 2>/dev/null || echo unknown)" "$@" &
+PID=$!
 status=0
-bin/killtest --work "$work" --commit "$commit" "$@" || status=$?
-[ "$status" -eq 0 ] || keep=1
+wait "$PID" || status=$?
+PID=
 exit "$status"

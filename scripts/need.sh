@@ -15,6 +15,7 @@ package() {
 	cc) echo gcc libc6-dev ;;
 	aria2c) echo aria2 ;;
 	ip) echo iproute2 ;;
+	nft) echo nftables ;;
 	*) echo "$1" ;;
 	esac
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -14,11 +15,37 @@ import (
 // writes 1, 2, 3 …, readers read. It checks every read as it comes: a confirmed
 // one begun after a write was acknowledged must not be older than that write,
 // nor newer than any that was begun.
+//
+// A write without an acknowledgement may take effect at any time, also after
+// later ones. A register that has met one is in doubt: its order says nothing any
+// more, and its writer goes on with another.
 type register struct {
 	mu    sync.Mutex
+	key   string
 	begun uint64 // the last write that was begun
 	acked uint64 // the last that was acknowledged
 	seen  uint64 // the newest that a confirmed read has ended with
+	doubt bool
+	trail []string // what happened last, for a violation's explanation
+}
+
+const trailLength = 20
+
+// follow notes one operation.
+func (r *register) follow(format string, args ...any) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.trail) == trailLength {
+		r.trail = slices.Delete(r.trail, 0, 1)
+	}
+	r.trail = append(r.trail, time.Now().Format("05.000 ")+fmt.Sprintf(format, args...))
+}
+
+// history tells the last operations.
+func (r *register) history() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return strings.Join(r.trail, "; ")
 }
 
 // floor is what a read that begins now must at least give.
@@ -35,10 +62,15 @@ func (r *register) begin() uint64 {
 	return r.begun
 }
 
-func (r *register) ack(n uint64) {
+// end takes the outcome of write n.
+func (r *register) end(n uint64, acknowledged bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.acked = max(r.acked, n)
+	if acknowledged {
+		r.acked = max(r.acked, n)
+	} else {
+		r.doubt = true
+	}
 }
 
 // read judges a confirmed read that had that floor when it began; 0 stands for
@@ -48,12 +80,12 @@ func (r *register) read(floor, got uint64) error {
 	defer r.mu.Unlock()
 	r.seen = max(r.seen, got)
 	switch {
-	case got < floor && got == 0:
-		return fmt.Errorf("lost: write %d was acknowledged or read before, now there is nothing", floor)
-	case got < floor:
-		return fmt.Errorf("stale: write %d was acknowledged or read before, now %d is read", floor, got)
 	case got > r.begun:
 		return fmt.Errorf("invented: %d is read, only %d were begun", got, r.begun)
+	case got == 0 && floor > 0:
+		return fmt.Errorf("lost: write %d was acknowledged or read before, now there is nothing", floor)
+	case got < floor && !r.doubt:
+		return fmt.Errorf("stale: write %d was acknowledged or read before, now %d is read", floor, got)
 	}
 	return nil
 }
@@ -103,8 +135,9 @@ func (s *setChecker) ack(name string, at time.Time) {
 	}
 }
 
-// read takes what a confirmed read, begun then, has given.
-func (s *setChecker) read(begun time.Time, names []string) {
+// read takes what a confirmed read, begun then, has given. It gives the elements
+// that should have been there.
+func (s *setChecker) read(begun time.Time, names []string) (missing []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	there := make(map[string]bool, len(names))
@@ -121,8 +154,11 @@ func (s *setChecker) read(begun time.Time, names []string) {
 		}
 		if !there[name] && !e.acked.IsZero() && e.acked.Before(begun) {
 			e.missing = true
+			missing = append(missing, name)
 		}
 	}
+	slices.Sort(missing)
+	return missing
 }
 
 // fates counts what became of all elements.

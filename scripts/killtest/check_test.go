@@ -15,7 +15,7 @@ func TestRegister(t *testing.T) {
 	if err := r.read(r.floor(), 0); err != nil {
 		t.Errorf("nothing acknowledged, nothing read: %v", err)
 	}
-	r.ack(first)
+	r.end(first, true)
 	floor := r.floor()
 	for got, good := range map[uint64]bool{0: false, 1: true, 2: false} {
 		if err := r.read(floor, got); (err == nil) != good {
@@ -29,6 +29,12 @@ func TestRegister(t *testing.T) {
 	if err := r.read(r.floor(), 3); err == nil {
 		t.Error("4 was read, and afterwards 3")
 	}
+	r.end(5, false)
+	for got, good := range map[uint64]bool{0: false, 3: true, 6: false} {
+		if err := r.read(r.floor(), got); (err == nil) != good {
+			t.Errorf("write 5 has no outcome, %d is read: %v", got, err)
+		}
+	}
 }
 
 func TestSetChecker(t *testing.T) {
@@ -39,7 +45,9 @@ func TestSetChecker(t *testing.T) {
 	for _, n := range []string{"good", "lost", "blinks"} {
 		s.ack(n, at(1))
 	}
-	s.read(at(2), []string{"good", "lost"})
+	if missing := s.read(at(2), []string{"good", "lost"}); len(missing) != 1 || missing[0] != "blinks" {
+		t.Errorf("missing: %q", missing)
+	}
 	s.read(at(4), []string{"good", "blinks", "unknown there"})
 	s.read(at(3), []string{"good"}) // an older read that ended later
 	s.ack("late", at(5))

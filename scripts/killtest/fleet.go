@@ -2,15 +2,11 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
-
-	"chordtorrent/chord"
 )
 
 // fleet is the ring under test.
@@ -33,6 +29,7 @@ func newFleet(o *options, l *lab, n int) (*fleet, error) {
 			list = append(list, bind)
 		}
 		m.args = []string{"--bind", bind, "--cluster", o.cluster, "--log-level", "info"}
+		m.witness = i < o.witnesses
 		f.members = append(f.members, m)
 	}
 	for _, m := range f.members {
@@ -75,69 +72,65 @@ func (f *fleet) addrs() string {
 	return strings.Join(list, ",")
 }
 
-// whole reports whether every process that runs is part of one ring of all that
-// run, with nothing under-replicated or incomplete; why not, if not.
-func (f *fleet) whole(ctx context.Context) (bool, string) {
-	up := 0
-	for _, m := range f.members {
-		if m.cmd != nil {
-			up++
-		}
-	}
-	next := map[chord.ID]chord.ID{}
-	for i, m := range f.members {
-		if m.cmd == nil {
-			continue
-		}
+// look asks every process that runs. one: they are one ring, each of them sees
+// all that run and is followed by the next. whole: nothing is under-replicated or
+// incomplete anywhere either. why says what is missing.
+func (f *fleet) look(ctx context.Context) (one, whole bool, why string) {
+	up := f.inRingOrder()
+	one, whole = true, true
+	for i, m := range up {
 		ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 		st, err := m.status(ctx, f.o.cluster)
 		cancel()
+		next := up[(i+1)%len(up)]
 		switch {
 		case err != nil:
-			return false, fmt.Sprintf("node %d: %v", i+1, err)
+			return false, false, fmt.Sprintf("%s: %v", m.addr, err)
 		case st.State != "member":
-			return false, fmt.Sprintf("node %d is %s", i+1, st.State)
-		case len(st.Members) != up:
-			return false, fmt.Sprintf("node %d sees %d members of %d", i+1, len(st.Members), up)
+			return false, false, fmt.Sprintf("%s is %s", m.addr, st.State)
+		case len(st.Members) != len(up):
+			return false, false, fmt.Sprintf("%s sees %d members of %d", m.addr, len(st.Members), len(up))
+		case len(up) > 1 && (len(st.Successors) == 0 || st.Successors[0].ID.String() != next.id):
+			return false, false, fmt.Sprintf("%s is not followed by %s", m.addr, next.addr)
 		case st.UnderReplicated > 0 || st.IncompleteRanges > 0:
-			return false, fmt.Sprintf("node %d: %d under-replicated, %d incomplete", i+1, st.UnderReplicated, st.IncompleteRanges)
-		case up > 1 && len(st.Successors) == 0:
-			return false, fmt.Sprintf("node %d has no successor", i+1)
-		case up > 1:
-			next[st.Self.ID] = st.Successors[0].ID
+			whole, why = false, fmt.Sprintf("%s: %d under-replicated, %d incomplete", m.addr, st.UnderReplicated, st.IncompleteRanges)
 		}
 	}
-	if up < 2 {
-		return true, ""
-	}
-	ids := make([]chord.ID, 0, up)
-	for id := range next {
-		ids = append(ids, id)
-	}
-	slices.SortFunc(ids, chord.ID.Compare)
-	for i, id := range ids {
-		if next[id] != ids[(i+1)%len(ids)] {
-			return false, fmt.Sprintf("%s does not follow %s", next[id].Short(), id.Short())
-		}
-	}
-	return true, ""
+	return one, whole, why
 }
 
-// settle waits until the ring is whole, and gives how long that took.
-func (f *fleet) settle(limit time.Duration) (time.Duration, error) {
+// settle waits until the ring is whole, and gives how long it took until it was
+// one, and until it was whole.
+func (f *fleet) settle(limit time.Duration) (one, whole time.Duration, err error) {
 	began := time.Now()
 	t := time.NewTicker(150 * time.Millisecond)
 	defer t.Stop()
 	for {
-		ok, why := f.whole(context.Background())
-		switch took := time.Since(began); {
-		case ok:
-			return took, nil
+		isOne, isWhole, why := f.look(context.Background())
+		took := time.Since(began)
+		if isOne && one == 0 {
+			one = took
+		} else if !isOne {
+			one = 0
+		}
+		switch {
+		case isWhole:
+			return one, took, nil
 		case took > limit:
-			return took, fmt.Errorf("not whole after %v: %s", limit, why)
+			return one, took, fmt.Errorf("not whole after %v: %s", limit, why)
 		}
 		<-t.C
 	}
+}
+
+// witnesses are the members that a run of rounds never kills, and measures.
+func (f *fleet) witnesses() (list []*member) {
+	for _, m := range f.members {
+		if m.witness {
+			list = append(list, m)
+		}
+	}
+	return list
 }
 
 // inRingOrder lists the members that run by their places.
@@ -150,17 +143,4 @@ func (f *fleet) inRingOrder() []*member {
 	}
 	slices.SortFunc(up, func(a, b *member) int { return strings.Compare(a.id, b.id) })
 	return up
-}
-
-// save writes a result where the options say, and shows it.
-func save(o *options, result any) error {
-	js, err := json.MarshalIndent(result, "", "  ")
-	if err != nil {
-		return err
-	}
-	if o.out == "" {
-		fmt.Println(string(js))
-		return nil
-	}
-	return os.WriteFile(o.out, append(js, '\n'), 0o644)
 }

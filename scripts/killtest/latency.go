@@ -36,10 +36,10 @@ func measureLatency(o *options) error {
 	if err != nil {
 		return err
 	}
-	if _, err := f.settle(time.Minute); err != nil {
+	if _, _, err := f.settle(time.Minute); err != nil {
 		return err
 	}
-	r := latencies{Machine: o.machine(), Members: members, Runs: o.rounds}
+	r := latencies{Machine: thisMachine(o.commit), Members: members, Runs: o.rounds}
 	var join, find []time.Duration
 	for i := range o.rounds {
 		m := &member{host: -1, dir: filepath.Join(o.work, fmt.Sprint("late-", i)), logPath: filepath.Join(o.work, "late.log"), args: f.members[0].args}
@@ -52,11 +52,15 @@ func measureLatency(o *options) error {
 			return err
 		}
 		join = append(join, time.Since(began))
+		if m.met < members { // it would have been quick to be alone
+			m.kill()
+			return fmt.Errorf("a node was ready in a ring of %d, not of %d", m.met, members+1)
+		}
 		m.kill()
 		if err := os.RemoveAll(m.dir); err != nil {
 			return err
 		}
-		if _, err := f.settle(time.Minute); err != nil {
+		if _, _, err := f.settle(time.Minute); err != nil {
 			return err
 		}
 		began = time.Now()

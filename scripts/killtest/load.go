@@ -3,12 +3,11 @@ package main
 import (
 	"context"
 	"crypto/sha1"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"net/netip"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -24,7 +23,10 @@ const (
 	writeEvery   = 25 * time.Millisecond // of all writers together
 	readEvery    = 10 * time.Millisecond
 	publishEvery = 1500 * time.Millisecond
-	listEvery    = 4 * time.Second
+	// A run of hours keeps as much as one of minutes: after so many names, the
+	// first ones are published again.
+	names      = 300
+	announcers = 20
 	// A read that has no confirmed answer by then has failed.
 	readPatience  = 2 * time.Second
 	writePatience = 12 * time.Second
@@ -35,7 +37,8 @@ const (
 // load is what the clients do all the time.
 type load struct {
 	ring      []*communicator.Communicator
-	registers [registers]register
+	registers [registers]atomic.Pointer[register] // one in doubt gives its place to a new one
+	retired   retirees
 	files     *setChecker
 	hash      [20]byte // of the torrent whose peers announce
 	peers     *setChecker
@@ -49,8 +52,8 @@ type load struct {
 	writes, acked, degraded, refused   atomic.Int64
 	reads, failedSoon, failedLate      atomic.Int64
 	readsSoon                          atomic.Int64
-	published, notPublished, listsDone atomic.Int64
-	next                               atomic.Int64
+	published, notPublished, listsRead atomic.Int64
+	next, made                         atomic.Int64 // names and registers made so far
 
 	stop context.CancelFunc
 	wg   sync.WaitGroup
@@ -66,9 +69,12 @@ func openRing(ctx context.Context, o *options, list string) (*communicator.Commu
 }
 
 func startLoad(o *options, list string) (*load, error) {
-	l := &load{files: newSetChecker(), peers: newSetChecker()}
+	l := &load{files: newSetChecker(), peers: newSetChecker(), hash: sha1.Sum([]byte("killtest swarm"))}
 	ctx, stop := context.WithCancel(context.Background())
 	l.stop = stop
+	for i := range l.registers {
+		l.renew(i)
+	}
 	for range clients {
 		c, err := openRing(ctx, o, list)
 		if err != nil {
@@ -81,9 +87,7 @@ func startLoad(o *options, list string) (*load, error) {
 		l.every(ctx, readEvery*clients, func() { l.read(ctx, i) })
 	}
 	l.every(ctx, publishEvery, func() { l.publish(ctx) })
-	l.every(ctx, listEvery, func() { l.list(ctx) })
-	l.hash = sha1.Sum([]byte("killtest swarm"))
-	for i := range 20 {
+	for i := range announcers {
 		l.announceLoop(ctx, i)
 	}
 	return l, nil
@@ -127,68 +131,76 @@ func (l *load) disturb(tolerant bool) {
 	l.disturbed, l.tolerant = time.Now(), tolerant
 }
 
+// renew puts a new register in place i.
+func (l *load) renew(i int) {
+	l.registers[i].Store(&register{key: fmt.Sprintf("%d-%d", i, l.made.Add(1))})
+}
+
 // write writes the next value of one of the client's own registers.
 func (l *load) write(ctx context.Context, client int) {
 	i := client + clients*rand.IntN(registers/clients)
-	r := &l.registers[i]
+	r := l.registers[i].Load()
 	n := r.begin()
-	known, err := l.put(ctx, client, fmt.Sprint(i), n)
+	reply, err := l.put(ctx, client, r.key, n)
+	r.end(n, err == nil)
+	r.follow("client %d wrote %d: stamp %x, %d copies, %v", client, n, reply.Stamp, reply.Copies, err)
 	l.writes.Add(1)
 	var degraded *chord.ErrDegraded
 	switch {
-	case known:
-		r.ack(n)
+	case err == nil:
 		l.acked.Add(1)
+		return
 	case errors.As(err, &degraded):
 		l.degraded.Add(1)
 	default:
 		l.refused.Add(1)
 	}
+	l.retired.add(r)
+	l.renew(i)
 }
 
-// put reports whether the write was acknowledged.
-func (l *load) put(ctx context.Context, client int, name string, n uint64) (bool, error) {
+// put reports whether the write was acknowledged; the reply is the last one.
+func (l *load) put(ctx context.Context, client int, name string, n uint64) (reply chord.PutReply, err error) {
 	ctx, cancel := context.WithTimeout(ctx, writePatience)
 	defer cancel()
 	for {
-		reply, err := l.ring[client].Call(ctx, chord.Put{Key: testKey(name), Updates: []chord.Update{{Name: "v", Value: strconv.AppendUint(nil, n, 10)}}})
+		answer, err := l.ring[client].Call(ctx, chord.Put{Key: testKey(name), Updates: []chord.Update{{Name: "v", Value: strconv.AppendUint(nil, n, 10)}}})
 		if err != nil {
-			return false, err
+			return reply, err
 		}
-		r := reply.(chord.PutReply)
-		switch r.Code {
-		case chord.CodeOK:
-			return true, nil
+		reply = answer.(chord.PutReply)
+		switch reply.Code {
 		case chord.CodeLeaving, chord.CodeUnavailable, chord.CodeNotOwner:
 			if pauseFor(ctx, 50*time.Millisecond) {
 				continue
 			}
 		}
-		return false, r.Err()
+		return reply, reply.Err()
 	}
 }
 
-// get gives a confirmed value, 0 for nothing.
-func (l *load) get(ctx context.Context, client int, name string) (uint64, error) {
+// get gives a confirmed value with its stamp, 0 for nothing.
+func (l *load) get(ctx context.Context, client int, name string) (uint64, chord.Stamp, error) {
 	ctx, cancel := context.WithTimeout(ctx, readPatience)
 	defer cancel()
 	for {
-		reply, err := l.ring[client].Call(ctx, chord.Get{Key: testKey(name)})
+		answer, err := l.ring[client].Call(ctx, chord.Get{Key: testKey(name)})
 		if err != nil {
-			return 0, err
+			return 0, 0, err
 		}
-		r := reply.(chord.GetReply)
+		r := answer.(chord.GetReply)
 		switch {
 		case r.Code == chord.CodeNotFound:
-			return 0, nil
+			return 0, 0, nil
 		case r.Code == chord.CodeOK && !r.Unconfirmed && len(r.Fields) == 1:
-			return strconv.ParseUint(string(r.Fields[0].Value), 10, 64)
+			n, err := strconv.ParseUint(string(r.Fields[0].Value), 10, 64)
+			return n, r.Fields[0].Stamp, err
 		}
 		if !pauseFor(ctx, 50*time.Millisecond) {
 			if r.Unconfirmed {
-				return 0, errors.New("no confirmed answer in time")
+				return 0, 0, errors.New("no confirmed answer in time")
 			}
-			return 0, r.Code.Err()
+			return 0, 0, r.Code.Err()
 		}
 	}
 }
@@ -207,12 +219,13 @@ func pauseFor(ctx context.Context, d time.Duration) bool {
 
 func (l *load) read(ctx context.Context, client int) {
 	i := rand.IntN(registers)
-	r := &l.registers[i]
+	r := l.registers[i].Load()
 	floor, began := r.floor(), time.Now()
-	got, err := l.get(ctx, client, fmt.Sprint(i))
+	got, stamp, err := l.get(ctx, client, r.key)
 	if ctx.Err() != nil {
 		return
 	}
+	r.follow("client %d read %d from %s: stamp %x, %v", client, got, began.Format("05.000"), stamp, err)
 	l.mu.Lock()
 	soon, tolerant := began.Sub(l.disturbed) < afterKill, l.tolerant
 	l.mu.Unlock()
@@ -225,7 +238,7 @@ func (l *load) read(ctx context.Context, client int) {
 	}
 	if err == nil {
 		if bad := r.read(floor, got); bad != nil {
-			l.violate("register %d: %v", i, bad)
+			l.violate("register %s (place %s): %v: %s", r.key, chord.HashKey(testKey(r.key)).Short(), bad, r.history())
 		}
 		return
 	}
@@ -237,105 +250,44 @@ func (l *load) read(ctx context.Context, client int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.failures) < 50 {
-		l.failures = append(l.failures, fmt.Sprintf("%s register %d (place %s), %.1f s after the last disturbance: %v", began.Format("15:04:05.000"), i, chord.HashKey(testKey(fmt.Sprint(i))).Short(), began.Sub(l.disturbed).Seconds(), err))
+		l.failures = append(l.failures, fmt.Sprintf("%s register %s (place %s), %.1f s after the last disturbance: %v", began.Format("15:04:05.000"), r.key, chord.HashKey(testKey(r.key)).Short(), began.Sub(l.disturbed).Seconds(), err))
 	}
 }
 
-// torrent makes a metainfo of its own for a name.
-func torrent(name string) (metainfo []byte, infoHash [20]byte) {
-	info := fmt.Sprintf("d6:lengthi1e4:name%d:%s12:piece lengthi16384e6:pieces20:%se", len(name), name, "01234567890123456789")
-	return []byte("d4:info" + info + "e"), sha1.Sum([]byte(info))
-}
-
-func (l *load) publish(ctx context.Context) {
-	name := fmt.Sprintf("kt-%06d", l.next.Add(1))
-	metainfo, hash := torrent(name)
-	l.files.begin(name)
-	_, err := l.anyRing().Publish(ctx, communicator.Version{Name: name, InfoHash: hash, Size: 1, Pieces: 1}, metainfo)
-	if err != nil {
-		l.notPublished.Add(1)
-		return
-	}
-	l.published.Add(1)
-	l.files.ack(name, time.Now())
-}
-
-func (l *load) anyRing() *communicator.Communicator { return l.ring[rand.IntN(len(l.ring))] }
-
-// list reads all names. What it gives is confirmed only in a ring at rest; the
-// typed listing does not tell, so it is judged by the fates at the end alone.
-func (l *load) list(ctx context.Context) {
-	l.mu.Lock()
-	calm := !l.tolerant && time.Since(l.disturbed) > 30*time.Second
-	l.mu.Unlock()
-	began := time.Now()
-	files, err := l.anyRing().Files(ctx, "kt-")
-	if err != nil || !calm {
-		return
-	}
-	names := make([]string, len(files))
-	for i, f := range files {
-		names[i] = f.Name
-	}
-	l.files.read(began, names)
-	l.listsDone.Add(1)
-}
-
-// announceLoop has one peer announce as often as it is told.
-func (l *load) announceLoop(ctx context.Context, i int) {
-	var id [20]byte
-	binary.BigEndian.PutUint64(id[12:], uint64(i)+1)
-	name := fmt.Sprintf("%x", id)
-	l.peers.begin(name)
-	l.wg.Go(func() {
-		for {
-			swarm, err := l.anyRing().Announce(ctx, communicator.Announce{
-				InfoHash: l.hash, PeerID: id, Addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 99, 1, byte(i)}), 7000), Size: 1, Want: -1,
-			})
-			pause := time.Second
-			if err == nil {
-				l.peers.ack(name, time.Now())
-				pause = max(swarm.Interval, time.Second)
-			}
-			if !pauseFor(ctx, min(pause, 30*time.Second)) {
-				return
-			}
-		}
-	})
-}
-
-// lastLook reads everything once more, from a ring that is whole.
-func (l *load) lastLook(ctx context.Context) error {
+// readAll reads every register once more, the retired ones too, from a ring that
+// is whole.
+func (l *load) readAll(ctx context.Context) error {
+	all := l.retired.list()
 	for i := range l.registers {
-		r := &l.registers[i]
+		all = append(all, l.registers[i].Load())
+	}
+	for i, r := range all {
 		floor := r.floor()
-		got, err := l.get(ctx, i%clients, fmt.Sprint(i))
+		got, _, err := l.get(ctx, i%clients, r.key)
 		if err != nil {
-			return fmt.Errorf("register %d in a whole ring: %w", i, err)
+			return fmt.Errorf("register %s in a whole ring: %w", r.key, err)
 		}
 		if bad := r.read(floor, got); bad != nil {
-			l.violate("register %d, at the end: %v", i, bad)
+			l.violate("register %s, at the end: %v: %s", r.key, bad, r.history())
 		}
 	}
-	began := time.Now()
-	files, err := l.anyRing().Files(ctx, "kt-")
-	if err != nil {
-		return fmt.Errorf("listing in a whole ring: %w", err)
-	}
-	names := make([]string, len(files))
-	for i, f := range files {
-		names[i] = f.Name
-	}
-	l.files.read(began, names)
-	began = time.Now()
-	swarm, err := l.anyRing().Peers(ctx, "", l.hash, 50)
-	if err != nil {
-		return fmt.Errorf("peers in a whole ring: %w", err)
-	}
-	names = nil
-	for _, p := range swarm.Peers {
-		names = append(names, fmt.Sprintf("%x", p.PeerID))
-	}
-	l.peers.read(began, names)
 	return nil
+}
+
+// retirees are the registers in doubt: read again at the end.
+type retirees struct {
+	mu   sync.Mutex
+	kept []*register
+}
+
+func (r *retirees) add(one *register) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.kept = append(r.kept, one)
+}
+
+func (r *retirees) list() []*register {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.kept)
 }

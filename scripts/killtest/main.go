@@ -13,7 +13,6 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
-	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -21,18 +20,19 @@ import (
 
 // options say what to do.
 type options struct {
-	mode    string
-	rounds  int
-	members int
-	join    bool // find each other by a list, not by multicast
-	cuts    []string
-	cutFor  []time.Duration
-	program string
-	work    string
-	out     string
-	commit  string
-	cluster string
-	onLab   bool
+	modes     []string
+	rounds    int
+	members   int
+	witnesses int
+	join      bool // find each other by a list, not by multicast
+	cuts      []string
+	cutFor    []time.Duration
+	program   string
+	work      string
+	out       string
+	commit    string
+	cluster   string
+	onLab     bool
 }
 
 func (o *options) nodeCast() string {
@@ -52,19 +52,6 @@ func (o *options) ttl() int {
 	return 0
 }
 
-func (o *options) machine() machine {
-	m := machine{Cores: runtime.NumCPU(), Load: loadAverage(), Commit: o.commit, Date: time.Now().UTC().Format(time.RFC3339)}
-	if text, err := os.ReadFile("/proc/cpuinfo"); err == nil {
-		for line := range strings.Lines(string(text)) {
-			if name, found := strings.CutPrefix(line, "model name"); found {
-				m.Host = strings.Trim(name, " \t:\n")
-				break
-			}
-		}
-	}
-	return m
-}
-
 func main() {
 	if err := run(os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "killtest:", err)
@@ -74,10 +61,11 @@ func main() {
 
 func run(args []string) error {
 	var o options
-	var inside, cuts, cutFor string
+	var inside, modes, cuts, cutFor string
 	fs := flag.NewFlagSet("killtest", flag.ContinueOnError)
-	fs.StringVar(&o.mode, "mode", "rounds", "rounds: kill two neighbours again and again; constant: one every 3 s; cuts: partitions; latency: joining and finding")
+	fs.StringVar(&modes, "mode", "rounds", "rounds: kill two neighbours again and again; constant: one every 3 s; cuts: partitions; or several of them, a,b; or latency: joining and finding")
 	fs.IntVar(&o.rounds, "rounds", 3, "how often")
+	fs.IntVar(&o.witnesses, "witnesses", 0, "members that rounds never kills, to see whether they grow")
 	fs.IntVar(&o.members, "members", 12, "chordnodes")
 	fs.BoolVar(&o.join, "join", false, "members find each other by --join, without multicast")
 	fs.StringVar(&cuts, "cuts", "6|6,10|2,4|4|4,one-way,flapping", "kinds of partitions")
@@ -87,13 +75,19 @@ func run(args []string) error {
 	fs.StringVar(&o.out, "out", "", "file for the result; standard output if none")
 	fs.StringVar(&o.commit, "commit", "", "what is tested, for the result")
 	fs.StringVar(&inside, "inside", "", "used by killtest itself")
-	if err := fs.Parse(args); err != nil {
+	switch err := fs.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		return nil
+	case err != nil:
 		return err
 	}
 	if o.work == "" || o.members < 5 || o.rounds < 1 {
 		return errors.New("--work is missing, or there are fewer than 5 members or no round")
 	}
-	o.cuts = strings.Split(cuts, ",")
+	if o.witnesses > o.members/4 {
+		return fmt.Errorf("--witnesses %d of %d: there must be neighbours left to kill", o.witnesses, o.members)
+	}
+	o.modes, o.cuts = strings.Split(modes, ","), strings.Split(cuts, ",")
 	for _, s := range strings.Split(cutFor, ",") {
 		d, err := time.ParseDuration(s)
 		if err != nil {
@@ -102,7 +96,7 @@ func run(args []string) error {
 		o.cutFor = append(o.cutFor, d)
 	}
 	o.cluster = fmt.Sprintf("killtest-%x", rand.Uint64())
-	if o.mode == "latency" {
+	if modes == "latency" {
 		return measureLatency(&o)
 	}
 	if inside == "" {
@@ -142,65 +136,74 @@ func around(l lab, args []string) (err error) {
 	return err
 }
 
-// test runs one mode in the lab.
+// test runs the modes in the lab, one after the other in the same ring.
 func test(o *options, l *lab) error {
 	f, err := newFleet(o, l, o.members)
 	defer f.stop()
 	if err != nil {
 		return err
 	}
-	if took, err := f.settle(2 * time.Minute); err != nil {
+	_, took, err := f.settle(2 * time.Minute)
+	if err != nil {
 		return err
-	} else {
-		fmt.Fprintf(os.Stderr, "a ring of %d, whole after %.1f s\n", o.members, took.Seconds())
 	}
+	fmt.Fprintf(os.Stderr, "a ring of %d, whole after %.1f s\n", o.members, took.Seconds())
 	list := ""
 	if o.join {
 		list = f.addrs()
 	}
+	began := time.Now()
+	r := &report{Machine: thisMachine(o.commit), Modes: o.modes, Multicast: !o.join, Members: o.members}
 	ld, err := startLoad(o, list)
 	if err != nil {
 		return err
 	}
-	r := &report{Machine: o.machine(), Mode: o.mode, Multicast: !o.join, Members: o.members}
 	time.Sleep(5 * time.Second) // something to lose
-	switch o.mode {
-	case "rounds":
-		err = f.killRounds(ld, r)
-	case "constant":
-		err = f.killConstantly(ld, r)
-	case "cuts":
-		err = f.cuts(ld, r)
-	default:
-		err = fmt.Errorf("--mode %q: there are rounds, constant, cuts and latency", o.mode)
+	for _, mode := range o.modes {
+		if err == nil {
+			err = f.run(mode, ld, r)
+		}
 	}
 	if err == nil {
-		_, err = f.settle(2 * time.Minute)
-	}
-	if err == nil {
-		err = ld.lastLook(context.Background())
+		err = f.lastLook(ld)
 	}
 	ld.end()
 	r.fill(ld)
-	bad := r.passed()
+	r.Seconds = time.Since(began).Seconds()
+	bad := r.verdict()
 	if err != nil {
 		bad = append(bad, err.Error())
 	}
-	fmt.Fprintf(os.Stderr, `%s: %d kills (%d with the disk), %d cuts
-writes: %d, %d acknowledged, %d degraded, %d refused
-reads: %d; %d of %d failed within %v of a kill, %d later
-whole again: %.1f s in the median, %.1f s at most
-all_files: %v, peers: %v; histories: %d linearizable, %d undecided
-`, r.Mode, r.Kills, r.WithoutDisk, len(r.Cuts), r.Writes, r.Acked, r.Degraded, r.Refused, r.Reads, r.FailedSoon, r.ReadsSoon, afterKill, r.FailedLate,
-		r.WholeMedian, r.WholeMax, r.Files, r.Peers, r.Histories, r.Undecided)
-	for _, v := range append(r.Violations, r.Failures...) {
-		fmt.Fprintln(os.Stderr, "  ", v)
-	}
+	r.Passed = len(bad) == 0
+	fmt.Fprint(os.Stderr, r.table())
 	if err := save(o, r); err != nil {
 		return err
 	}
-	if len(bad) > 0 {
+	if !r.Passed {
 		return errors.New(strings.Join(bad, "; "))
 	}
 	return nil
+}
+
+func (f *fleet) run(mode string, l *load, r *report) error {
+	switch mode {
+	case "rounds":
+		return f.killRounds(l, r)
+	case "constant":
+		return f.killConstantly(l, r)
+	case "cuts":
+		return f.cuts(l, r)
+	}
+	return fmt.Errorf("--mode %q: there are rounds, constant, cuts and latency", mode)
+}
+
+// lastLook reads everything from a ring that is whole.
+func (f *fleet) lastLook(l *load) error {
+	if _, _, err := f.settle(2 * time.Minute); err != nil {
+		return err
+	}
+	if err := l.readAll(context.Background()); err != nil {
+		return err
+	}
+	return l.readLists(context.Background())
 }

@@ -3,14 +3,12 @@ package main
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
-	"strings"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -24,15 +22,17 @@ type member struct {
 	dir     string // data directory
 	args    []string
 	logPath string
+	witness bool      // not to be killed
 	cmd     *exec.Cmd // nil: down
 	exited  chan struct{}
 	addr    string // of the ring port, as the ready line says
 	http    string
 	id      string
+	met     int // members it knew of when it was ready
 	conn    *rpc.Client
 }
 
-var readyLine = regexp.MustCompile(`^ready id=([0-9a-f]{40}) members=\d+ ring=(\S+) http=(\S+) `)
+var readyLine = regexp.MustCompile(`^ready id=([0-9a-f]{40}) members=(\d+) ring=(\S+) http=(\S+) `)
 
 // start runs the process; ready gives how long it took to be part of a ring, or
 // why it did not. It does not wait.
@@ -63,7 +63,8 @@ func (m *member) start(l *lab, program string) (ready <-chan error, err error) {
 	go func() {
 		line, err := bufio.NewReader(out).ReadString('\n')
 		if f := readyLine.FindStringSubmatch(line); f != nil {
-			m.id, m.addr, m.http = f[1], f[2], f[3]
+			m.id, m.addr, m.http = f[1], f[3], f[4]
+			m.met, _ = strconv.Atoi(f[2]) // digits
 			done <- nil
 		} else {
 			done <- fmt.Errorf("%s said %q instead of being ready (%v): see %s", program, line, err, m.logPath)
@@ -112,34 +113,4 @@ func (m *member) status(ctx context.Context, cluster string) (chord.Status, erro
 		return st, fmt.Errorf("%s answered a status question with a %T", m.addr, reply)
 	}
 	return st, nil
-}
-
-// usage is what the process takes of the machine.
-type usage struct {
-	FDs      int   `json:"fds"`
-	RSSBytes int64 `json:"rss_bytes"`
-	Threads  int   `json:"threads"`
-}
-
-func (m *member) usage() (u usage, err error) {
-	if m.cmd == nil {
-		return u, errors.New("it is down")
-	}
-	dir := fmt.Sprintf("/proc/%d", m.cmd.Process.Pid)
-	fds, err := os.ReadDir(filepath.Join(dir, "fd"))
-	if err != nil {
-		return u, err
-	}
-	u.FDs = len(fds)
-	text, err := os.ReadFile(filepath.Join(dir, "status"))
-	for line := range strings.Lines(string(text)) {
-		var n int64
-		if _, err := fmt.Sscanf(line, "VmRSS: %d kB", &n); err == nil {
-			u.RSSBytes = n << 10
-		}
-		if _, err := fmt.Sscanf(line, "Threads: %d", &n); err == nil {
-			u.Threads = int(n)
-		}
-	}
-	return u, err
 }
