@@ -161,7 +161,7 @@ func (m *Member) enough(r *reading) bool {
 	for _, s := range r.answers {
 		claims = append(claims, s.Claim)
 	}
-	return m.vouched(claims, max(m.ring, m.size()), r.asked && r.waiting == 0 && !r.silent && m.viewStable())
+	return m.vouched(claims, max(m.ring, m.size()), r.asked && r.waiting == 0 && !r.silent && m.viewStable() && m.listFits())
 }
 
 // vouched reports whether claims make a read quorum among themselves. R of

@@ -258,7 +258,7 @@ func (m *Member) endRepair(rd *round) {
 		return
 	}
 	became := false
-	if !r.complete && m.vouched(rd.claims, m.knownRing(rd.claims[0], rd.claims), !rd.failed && m.viewStable()) {
+	if !r.complete && m.vouched(rd.claims, m.knownRing(rd.claims[0], rd.claims), !rd.failed && m.viewStable() && m.listFits()) {
 		r.complete, became = true, true
 		r.claimants = rd.remaining(nil)
 		m.observeRange()
@@ -282,9 +282,10 @@ func (m *Member) endRepair(rd *round) {
 	case rd.pulled > 0 && len(rd.set) > 1:
 		// What was taken over came too late for the others: look again.
 		m.nextRound(repairDelay)
-	case rd.ring < was && (!m.viewStable() || rd.remaining(r.config) < m.needed(QuorumOf(Hard, was))):
+	case (rd.ring < was || !m.listFits()) && (!m.viewStable() || rd.remaining(r.config) < m.needed(QuorumOf(Hard, was))):
 		// A minority of those that count cannot know what the others have
-		// acknowledged meanwhile: it must not make itself the whole.
+		// acknowledged meanwhile: it must not make itself the whole, neither in
+		// a smaller ring nor while it does not ask the ring that gossip sees.
 		m.nextRound(repairPause)
 	case became || rd.stale || !sameMembers(rd.set, r.config) || m.ring != rd.ring || m.claims.over(rd.from, rd.to).Epoch != r.epoch:
 		m.grant(rd)

@@ -92,6 +92,27 @@ const stableAfter = time.Second
 
 func (m *Member) viewStable() bool { return m.now.Sub(m.maintenance.viewed) >= stableAfter }
 
+// listFits reports whether the successor list names those whom the view does, as
+// far as replicas are asked. When a partition heals, gossip sees the other side at
+// once; until the list does too, all who are asked may be of this side, and know
+// nothing of what the others have acknowledged.
+func (m *Member) listFits() bool {
+	if !m.oneHop() {
+		return true
+	}
+	n := min(2*QuorumOf(Hard, m.size()).N-1, len(m.view)-1, m.listLength())
+	if len(m.succ) < n {
+		return false
+	}
+	i, _ := viewAt(m.view, m.self.ID)
+	for k := range n {
+		if m.succ[k].ID != m.view[(i+1+k)%len(m.view)].ID {
+			return false
+		}
+	}
+	return true
+}
+
 // size is the number of members of the ring as far as this member knows. The
 // gossip of a newcomer has not named everybody yet, but its successor list,
 // copied from another's, does; and in a ring that gossip does not describe, how
