@@ -1,7 +1,6 @@
 package node
 
 import (
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,7 +21,7 @@ const (
 // it outlives a damaged database.
 type identity struct {
 	Format  int    `json:"format"`
-	ID      string `json:"id"` // 40 hex digits, random, made once
+	ID      string `json:"id"` // 40 hex digits, drawn once: see place.go
 	Cluster string `json:"cluster"`
 	// Epoch is the last start, in milliseconds since the Unix epoch, and
 	// greater than any before: of two members with one ID the newer counts.
@@ -40,8 +39,7 @@ func loadIdentity(dir *store.Dir, cluster string, now time.Time) (*identity, err
 	js, err := dir.ReadFile(identityFile)
 	if errors.Is(err, os.ErrNotExist) {
 		ident := &identity{Format: identityVersion, Cluster: cluster, Epoch: uint64(now.UnixMilli())}
-		_, _ = rand.Read(ident.id[:]) // never fails
-		ident.ID = ident.id.String()
+		ident.settle(anyPlace())
 		return ident, nil
 	}
 	if err != nil {
@@ -64,6 +62,9 @@ func loadIdentity(dir *store.Dir, cluster string, now time.Time) (*identity, err
 	ident.Epoch = max(ident.Epoch+1, uint64(now.UnixMilli()))
 	return ident, nil
 }
+
+// settle gives a new identity its place on the ring.
+func (i *identity) settle(id chord.ID) { i.id, i.ID = id, id.String() }
 
 func (i *identity) save(dir *store.Dir) error {
 	js, err := json.MarshalIndent(i, "", "  ")

@@ -91,11 +91,19 @@ func (n *Node) start(ctx context.Context) (err error) {
 		return err
 	}
 	ident.Port = port.port
+	n.bound = port.host
+	n.openDiscovery()
+	began := time.Now()
+	var heard []discovery.Hint
+	if !ident.returned {
+		var taken []chord.ID
+		taken, heard = n.lookAround(ctx)
+		ident.settle(choosePlace(taken, anyPlace))
+	}
 	if err := ident.save(n.dir); err != nil {
 		port.close()
 		return err
 	}
-	n.bound = port.host
 	n.self = presence{ID: ident.id, Epoch: ident.Epoch, Addr: addr.String()}
 	if !n.cfg.httpOff {
 		if n.http, err = openHTTP(n.cfg.httpBind, addr.Addr()); err != nil {
@@ -104,8 +112,11 @@ func (n *Node) start(ctx context.Context) (err error) {
 		}
 		n.self.HTTP = n.http.addr
 	}
-	if err := n.startRing(port, addr); err != nil {
+	if err := n.startRing(port, addr, joinWindow-time.Since(began)); err != nil {
 		return err
+	}
+	for _, h := range heard {
+		n.joiner.hint(h)
 	}
 	n.startDiscovery(addr)
 	n.saySecret()
@@ -117,14 +128,18 @@ func (n *Node) start(ctx context.Context) (err error) {
 	return nil
 }
 
-// startRing brings up the Member and what it talks through. It owns port.
-func (n *Node) startRing(port *ringPort, addr netip.AddrPort) error {
+// joinWindow is the silence after which a node is alone.
+const joinWindow = time.Second
+
+// startRing brings up the Member and what it talks through; window is what is
+// left of the silence after which it is alone. It owns port.
+func (n *Node) startRing(port *ringPort, addr netip.AddrPort, window time.Duration) error {
 	var seed [32]byte
 	_, _ = crand.Read(seed[:]) // never fails
 	state := n.db.State()
 	known := loadKnown(n.dir, n.self.ID, n.log)
 	state.Known = known.with(state.Known)
-	member, err := chord.New(chord.Config{Self: n.Ref(), Rand: rand.New(rand.NewChaCha8(seed)), Store: n.db, State: state})
+	member, err := chord.New(chord.Config{Self: n.Ref(), Rand: rand.New(rand.NewChaCha8(seed)), Store: n.db, State: state, JoinWindow: window})
 	if err != nil {
 		port.close()
 		return err
@@ -166,9 +181,9 @@ func (n *Node) startRing(port *ringPort, addr netip.AddrPort) error {
 	return nil
 }
 
-// startDiscovery begins to announce and to listen. A machine on which
+// openDiscovery begins to listen and to ask who is there. A machine on which
 // multicast does not work can still be a member, by --join.
-func (n *Node) startDiscovery(addr netip.AddrPort) {
+func (n *Node) openDiscovery() {
 	if !n.cfg.group.IsValid() {
 		return
 	}
@@ -180,6 +195,15 @@ func (n *Node) startDiscovery(addr netip.AddrPort) {
 		return
 	}
 	n.multicast = m
+	m.Query()
+}
+
+// startDiscovery begins to announce, and to hand on what is heard.
+func (n *Node) startDiscovery(addr netip.AddrPort) {
+	m := n.multicast
+	if m == nil {
+		return
+	}
 	self := discovery.Self{ID: n.self.ID, Epoch: n.self.Epoch, Ring: addr, RingBind: n.bound}
 	if n.http != nil {
 		self.HTTPPort = n.http.port
@@ -198,7 +222,6 @@ func (n *Node) startDiscovery(addr netip.AddrPort) {
 			}
 		}
 	})
-	m.Query()
 }
 
 func (n *Node) sayWhatIsMissing() {
