@@ -22,9 +22,9 @@ type finger struct {
 const (
 	fingerCount = 15 * 2 * IDBytes
 	// fingerPause is the pause between two refreshes once all fingers are known.
-	// With some 60 of them and members that live for an hour, one in a hundred
-	// is dead when it is used.
-	fingerPause = 1500 * time.Millisecond
+	// With some 45 of them, and half of the members replaced in an hour, one in
+	// seventy-five is dead when it is used.
+	fingerPause = 3 * time.Second
 	// firstFingers is the pause before that.
 	firstFingers = 100 * time.Millisecond
 )

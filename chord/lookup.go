@@ -215,7 +215,11 @@ func (m *Member) find(id ID, done func(LookupReply)) {
 		done(LookupReply{Owner: m.self, Pred: m.pred})
 		return
 	}
-	m.walk(id, m.beginnings(id), func(t trail) {
+	candidates := m.beginnings(id)
+	if m.oneHop() {
+		candidates = append([]Ref{m.guess(id)}, candidates...)
+	}
+	m.walk(id, candidates, func(t trail) {
 		r := LookupReply{Owner: t.owner, Pred: t.pred, Hops: t.hops, TimeOuts: t.timeouts}
 		if t.owner.IsZero() {
 			r.Code = CodeUnavailable

@@ -205,6 +205,7 @@ func New(cfg Config) (*Member, error) {
 		writes:    map[*writing]uint64{},
 		rtt:       map[ID]time.Duration{},
 	}
+	m.cfg.State = State{} // taken over
 	// Late replies to an earlier life of this member match nothing.
 	m.serial = cfg.Rand.Uint64() >> 16
 	m.clock = hybridClock{last: cfg.State.HighStamp, reserved: cfg.State.HighStamp}
@@ -225,6 +226,7 @@ func (m *Member) Start(now Time) {
 			m.fingers.insert(r)
 		}
 		m.becomeMember(p.Pred, p.Succ)
+		m.cfg.Place = nil // it is said; there may be very many members
 		return
 	}
 	m.startJoin()
@@ -294,6 +296,10 @@ func (m *Member) DoWithin(now Time, token uint64, op any, left time.Duration) {
 		panic(fmt.Sprintf("chord: Do(%T)", op))
 	}
 }
+
+// Due is when Tick wants to be called at the latest, as Take tells it; 0 means
+// never.
+func (m *Member) Due() Time { return m.timers.next() }
 
 // Tick runs the timers that are due.
 func (m *Member) Tick(now Time) { m.advance(now) }

@@ -168,7 +168,7 @@ func (m *Member) graceLeft() time.Duration {
 type round struct {
 	from, to ID
 	set      []Ref // this member first
-	ring     int   // members in the view at its beginning
+	ring     int   // members at its beginning, as counted
 	waiting  int
 	claims   []Claim
 	failed   bool
@@ -192,8 +192,8 @@ func (m *Member) repairRound() {
 	}
 	r.running, r.again = true, false
 	clear(r.dirty)
-	set := m.replicas(QuorumOf(Hard, m.size()).N)
-	rd := &round{from: m.pred.ID, to: m.self.ID, set: set, ring: m.size()}
+	set := m.replicas(QuorumOf(Hard, m.counted()).N)
+	rd := &round{from: m.pred.ID, to: m.self.ID, set: set, ring: m.counted()}
 	own := m.claims.over(rd.from, rd.to)
 	rd.claims = append(rd.claims, own)
 	rd.epoch = max(own.Newest, r.epoch)

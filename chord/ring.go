@@ -2,7 +2,6 @@ package chord
 
 import (
 	"encoding/binary"
-	"hash/fnv"
 	"math/bits"
 	"slices"
 	"time"
@@ -128,6 +127,16 @@ func (m *Member) size() int {
 	return max(n, int(min(float64(len(m.succ))/share, 1e9)))
 }
 
+// counted is the size of the ring as far as quorums care. In a ring that gossip
+// does not describe it is a number that does not change with everybody who comes
+// or goes: anything from five members on is the same to a quorum.
+func (m *Member) counted() int {
+	if m.viewWhole || len(m.succ) < minListLength {
+		return m.size()
+	}
+	return minListLength + 1
+}
+
 // setList replaces the list of successors, and decides whether gossip describes
 // the ring: it does if it knows most of those whom the list has from others.
 // Only then can who owns what be told from the view.
@@ -237,6 +246,9 @@ func (m *Member) stabilize() {
 // gossip knows, the present list, and the predecessor (in a small or merging
 // ring it is also a successor).
 func (m *Member) heads() []Ref {
+	if !m.oneHop() {
+		return m.headsListed()
+	}
 	var list []Ref
 	add := func(r Ref) {
 		if r.IsZero() || r.ID == m.self.ID || m.isSuspect(r.ID) {
@@ -246,12 +258,10 @@ func (m *Member) heads() []Ref {
 			list = append(list, r)
 		}
 	}
-	if m.oneHop() {
-		// More than a list's length of dead ones in a row, gossip will tell.
-		i, _ := viewAt(m.view, m.self.ID)
-		for k := 1; k < len(m.view) && len(list) < m.listLength(); k++ {
-			add(m.view[(i+k)%len(m.view)])
-		}
+	// More than a list's length of dead ones in a row, gossip will tell.
+	i, _ := viewAt(m.view, m.self.ID)
+	for k := 1; k < len(m.view) && len(list) < m.listLength(); k++ {
+		add(m.view[(i+k)%len(m.view)])
 	}
 	for _, r := range m.succ {
 		add(r)
@@ -260,6 +270,24 @@ func (m *Member) heads() []Ref {
 	slices.SortFunc(list, func(a, b Ref) int {
 		return Distance(m.self.ID, a.ID).Compare(Distance(m.self.ID, b.ID))
 	})
+	return list
+}
+
+// headsListed is heads where gossip does not describe the ring. The list is in
+// order, and the predecessor behind it or, in a ring that it reaches around, in
+// it.
+func (m *Member) headsListed() []Ref {
+	passed := func(r Ref) bool { return r.IsZero() || r.ID == m.self.ID || m.isSuspect(r.ID) }
+	list := slices.DeleteFunc(append(make([]Ref, 0, len(m.succ)+1), m.succ...), passed)
+	if passed(m.pred) {
+		return list
+	}
+	i, found := slices.BinarySearchFunc(list, m.pred.ID, func(r Ref, id ID) int {
+		return Distance(m.self.ID, r.ID).Compare(Distance(m.self.ID, id))
+	})
+	if !found {
+		list = slices.Insert(list, i, m.pred)
+	}
 	return list
 }
 
@@ -286,21 +314,22 @@ func (m *Member) tryHead(candidates []Ref) {
 		m.refillIfOutdated(n.Purged, s)
 		list := append([]Ref{s}, n.Succ...)
 		if p := n.Pred; p.IsZero() || p.ID == m.self.ID || m.isSuspect(p.ID) || !Between(m.self.ID, p.ID, s.ID) {
-			m.adoptHead(list)
+			m.adoptHead(list, n.Pred)
 			return
 		}
 		if !m.keeps(liveFirst) {
-			m.adoptHead(append([]Ref{n.Pred}, list...))
+			m.adoptHead(append([]Ref{n.Pred}, list...), Ref{})
 			return
 		}
 		// s may name a dead one. What it has told of itself is good meanwhile,
 		// and better than an empty list, which others would copy.
 		m.setSuccessors(m.trimmed(list))
 		m.askOnce(n.Pred, GetNeighbors{}, func(b Body, err error) {
+			pred := n.Pred
 			if pn, ok := b.(Neighbors); ok && pn.Joined {
-				list = append([]Ref{n.Pred}, pn.Succ...)
+				list, pred = append([]Ref{n.Pred}, pn.Succ...), pn.Pred
 			}
-			m.adoptHead(list)
+			m.adoptHead(list, pred)
 		})
 	})
 }
@@ -310,14 +339,19 @@ func (m *Member) knowsOthers() bool {
 	return slices.ContainsFunc(m.view, func(r Ref) bool { return r.ID != m.self.ID && !m.isSuspect(r.ID) })
 }
 
-// adoptHead replaces the list whole; its first entry has just answered.
-func (m *Member) adoptHead(list []Ref) {
+// adoptHead replaces the list whole; its first entry has just answered, and
+// named its predecessor.
+func (m *Member) adoptHead(list []Ref, pred Ref) {
 	if !m.keeps(wholeList) {
 		list = append(list[:1:1], m.succ...)
 	}
 	m.setSuccessors(m.trimmed(list))
 	if len(m.succ) == 0 || m.phase != member {
 		m.endRound()
+		return
+	}
+	if pred == m.self && m.size() > smallRing {
+		m.endRound() // a Rectify would tell it nothing
 		return
 	}
 	m.ask(m.succ[0], Rectify{}, func(Body, error) { m.endRound() })
@@ -354,21 +388,28 @@ func (h *heard) answer(r Ref, n Neighbors, ok bool) (Neighbors, bool) {
 	return n, true
 }
 
-// hash is never 0, which stands for nothing known.
+// hash is never 0, which stands for nothing known. It tells what has changed by
+// itself from what has not; nobody gains by making two answers look alike.
 func (n Neighbors) hash() uint64 {
-	h := fnv.New64a()
-	for _, r := range append([]Ref{n.Pred}, n.Succ...) {
-		h.Write(r.ID[:])
-		h.Write([]byte(r.Addr))
-		h.Write([]byte{0})
-	}
-	var fixed [9]byte
-	binary.BigEndian.PutUint64(fixed[:], uint64(n.Purged))
+	h := uint64(n.Purged)
 	if n.Joined {
-		fixed[8] = 1
+		h++
 	}
-	h.Write(fixed[:])
-	return h.Sum64() | 1
+	mix := func(v uint64) { h = bits.RotateLeft64((h^v)*0x9e3779b97f4a7c15, 29) }
+	add := func(r Ref) {
+		mix(binary.BigEndian.Uint64(r.ID[:8]))
+		mix(binary.BigEndian.Uint64(r.ID[8:16]))
+		mix(uint64(binary.BigEndian.Uint32(r.ID[16:])))
+		for i := range len(r.Addr) {
+			h = (h ^ uint64(r.Addr[i])) * 0x100000001b3 // as FNV-1a has it
+		}
+		mix(uint64(len(r.Addr)))
+	}
+	add(n.Pred)
+	for _, r := range n.Succ {
+		add(r)
+	}
+	return h | 1
 }
 
 func (m *Member) setSuccessors(list []Ref) {
@@ -382,12 +423,17 @@ func (m *Member) setSuccessors(list []Ref) {
 	if len(list) > 0 {
 		after = list[0]
 	}
+	replicas := m.replicas(QuorumOf(Hard, m.counted()).N)
 	m.setList(list)
 	m.maintenance.calm = 0
 	if before.ID != after.ID {
 		m.event("successor", after, "first successor is now %s", after.ID.Short())
 	}
-	m.repairSoon()
+	// Further down the list of a large ring there is always somebody who comes
+	// or goes.
+	if m.viewWhole || !sameMembers(replicas, m.replicas(QuorumOf(Hard, m.counted()).N)) {
+		m.repairSoon()
+	}
 }
 
 func (m *Member) endRound() {
@@ -481,7 +527,14 @@ func (m *Member) departed(r Ref, d Departing) {
 }
 
 func (m *Member) neighbors() Neighbors {
-	return Neighbors{Joined: m.phase == member, Pred: m.pred, Succ: slices.Clone(m.succ), Purged: m.purged}
+	n := m.neighborsShared()
+	n.Succ = slices.Clone(n.Succ)
+	return n
+}
+
+// neighborsShared is neighbors with the list itself, to be looked at only.
+func (m *Member) neighborsShared() Neighbors {
+	return Neighbors{Joined: m.phase == member, Pred: m.pred, Succ: m.succ, Purged: m.purged}
 }
 
 // owns reports whether a place lies in this member's range (pred, self].

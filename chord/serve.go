@@ -21,11 +21,11 @@ func (m *Member) serve(env Envelope) {
 	delete(m.maintenance.suspect, env.From.ID)
 	switch b := env.Body.(type) {
 	case GetNeighbors:
-		n := m.neighbors()
-		if b.Known != 0 && b.Known == n.hash() {
-			n = Neighbors{Same: true}
+		if b.Known != 0 && b.Known == m.neighborsShared().hash() {
+			m.reply(env, Neighbors{Same: true})
+			return
 		}
-		m.reply(env, n)
+		m.reply(env, m.neighbors())
 	case AskClock:
 		m.reply(env, ClockIs{Now: m.now})
 	case Rectify:
