@@ -51,6 +51,14 @@ kill-test: ## 12 real chordnodes under load, some killed, some cut off; needs ro
 soak: ## the same for hours: 1,000 rounds, and whether members that stay alive grow
 	@scripts/kill-test.sh --rounds 1000 --witnesses 2 --out bench/ring/soak.json
 
+sim: build ## figures of large rings into docs/scale: 100,000 members for ten minutes, half of 10,000 killed
+	nice bin/chordsim --members 10000 --kill-half --json > docs/scale/recovery-10000.json
+	nice bin/chordsim --members 100000 --half-life 1h --duration 10m --json > docs/scale/churn-100000.json
+	$(MAKE) plots
+
+plots: ## the drawings of docs/scale, of the results there
+	go run ./cmd/chordsim plot docs/scale docs/scale/fingers-*.json docs/scale/gossip-*.json $(wildcard docs/scale/churn-*.json)
+
 compose-demo: ## a ring, a publisher and two downloaders in containers; a node killed
 	@scripts/compose-demo.sh
 

@@ -44,7 +44,7 @@ func (w *World) anybody() *host {
 
 // kill has a machine vanish: nobody is told, and nobody is refused.
 func (w *World) kill(h *host) {
-	h.m, h.store, h.in = nil, nil, false
+	h.m, h.in = nil, false
 	h.life++
 	w.ring.remove(h.ref.ID)
 	if w.on {
@@ -88,7 +88,7 @@ func (w *World) newcomer(id chord.ID, contact *host) {
 // rumour has gossip tell of a change, in a ring that it can describe: everybody
 // hears of it at a moment of their own.
 func (w *World) rumour() {
-	if w.cfg.Members > w.cfg.gossiped {
+	if w.cfg.Members > w.cfg.Gossip {
 		return
 	}
 	for _, h := range w.hosts {

@@ -17,4 +17,5 @@
 //	churn.go    deaths and joins
 //	lookups.go  what is asked, and whether the answers are right
 //	result.go   what came out
+//	load.go     how evenly keys fall on members
 package sim

@@ -2,16 +2,21 @@ package sim
 
 import "chordtorrent/chord"
 
-// event is something that will happen to a host: the arrival of a message, or
-// with no message its wish to be called.
+// event is something that will happen to a host: the arrival of a message or its
+// wish to be called; or to the world itself. It holds no pointers, which the
+// garbage collector would follow.
 type event struct {
 	at    chord.Time
 	order uint64 // breaks ties, so that the order is always the same
-	host  int32
-	life  int32 // of the host; an event of an earlier one is dropped
-	env   int32 // in World.mail; -1: a tick
-	call  func()
+	host  int32  // or, of a call, its place in World.calls
+	life  int32  // of the host; an event of an earlier one is dropped
+	env   int32  // in World.mail, or aTick or aCall
 }
+
+const (
+	aTick int32 = -1
+	aCall int32 = -2
+)
 
 func (e *event) before(o *event) bool {
 	return e.at < o.at || (e.at == o.at && e.order < o.order)

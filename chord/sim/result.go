@@ -29,9 +29,20 @@ type Result struct {
 	ArcMaxOverMeanJoins float64 `json:"arc_max_over_mean_joins"`   // before anybody died
 	ArcMaxOverMean      float64 `json:"arc_max_over_mean"`
 	ArcP99OverMean      float64 `json:"arc_p99_over_mean"`
-	RSSBytes            int64   `json:"rss_bytes"` // the most that the process had
-	WallSec             float64 `json:"wall_sec"`
-	Events              uint64  `json:"events"`
+	// ArcsOverMean are the 1st, 2nd … 99th percentile of the ranges.
+	ArcsOverMean []float64 `json:"arcs_over_mean"`
+	// Traffic is what each kind of message makes of a member's sending.
+	Traffic  []Traffic `json:"traffic"`
+	RSSBytes int64     `json:"rss_bytes"` // the most that the process had
+	WallSec  float64   `json:"wall_sec"`
+	Events   uint64    `json:"events"`
+}
+
+// Traffic is one kind of message.
+type Traffic struct {
+	Kind        string  `json:"kind"`
+	PerSec      float64 `json:"per_sec"` // of each member, sent
+	BytesPerSec float64 `json:"bytes_per_sec"`
 }
 
 // stats is what is counted while the world is measured.
@@ -72,7 +83,8 @@ func Run(cfg Config) (Result, error) {
 		return Result{}, err
 	}
 	w.grow()
-	joins, _ := w.arcs()
+	arcs := w.arcs()
+	w.joins = arcs[len(arcs)-1]
 	if err := w.settle(); err != nil {
 		return Result{}, err
 	}
@@ -83,7 +95,7 @@ func Run(cfg Config) (Result, error) {
 	w.advance(w.cfg.Duration)
 	w.on = false
 	r := w.result()
-	r.ArcMaxOverMeanJoins = joins
+	r.ArcMaxOverMeanJoins = w.joins
 	r.WallSec = time.Since(began).Seconds()
 	return r, nil
 }
@@ -110,9 +122,17 @@ func (w *World) advance(d time.Duration) {
 	const step = 10 * time.Second
 	for d > 0 {
 		w.run(min(d, step))
+		if w.on {
+			w.measured += min(d, step)
+		}
 		d -= step
 		if w.cfg.Progress != nil {
 			w.cfg.Progress(w.now.Sub(epoch), w.events)
+		}
+		if w.on && w.cfg.Partial != nil {
+			r := w.result()
+			r.ArcMaxOverMeanJoins = w.joins
+			w.cfg.Partial(r)
 		}
 	}
 }
@@ -121,7 +141,7 @@ func (w *World) result() Result {
 	s := &w.stats
 	r := Result{
 		Members: w.cfg.Members, Seed: w.cfg.Seed,
-		HalfLifeSec: w.cfg.HalfLife.Seconds(), DurationSec: w.cfg.Duration.Seconds(),
+		HalfLifeSec: w.cfg.HalfLife.Seconds(), DurationSec: w.measured.Seconds(),
 		Died: s.died, Joined: s.joined, Lookups: s.lookups, Hops: s.hops,
 		RSSBytes: peakRSS(), Events: w.events,
 	}
@@ -142,22 +162,35 @@ func (w *World) result() Result {
 		r.FirstTryRatio = float64(s.right) / float64(s.lookups)
 		r.TimeoutsPerLookup = float64(s.timeouts) / float64(s.lookups)
 	}
-	each := w.cfg.Duration.Seconds() * float64(w.cfg.Members)
+	each := w.measured.Seconds() * float64(w.cfg.Members)
 	r.MaintenancePerSec, r.LookupBytesPerSec = (s.sent-s.ask)/each, s.ask/each
-	r.ArcMaxOverMean, r.ArcP99OverMean = w.arcs()
+	arcs := w.arcs()
+	for p := 1; p < 100; p++ {
+		r.ArcsOverMean = append(r.ArcsOverMean, rounded(percentile(arcs, p)))
+	}
+	r.ArcMaxOverMean, r.ArcP99OverMean = arcs[len(arcs)-1], percentile(arcs, 99)
+	r.Traffic = w.weights.traffic(each)
 	return r
 }
 
-// arcs compares the largest range, and the one that 99 of 100 are not above,
-// with the mean.
-func (w *World) arcs() (largest, p99 float64) {
+// arcs gives the ranges as multiples of their mean, the smallest first.
+func (w *World) arcs() []float64 {
 	ids := w.ring.all()
 	shares := make([]float64, len(ids))
 	for i, id := range ids {
 		shares[i] = share(ids[(i+len(ids)-1)%len(ids)], id) * float64(len(ids))
 	}
 	slices.Sort(shares)
-	return shares[len(shares)-1], shares[(len(shares)*99-1)/100]
+	return shares
+}
+
+// percentile is what p of 100 entries of a sorted list are not above.
+func percentile[T any](sorted []T, p int) T { return sorted[(len(sorted)*p-1)/100] }
+
+// rounded keeps four digits, where there are many numbers.
+func rounded(v float64) float64 {
+	r, _ := strconv.ParseFloat(strconv.FormatFloat(v, 'g', 4, 64), 64) // of its own making
+	return r
 }
 
 // share is how much of the ring the arc (from, to] is.

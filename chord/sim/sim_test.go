@@ -13,7 +13,7 @@ import (
 // TestReplay runs the same seed twice and another once.
 func TestReplay(t *testing.T) {
 	run := func(seed uint64) string {
-		r, err := Run(Config{Members: 200, Seed: seed, HalfLife: 5 * time.Minute, Duration: 20 * time.Second, WarmUp: 5 * time.Second, gossiped: 10})
+		r, err := Run(Config{Members: 200, Seed: seed, HalfLife: 5 * time.Minute, Duration: 20 * time.Second, WarmUp: 5 * time.Second, Gossip: 10})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -35,7 +35,7 @@ func TestRings(t *testing.T) {
 	for _, n := range []int{1, 2, 30, 120, 600} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			t.Parallel()
-			r, err := Run(Config{Members: n, Seed: 3, HalfLife: 10 * time.Minute, Duration: 20 * time.Second, WarmUp: 5 * time.Second, LookupsPerSec: 200, gossiped: 200})
+			r, err := Run(Config{Members: n, Seed: 3, HalfLife: 10 * time.Minute, Duration: 20 * time.Second, WarmUp: 5 * time.Second, LookupsPerSec: 200, Gossip: 200})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -51,7 +51,7 @@ func TestRings(t *testing.T) {
 
 // TestRecovery kills half of a ring at once: in the end every lookup is right.
 func TestRecovery(t *testing.T) {
-	r, err := RunRecovery(Config{Members: 300, Seed: 1, WarmUp: 5 * time.Second, gossiped: 10})
+	r, err := RunRecovery(Config{Members: 300, Seed: 1, WarmUp: 5 * time.Second, Gossip: 10})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,5 +125,20 @@ func TestImpossibleSizes(t *testing.T) {
 		if _, err := Run(Config{Members: n}); err == nil {
 			t.Errorf("%d members", n)
 		}
+	}
+}
+
+// TestLoads throws keys at rings: none gets lost, and a ring whose members have
+// looked around is more even.
+func TestLoads(t *testing.T) {
+	keys := []int{0, 1000, 50_000}
+	random, split := Loads(500, keys, 1, false), Loads(500, keys, 1, true)
+	for i, n := range keys {
+		if random[i].Keys != n || split[i].Keys != n || random[i].P1 > random[i].P99 || split[i].P99 > split[i].Max {
+			t.Errorf("%d keys: %+v, %+v", n, random[i], split[i])
+		}
+	}
+	if last := len(keys) - 1; split[last].P99 > 2*100+50 || random[last].P99 < 2*split[last].P99 || split[last].P1 < 20 {
+		t.Errorf("100 keys a member: %+v at random, %+v else", random[last], split[last])
 	}
 }

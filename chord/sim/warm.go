@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"slices"
 
@@ -65,7 +64,7 @@ func (w *World) settle() error {
 		}
 	}
 	var view []chord.Ref
-	if n <= w.cfg.gossiped {
+	if n <= w.cfg.Gossip {
 		view = refs
 	}
 	for _, h := range w.hosts {
@@ -82,17 +81,19 @@ func (w *World) settle() error {
 // addHost makes a machine; it is down.
 func (w *World) addHost(id chord.ID) *host {
 	n := len(w.hosts)
-	h := &host{ref: chord.Ref{ID: id, Addr: fmt.Sprintf("10.%d.%d.%d:8000", n>>16&255, n>>8&255, n&255)}}
+	h := &host{index: int32(n), ref: chord.Ref{ID: id, Addr: address(n)}}
 	w.hosts = append(w.hosts, h)
 	w.byID[id] = int32(n)
 	return h
 }
 
+// noData is everybody's store: nothing is kept in these rings.
+var noData = chord.NewMemStore()
+
 // boot gives a machine a member that has not started.
 func (w *World) boot(h *host, place *chord.Place, state chord.State) (err error) {
-	h.store = chord.NewMemStore()
 	h.m, err = chord.New(chord.Config{
-		Self: h.ref, Rand: rand.New(rand.NewPCG(w.cfg.Seed, uint64(w.index(h)))), Store: h.store, State: state, Place: place,
+		Self: h.ref, Rand: rand.New(rand.NewPCG(w.cfg.Seed, uint64(h.index))), Store: noData, State: state, Place: place,
 	})
 	return err
 }

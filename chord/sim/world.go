@@ -1,9 +1,11 @@
 package sim
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"time"
 
 	"chordtorrent/chord"
@@ -22,8 +24,12 @@ type Config struct {
 	LookupsPerSec int
 	// Progress, if set, is called every virtual ten seconds.
 	Progress func(virtual time.Duration, events uint64)
+	// Partial, if set, gets every virtual ten seconds what was measured so far.
+	Partial func(Result)
 
-	gossiped int // the largest ring whose members are told of each other; default 2,000
+	// Gossip is the largest ring whose members are told of each other; default
+	// 2,000, negative for none.
+	Gossip int
 }
 
 const (
@@ -43,6 +49,8 @@ type World struct {
 	queue  queue
 	mail   []chord.Envelope // on its way
 	free   []int32          // slots of mail
+	calls  []func()         // of the world itself, that wait for their time
+	idle   []int32          // slots of calls
 	hosts  []*host
 	byID   map[chord.ID]int32
 	ring   ring // of those that live and are part of it
@@ -53,15 +61,19 @@ type World struct {
 	weights weights
 	stats   stats
 	on      bool // measuring
+	// measured is for how long, and joins the widest arc before.
+	measured time.Duration
+	joins    float64
 }
 
 // host is a member, or a place where one was.
 type host struct {
 	m     *chord.Member
-	store *chord.MemStore
 	ref   chord.Ref
+	index int32 // in World.hosts
 	life  int32
-	wake  chord.Time // the tick that is in the queue; 0: none
+	wake  chord.Time // the next tick in the queue; 0: none
+	later chord.Time // the one behind it, if there is another; 0: none known
 	in    bool       // the ring
 	told  bool       // a change of the view is on its way to it
 }
@@ -79,8 +91,8 @@ func newWorld(cfg Config) (*World, error) {
 	if cfg.LookupsPerSec == 0 {
 		cfg.LookupsPerSec = 1000
 	}
-	if cfg.gossiped == 0 {
-		cfg.gossiped = 2000
+	if cfg.Gossip == 0 {
+		cfg.Gossip = 2000
 	}
 	w := &World{
 		cfg: cfg, rng: rand.New(rand.NewPCG(cfg.Seed, 0x5eed)), now: epoch,
@@ -104,7 +116,15 @@ func (w *World) place() (id chord.ID) {
 
 // in calls f after d.
 func (w *World) in(d time.Duration, f func()) {
-	w.queue.push(event{at: w.now.Add(d), env: -1, call: f})
+	var slot int32
+	if n := len(w.idle); n > 0 {
+		slot, w.idle = w.idle[n-1], w.idle[:n-1]
+		w.calls[slot] = f
+	} else {
+		slot = int32(len(w.calls))
+		w.calls = append(w.calls, f)
+	}
+	w.queue.push(event{at: w.now.Add(d), host: slot, env: aCall})
 }
 
 // run lets the world live for d.
@@ -117,8 +137,11 @@ func (w *World) run(d time.Duration) {
 		}
 		w.now = e.at
 		w.events++
-		if e.call != nil {
-			e.call()
+		if e.env == aCall {
+			f := w.calls[e.host]
+			w.calls[e.host] = nil
+			w.idle = append(w.idle, e.host)
+			f()
 			continue
 		}
 		w.happen(e)
@@ -130,16 +153,31 @@ func (w *World) happen(e event) {
 	h := w.hosts[e.host]
 	if e.env < 0 {
 		if h.life == e.life && h.wake == e.at {
-			h.wake = 0
-			w.call(h, func(m *chord.Member) { m.Tick(w.now) })
+			h.wake, h.later = h.later, 0
+			// Most often it has waited for an answer that has come.
+			if due := h.m.Due(); due > w.now {
+				w.wakeAt(h, due)
+				return
+			}
+			h.m.Tick(w.now)
+			w.carryOut(h)
 		}
 		return
 	}
 	env := w.mail[e.env]
 	w.mail[e.env] = chord.Envelope{}
 	w.free = append(w.free, e.env)
-	if h.life == e.life { // a message to a dead machine is not answered
-		w.call(h, func(m *chord.Member) { m.Receive(w.now, env) })
+	if h.m != nil && h.life == e.life { // a message to a dead machine is not answered
+		h.m.Receive(w.now, env)
+		w.carryOut(h)
+	}
+}
+
+// wakeAt has a member called by then.
+func (w *World) wakeAt(h *host, at chord.Time) {
+	if at != 0 && (h.wake == 0 || at < h.wake) {
+		h.wake, h.later = max(at, w.now), h.wake
+		w.queue.push(event{at: h.wake, host: h.index, life: h.life, env: aTick})
 	}
 }
 
@@ -149,36 +187,36 @@ func (w *World) call(h *host, f func(*chord.Member)) {
 		return
 	}
 	f(h.m)
-	for h.m != nil {
+	w.carryOut(h)
+}
+
+// carryOut does what a member wants done.
+func (w *World) carryOut(h *host) {
+	for again := true; again && h.m != nil; {
+		again = false
 		out := h.m.Take()
-		for _, op := range out.Store {
-			h.store.Apply(op)
+		for _, op := range out.Store { // nothing but their own state, which nobody reads again
 			if op.Token != 0 {
 				h.m.Stored(w.now, op.Token, nil)
+				again = true
 			}
 		}
-		for _, env := range out.Send {
-			w.send(env)
+		for i := range out.Send {
+			w.send(&out.Send[i])
 		}
 		for _, d := range out.Done {
 			reply, _ := d.Reply.(chord.LookupReply)
 			then := w.asked[d.Token]
 			delete(w.asked, d.Token)
 			then(reply)
+			again = true
 		}
-		if len(out.Store)+len(out.Send)+len(out.Done) > 0 {
-			continue
+		if !again {
+			w.wakeAt(h, out.Wake)
 		}
-		if out.Wake != 0 && (h.wake == 0 || out.Wake < h.wake) {
-			h.wake = max(out.Wake, w.now)
-			w.queue.push(event{at: h.wake, host: w.index(h), life: h.life, env: -1})
-		}
-		break
 	}
 	w.noteReady(h)
 }
-
-func (w *World) index(h *host) int32 { return w.byID[h.ref.ID] }
 
 // noteReady counts a member in from when it is part of the ring.
 func (w *World) noteReady(h *host) {
@@ -193,23 +231,42 @@ func (w *World) noteReady(h *host) {
 }
 
 // send puts a message on its way.
-func (w *World) send(env chord.Envelope) {
+func (w *World) send(env *chord.Envelope) {
 	if w.on {
 		w.stats.sent += w.weights.of(env)
 	}
-	to, ok := w.byID[env.To.ID]
-	if !ok {
+	to := indexOf(env.To.Addr)
+	if w.hosts[to].ref != env.To {
 		panic(fmt.Sprintf("sim: a message to %v, who never was", env.To))
 	}
 	var slot int32
 	if n := len(w.free); n > 0 {
 		slot, w.free = w.free[n-1], w.free[:n-1]
-		w.mail[slot] = env
+		w.mail[slot] = *env
 	} else {
 		slot = int32(len(w.mail))
-		w.mail = append(w.mail, env)
+		w.mail = append(w.mail, *env)
 	}
 	w.queue.push(event{at: w.now.Add(w.between(delayMin, delayMax)), host: to, life: w.hosts[to].life, env: slot})
+}
+
+// address is where the n-th host is reached; as long as real ones are.
+func address(n int) string { return fmt.Sprintf("10.%d.%d.%d:8000", n>>16&255, n>>8&255, n&255) }
+
+// indexOf is the reverse of address.
+func indexOf(addr string) (n int32) {
+	part := int32(0)
+	for _, c := range []byte(addr[len("10."):]) {
+		switch c {
+		case '.':
+			n, part = n<<8|part, 0
+		case ':':
+			return n<<8 | part
+		default:
+			part = part*10 + int32(c-'0')
+		}
+	}
+	return 0
 }
 
 // frameBytes is what a frame of package rpc has before its body.
@@ -224,7 +281,7 @@ type weight struct{ seen, weighed, bytes int }
 // weighOneIn is how many messages of a kind go by one that is weighed.
 const weighOneIn = 32
 
-func (ws *weights) of(env chord.Envelope) float64 {
+func (ws *weights) of(env *chord.Envelope) float64 {
 	t := reflect.TypeOf(env.Body)
 	k := ws.kinds[t]
 	if k == nil {
@@ -247,6 +304,20 @@ func (ws *weights) of(env chord.Envelope) float64 {
 }
 
 func (k *weight) mean() float64 { return float64(k.bytes) / float64(max(k.weighed, 1)) }
+
+// traffic lists the kinds of messages, the heaviest first, divided by the
+// seconds that all members have lived together.
+func (ws *weights) traffic(memberSeconds float64) []Traffic {
+	var list []Traffic
+	for t, k := range ws.kinds {
+		n := float64(k.seen) / memberSeconds
+		list = append(list, Traffic{Kind: t.Name(), PerSec: rounded(n), BytesPerSec: rounded(n * k.mean())})
+	}
+	slices.SortFunc(list, func(a, b Traffic) int {
+		return cmp.Or(cmp.Compare(b.BytesPerSec, a.BytesPerSec), cmp.Compare(a.Kind, b.Kind))
+	})
+	return list
+}
 
 // mean is what messages of that kind have weighed so far.
 func (ws *weights) mean(b chord.Body) float64 {
