@@ -196,12 +196,12 @@ func rounded(v float64) float64 {
 // share is how much of the ring the arc (from, to] is.
 func share(from, to chord.ID) float64 {
 	d := chord.Distance(from, to)
-	v := 0.0
-	for i := 7; i >= 0; i-- {
-		v = (v + float64(d[i])) / 256
-	}
-	if v == 0 {
+	if d == (chord.ID{}) {
 		return 1
+	}
+	v := 0.0
+	for i := len(d) - 1; i >= 0; i-- {
+		v = (v + float64(d[i])) / 256
 	}
 	return v
 }
