@@ -11,22 +11,28 @@ func (m *Member) sweepSoft() {
 		return
 	}
 	now := m.ringMillis()
+	m.purgeFields(Soft, m.self.ID, m.self.ID, func(f Field) bool { return f.Expires != 0 && f.Expires <= now })
+	m.repair.sweep = m.after(sweepEvery, m.sweepSoft)
+}
+
+// purgeFields forgets those fields of the arc (from, to] that are over, as they
+// are now: what is written to one meanwhile stays.
+func (m *Member) purgeFields(class Class, from, to ID, over func(Field) bool) {
 	var ops []StoreOp
-	_ = m.cfg.Store.Keys(Soft, m.self.ID, m.self.ID, func(k Key) bool {
-		var expired []Field
+	_ = m.cfg.Store.Keys(class, from, to, func(k Key) bool {
+		var fields []Field
 		_ = m.cfg.Store.Fields(k, "", "", func(f Field) bool {
-			if f.Expires != 0 && f.Expires <= now {
-				expired = append(expired, Field{Name: f.Name, Entry: Entry{Stamp: f.Stamp}})
+			if over(f) {
+				fields = append(fields, Field{Name: f.Name, Entry: Entry{Stamp: f.Stamp}})
 			}
 			return true
 		})
-		if len(expired) > 0 {
-			ops = append(ops, StoreOp{Kind: StorePurge, Key: k, Purge: expired})
+		if len(fields) > 0 {
+			ops = append(ops, StoreOp{Kind: StorePurge, Key: k, Purge: fields})
 		}
 		return true
 	})
 	for _, op := range ops {
 		m.store(op, nil)
 	}
-	m.repair.sweep = m.after(sweepEvery, m.sweepSoft)
 }

@@ -61,23 +61,7 @@ func (m *Member) purge(p Purge, done func(error)) {
 			done(err)
 			return
 		}
-		var ops []StoreOp
-		_ = m.cfg.Store.Keys(Hard, p.From, p.To, func(k Key) bool {
-			var old []Field
-			_ = m.cfg.Store.Fields(k, "", "", func(f Field) bool {
-				if f.Deleted && f.Stamp <= p.Horizon {
-					old = append(old, Field{Name: f.Name, Entry: Entry{Stamp: f.Stamp}})
-				}
-				return true
-			})
-			if len(old) > 0 {
-				ops = append(ops, StoreOp{Kind: StorePurge, Key: k, Purge: old})
-			}
-			return true
-		})
-		for _, op := range ops {
-			m.store(op, nil)
-		}
+		m.purgeFields(Hard, p.From, p.To, func(f Field) bool { return f.Deleted && f.Stamp <= p.Horizon })
 		done(nil)
 	})
 }
