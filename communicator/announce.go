@@ -3,6 +3,7 @@ package communicator
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"net/netip"
 	"time"
@@ -124,7 +125,11 @@ func (c *Communicator) Announce(ctx context.Context, a Announce) (Swarm, error) 
 	}
 	s.Interval = interval
 	if err := c.await(ctx, registered); err != nil {
-		c.log.Warn("registering a peer in the ring failed", "name", a.Name, "info_hash", fmt.Sprintf("%x", a.InfoHash), "err", err)
+		level := slog.LevelWarn
+		if ctx.Err() != nil {
+			level = slog.LevelDebug // whoever asked for it has ended it: nobody's fault
+		}
+		c.log.Log(context.WithoutCancel(ctx), level, "registering a peer in the ring failed", "name", a.Name, "info_hash", fmt.Sprintf("%x", a.InfoHash), "err", err)
 		s.Interval = min(interval, youngInterval)
 	}
 	return s, nil

@@ -1,11 +1,14 @@
 package communicator
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -201,6 +204,30 @@ func TestPeersAreToldAlthoughRegistrationFails(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestAnEndedAnnounceIsNoWarning(t *testing.T) {
+	for _, ended := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			c, ring := inRing(t)
+			var logged bytes.Buffer
+			c.log = slog.New(slog.NewTextHandler(&logged, nil)) // warnings, but no debug messages
+			onPuts(ring, func(int, chord.Put) *ringtest.Fault {
+				return &ringtest.Fault{Before: func(ctx context.Context) { <-ctx.Done() }}
+			})
+			ctx, cancel := context.WithCancel(bg)
+			defer cancel()
+			if ended {
+				time.AfterFunc(registerGrace/2, cancel)
+			}
+			if _, err := c.Announce(ctx, peer(2, 5)); err != nil {
+				t.Fatal(err)
+			}
+			if warned := strings.Contains(logged.String(), "level=WARN"); warned == ended {
+				t.Errorf("its asker has ended it: %v; logged %q", ended, logged.String())
+			}
+		})
+	}
 }
 
 func TestAnnounceFailsWhenTheRingTellsNothing(t *testing.T) {
