@@ -2,6 +2,7 @@ package chord
 
 import (
 	"cmp"
+	"errors"
 	"net/netip"
 	"slices"
 	"strings"
@@ -86,7 +87,9 @@ func (m *Member) put(op Put, patience time.Duration, done func(PutReply)) {
 		m.call(owner, deadline.Sub(m.now), ForwardPut{Op: op, Left: deadline.Sub(m.now)}, func(b Body, err error) {
 			f, ok := b.(ForwardedPut)
 			if !ok {
-				m.suspected(owner.ID)
+				if errors.Is(err, errUnreachable) {
+					m.suspected(owner.ID) // a time-out tells of how it was long ago
+				}
 				again(Ref{})
 				return
 			}

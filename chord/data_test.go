@@ -10,7 +10,7 @@ import (
 )
 
 // ringOf starts a settled ring.
-func ringOf(t *testing.T, opt simOptions, n int) (*simNet, []*simHost) {
+func ringOf(t reporter, opt simOptions, n int) (*simNet, []*simHost) {
 	t.Helper()
 	net := newSimNet(t, opt)
 	net.checkAlways()

@@ -5,7 +5,17 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
+
+// breach is an invariant that does not hold, by its name, and how.
+type breach struct{ invariant, text string }
+
+func (b *breach) Error() string { return b.invariant + ": " + b.text }
+
+func broke(invariant, format string, args ...any) *breach {
+	return &breach{invariant, fmt.Sprintf(format, args...)}
+}
 
 // ring gives the members that are part of a ring, in ring order: those that
 // are up and ready.
@@ -45,24 +55,24 @@ func (net *simNet) liveSuccessor(h *simHost) *simHost {
 // checkMember is what holds at every member after every step: it is never in
 // its own list, which is in ring order without doubles and at most L long; a
 // member of a ring has a predecessor, and R + W = N + 1.
-func (h *simHost) checkMember() error {
+func (h *simHost) checkMember() *breach {
 	m := h.m
 	if m == nil || !m.Ready() {
 		return nil
 	}
 	if m.pred.IsZero() {
-		return fmt.Errorf("%s has no predecessor", h)
+		return broke("predecessor", "%s has none", h)
 	}
 	if limit := ListLength(len(m.view)); len(m.succ) > max(limit, 12) {
-		return fmt.Errorf("%s has %d successors, more than %d", h, len(m.succ), limit)
+		return broke("list length", "%s has %d successors, more than %d", h, len(m.succ), limit)
 	}
 	at := h.ref.ID
 	for i, r := range m.succ {
 		if r.ID == h.ref.ID {
-			return fmt.Errorf("%s is in its own successor list", h)
+			return broke("never self", "%s is in its own successor list", h)
 		}
 		if i > 0 && !Between(at, r.ID, h.ref.ID) {
-			return fmt.Errorf("%s: the successor list is not in ring order at %d", h, i)
+			return broke("list order", "%s has successors out of ring order at %d", h, i)
 		}
 		at = r.ID
 	}
@@ -97,21 +107,25 @@ func (net *simNet) ringChanged() bool {
 	return changed
 }
 
+// longest is the length of the longest list there may be.
+func (net *simNet) longest() (limit int) {
+	for _, h := range net.ring() {
+		limit = max(limit, h.m.listLength())
+	}
+	return limit
+}
+
 // checkZave is the inductive invariant of Zave 2017 for a ring of more members
 // than L: everybody has a live list entry, and at least L+1 members are
 // principals, which no list skips.
-func (net *simNet) checkZave() error {
-	ring := net.ring()
-	limit := 0
-	for _, h := range ring {
-		limit = max(limit, ListLength(len(h.m.view)))
-	}
+func (net *simNet) checkZave() *breach {
+	ring, limit := net.ring(), net.longest()
 	if len(ring) <= limit {
 		return nil
 	}
 	for _, h := range ring {
 		if net.liveSuccessor(h) == nil {
-			return fmt.Errorf("%s has no live successor in its list", h)
+			return broke("live successor", "%s has none in its list", h)
 		}
 	}
 	principals := 0
@@ -131,7 +145,7 @@ func (net *simNet) checkZave() error {
 		}
 	}
 	if principals < limit+1 {
-		return fmt.Errorf("%d principals, want at least %d", principals, limit+1)
+		return broke("sufficient principals", "%d, want at least %d", principals, limit+1)
 	}
 	return nil
 }
@@ -139,7 +153,7 @@ func (net *simNet) checkZave() error {
 // checkCycle is the invariant of small rings: who follows first live
 // successors comes, from every member, to one and the same cycle, which goes
 // around the ring once.
-func (net *simNet) checkCycle() error {
+func (net *simNet) checkCycle() *breach {
 	ring := net.ring()
 	if len(ring) < 2 {
 		return nil
@@ -154,7 +168,7 @@ func (net *simNet) checkCycle() error {
 	}
 	first, err := cycleOf(ring[0])
 	if err != nil {
-		return fmt.Errorf("from %s: %w", ring[0], err)
+		return broke("one ring", "from %s: %v", ring[0], err)
 	}
 	on := map[*simHost]bool{}
 	wraps := 0
@@ -167,15 +181,15 @@ func (net *simNet) checkCycle() error {
 		h = next
 	}
 	if wraps != 1 {
-		return fmt.Errorf("the cycle of %s goes around the ring %d times", first, wraps)
+		return broke("one ring", "the cycle of %s goes around %d times", first, wraps)
 	}
 	for _, h := range ring {
 		c, err := cycleOf(h)
 		if err != nil {
-			return fmt.Errorf("from %s: %w", h, err)
+			return broke("one ring", "from %s: %v", h, err)
 		}
 		if !on[c] {
-			return fmt.Errorf("%s leads to another cycle than %s", h, ring[0])
+			return broke("one ring", "%s leads to another cycle than %s", h, ring[0])
 		}
 	}
 	return nil
@@ -204,7 +218,7 @@ func (net *simNet) checkIdeal() error {
 		if h.m.pred != pred.ref {
 			return fmt.Errorf("%s has the predecessor %s, want %s", h, net.name(h.m.pred), pred)
 		}
-		want := others[:min(len(others), ListLength(len(others)+1))]
+		want := others[:min(len(others), h.m.listLength())]
 		if len(h.m.succ) != len(want) {
 			return fmt.Errorf("%s has %d successors, want %d", h, len(h.m.succ), len(want))
 		}
@@ -233,51 +247,53 @@ func (net *simNet) checkFilled() error {
 }
 
 // checkAlways asserts, from now on and after every step, what must always hold.
-func (net *simNet) checkAlways(also ...func() error) {
+func (net *simNet) checkAlways(also ...func() *breach) {
 	net.lists = nil
 	net.after = func() {
 		if !net.ringChanged() {
 			return
 		}
 		for _, h := range net.hosts {
-			if err := h.checkMember(); err != nil {
-				net.fatalf("%v", err)
-			}
+			net.fails(h.checkMember())
 		}
 		for _, check := range also {
-			if err := check(); err != nil {
-				net.fatalf("%v", err)
-			}
+			net.fails(check())
 		}
 	}
 }
 
 // settle waits until the ring is ideal and its data where it belongs.
-func (net *simNet) settle(hosts int) {
+func (net *simNet) settle(hosts int) { net.settleWithin(30*time.Second, hosts) }
+
+func (net *simNet) settleWithin(patience time.Duration, hosts int) {
 	net.t.Helper()
 	err := errors.New("never looked")
 	look := Time(0)
-	ok := net.runUntil(30*1e9, func() bool {
+	ok := net.runUntil(patience, func() bool {
 		if net.now < look {
 			return false
 		}
 		look = net.now.Add(20e6) // looking at every step costs more than the steps
-		if n := len(net.ring()); n != hosts {
-			err = fmt.Errorf("the ring has %d members, want %d", n, hosts)
-			return false
-		}
-		if !net.agreed() {
-			err = errors.New("gossip is not through")
-			return false
-		}
-		if err = net.checkIdeal(); err == nil {
-			err = net.checkFilled()
-		}
+		err = net.unsettled(hosts)
 		return err == nil
 	})
 	if !ok {
-		net.fatalf("the ring does not settle: %v", err)
+		net.fails(broke("convergence", "the ring has not settled within %v: %v", patience, err))
 	}
+}
+
+// unsettled tells what the ring still lacks to be whole.
+func (net *simNet) unsettled(hosts int) error {
+	if n := len(net.ring()); n != hosts {
+		return fmt.Errorf("the ring has %d members, want %d", n, hosts)
+	}
+	if !net.agreed() {
+		return errors.New("gossip is not through")
+	}
+	if err := net.checkIdeal(); err != nil {
+		return err
+	}
+	return net.checkFilled()
 }
 
 func (net *simNet) name(r Ref) string {

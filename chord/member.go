@@ -143,8 +143,8 @@ type Member struct {
 	requests map[uint64]*request
 	timers   timers
 	stores   map[uint64]func(error)
-	rtt      map[ID]time.Duration // smoothed, of members that answered
-	writes   map[*writing]uint64  // under way here as owner, by when they began
+	rtt      map[ID]roundTrip    // of members that answered
+	writes   map[*writing]uint64 // under way here as owner, by when they began
 }
 
 // phase is where a member is in its life.
@@ -203,7 +203,7 @@ func New(cfg Config) (*Member, error) {
 		requests:  map[uint64]*request{},
 		stores:    map[uint64]func(error){},
 		writes:    map[*writing]uint64{},
-		rtt:       map[ID]time.Duration{},
+		rtt:       map[ID]roundTrip{},
 	}
 	m.cfg.State = State{} // taken over
 	// Late replies to an earlier life of this member match nothing.

@@ -40,11 +40,12 @@ func (m *Member) get(op Get, patience time.Duration, done func(GetReply)) {
 			m.coordinateGet(op, deadline, func(r GetReply) { finish(r, Ref{}) })
 			return
 		}
+		sent := m.now
 		// A read takes an owner readPatience and a few round trips.
 		m.call(owner, min(deadline.Sub(m.now), readPatience+2*m.cfg.MaxRTO), ForwardGet{Op: op, Left: deadline.Sub(m.now)}, func(b Body, err error) {
 			f, ok := b.(ForwardedGet)
 			if !ok {
-				m.suspected(owner.ID)
+				m.unanswered(owner.ID, sent)
 				again(Ref{})
 				return
 			}

@@ -61,10 +61,16 @@ func (m *Member) ask(to Ref, body Body, done func(Body, error)) {
 // maxRTTs bounds of how many members the round trip is remembered.
 const maxRTTs = 256
 
+// roundTrip is what a member's answers tell of the way to it.
+type roundTrip struct {
+	smoothed time.Duration
+	last     Time // when it was heard last
+}
+
 // smoothed is the round trip to a member as far as it is known.
 func (m *Member) smoothed(to Ref) time.Duration {
-	if d, ok := m.rtt[to.ID]; ok {
-		return d
+	if t, ok := m.rtt[to.ID]; ok {
+		return t.smoothed
 	}
 	// Unknown: the first contact also has to connect.
 	return m.cfg.MaxRTO / 6
@@ -83,12 +89,13 @@ func (m *Member) answered(env Envelope) {
 	}
 	d := m.now.Sub(r.sent)
 	if old, ok := m.rtt[env.From.ID]; ok {
-		d = (7*old + d) / 8
+		d = (7*old.smoothed + d) / 8
 	}
 	if len(m.rtt) >= maxRTTs {
 		clear(m.rtt) // those still of interest are soon there again
 	}
-	m.rtt[env.From.ID] = d
+	m.rtt[env.From.ID] = roundTrip{smoothed: d}
+	m.heardFrom(env.From.ID)
 	m.finish(env.Seq, env.Body, nil)
 }
 

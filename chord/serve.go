@@ -18,7 +18,7 @@ const (
 // serve answers another member's request. Every request gets its answer; one
 // of a type that is no request is dropped.
 func (m *Member) serve(env Envelope) {
-	delete(m.maintenance.suspect, env.From.ID)
+	m.heardFrom(env.From.ID)
 	switch b := env.Body.(type) {
 	case GetNeighbors:
 		if b.Known != 0 && b.Known == m.neighborsShared().hash() {

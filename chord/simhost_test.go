@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 )
 
@@ -30,6 +31,13 @@ type simHost struct {
 	log     []Event
 	gone    bool // it left in order
 	leaving bool
+
+	heard Ref          // whose Neighbors are being taken in
+	told  map[ID][]Ref // the lists last told in this life
+	// A disk that lies has confirmed all of disk; only synced outlives a crash.
+	synced  *MemStore
+	pending [][]StoreOp // groups on their way to the disk, the oldest first
+	wiped   Time        // when its disk was lost last, or a part of it
 }
 
 func (h *simHost) String() string { return h.name }
@@ -75,6 +83,7 @@ func (h *simHost) start() {
 	}
 	h.m, h.silent, h.gone, h.leaving, h.wake, h.durable = m, false, false, false, 0, 0
 	h.sees, h.ops, h.log = map[*simHost]bool{h: true}, map[uint64]*simOp{}, nil
+	h.told, h.pending = map[ID][]Ref{}, nil
 	h.call(h.boot, func(m *Member, now Time) {
 		m.View(now, []Ref{h.ref})
 		m.Start(now)
@@ -91,8 +100,50 @@ func (h *simHost) call(boot int, f func(m *Member, now Time)) {
 	if h.m == nil || h.boot != boot {
 		return
 	}
+	phase, succ := h.m.phase, h.m.succ
 	f(h.m, h.clock())
+	h.net.fails(h.adopted(phase, succ))
+	h.heard = Ref{}
 	h.drain()
+}
+
+// receive gives the Member a message.
+func (h *simHost) receive(env Envelope) {
+	if n, ok := env.Body.(Neighbors); ok && env.Reply {
+		if !n.Same {
+			h.told[env.From.ID] = n.Succ
+		}
+		h.heard = env.From
+	}
+	h.call(h.boot, func(m *Member, now Time) { m.Receive(now, env) })
+}
+
+// adopted looks at what one event did to the successor list. Somebody new becomes
+// the first only by having answered just now, and the others then are out of its
+// own list; without an answer the list only gets shorter.
+func (h *simHost) adopted(phase phase, before []Ref) *breach {
+	m := h.m
+	if m.phase == joining || len(m.succ) == 0 || slices.Equal(m.succ, before) {
+		return nil
+	}
+	named := func(list []Ref, r Ref) bool {
+		return slices.ContainsFunc(list, func(o Ref) bool { return o.ID == r.ID })
+	}
+	first := m.succ[0]
+	if !named(before, first) && h.heard.ID != first.ID && !(phase == joining && first.ID == m.pred.ID) {
+		return broke("liveness before adoption", "%s takes %s for its first successor, which has not just answered", h, h.net.name(first))
+	}
+	allowed := h.told[first.ID]
+	if phase == joining {
+		allowed = append(slices.Clone(h.told[m.pred.ID]), m.pred) // Zave's join: the predecessor's list
+	}
+	kept := !slices.ContainsFunc(m.succ, func(r Ref) bool { return !named(before, r) })
+	for _, r := range m.succ[1:] {
+		if !named(allowed, r) && !(kept && h.heard.ID != first.ID) {
+			return broke("whole list", "%s has %s behind its first successor %s, which did not name it", h, h.net.name(r), h.net.name(first))
+		}
+	}
+	return nil
 }
 
 func (h *simHost) drain() {
@@ -184,22 +235,31 @@ func (h *simHost) write(ops []StoreOp) {
 		return
 	}
 	h.durable = max(h.durable, net.now.Add(net.between(100*time.Microsecond, 5*time.Millisecond)))
+	h.pending = append(h.pending, hard)
 	net.at(h.durable, func() {
 		if h.boot != boot || h.m == nil {
 			return // the crash was faster
 		}
+		h.pending = h.pending[1:]
 		if h.broken == nil {
-			for _, op := range hard {
-				h.disk.Apply(op)
-				for _, f := range op.Merge {
-					delete(h.damaged, fieldName{op.Key, f.Name}) // the row is written anew
-				}
-			}
+			h.apply(hard)
 		}
 		err := h.broken
 		net.in(net.between(0, 200*time.Microsecond), func() { confirm(hard, err) })
 	})
 }
+
+func (h *simHost) apply(group []StoreOp) {
+	for _, op := range group {
+		h.disk.Apply(op)
+		for _, f := range op.Merge {
+			delete(h.damaged, fieldName{op.Key, f.Name}) // the row is written anew
+		}
+	}
+}
+
+// lie has the disk confirm writes from now on that a crash undoes.
+func (h *simHost) lie() { h.synced = h.disk.Clone() }
 
 func copyOp(op StoreOp) StoreOp {
 	op.Merge = copyFields(op.Merge)
@@ -231,7 +291,8 @@ func (h *simHost) down() {
 	h.net.logf("%s is down", h)
 }
 
-// crash kills the host: what was not durable is gone. silent: those who send
+// crash kills the host: what was not durable is gone, but for so much of it as
+// the disk had got down to without saying so. silent: those who send
 // to it hear nothing, as if the machine had lost power; else they are refused.
 func (h *simHost) crash(silent bool) {
 	if h.m == nil {
@@ -239,7 +300,16 @@ func (h *simHost) crash(silent bool) {
 	}
 	h.down()
 	h.silent = silent
-	disk := h.disk.Clone()
+	if n := len(h.pending); n > 0 && h.broken == nil {
+		for _, group := range h.pending[:h.net.rng.IntN(n+1)] {
+			h.apply(group)
+		}
+	}
+	disk := h.disk
+	if h.synced != nil {
+		disk, h.synced, h.wiped = h.synced, nil, h.net.now
+	}
+	disk = disk.Clone()
 	var soft []Key
 	disk.Keys(Soft, ID{}, ID{}, func(k Key) bool { soft = append(soft, k); return true })
 	for _, k := range soft {
@@ -251,7 +321,7 @@ func (h *simHost) crash(silent bool) {
 
 // wipe loses the disk of a host that is down.
 func (h *simHost) wipe() {
-	h.disk = NewMemStore()
+	h.disk, h.wiped = NewMemStore(), h.net.now
 	clear(h.damaged)
 }
 

@@ -4,7 +4,6 @@ import (
 	"container/heap"
 	"fmt"
 	"math/rand/v2"
-	"testing"
 	"time"
 )
 
@@ -19,7 +18,7 @@ import (
 //	simcopy_test.go   messages are copied and hashed on their way
 //	simops_test.go    clients: puts, gets, the history that must hold
 type simNet struct {
-	t      *testing.T
+	t      reporter
 	opt    simOptions
 	rng    *rand.Rand
 	now    Time
@@ -48,6 +47,8 @@ type link struct{ from, to string }
 type simOptions struct {
 	seed      uint64
 	loss      float64 // share of messages that vanish
+	late      float64 // share of messages that take up to lateBy longer
+	lateBy    time.Duration
 	duplicate float64 // share of messages that arrive twice
 	reorder   bool    // messages of one link may overtake each other
 	skew      time.Duration
@@ -79,7 +80,19 @@ func (h *eventHeap) Pop() any {
 // simEpoch is when every simulation begins.
 const simEpoch = Time(1_700_000_000_000_000_000)
 
-func newSimNet(t *testing.T, opt simOptions) *simNet {
+// reporter is who hears of a failure: a test, or who looks for one.
+type reporter interface {
+	Helper()
+	Cleanup(func())
+	Failed() bool
+	Errorf(format string, args ...any)
+	Fatalf(format string, args ...any) // does not return
+}
+
+func newSimNet(t reporter, opt simOptions) *simNet {
+	if opt.lateBy == 0 {
+		opt.late, opt.lateBy = 0.01, 30*time.Millisecond
+	}
 	net := &simNet{
 		t: t, opt: opt, now: simEpoch,
 		rng:    rand.New(rand.NewPCG(opt.seed, 0x51e7)),
@@ -94,7 +107,7 @@ func (net *simNet) checkEnded() {
 	for _, h := range net.hosts {
 		for _, o := range h.ops {
 			if net.now.Sub(o.began) > opLimit && !net.t.Failed() {
-				net.t.Errorf("seed %d: %s, begun at %v, has no end at %v", net.opt.seed, o, o.began.Sub(simEpoch), net.since())
+				net.t.Errorf("every operation ends: seed %d: %s, begun at %v, has no end at %v", net.opt.seed, o, o.began.Sub(simEpoch), net.since())
 			}
 		}
 	}
@@ -170,7 +183,16 @@ func (net *simNet) since() time.Duration { return net.now.Sub(simEpoch) }
 
 func (net *simNet) fatalf(format string, args ...any) {
 	net.t.Helper()
-	net.t.Fatalf("seed %d, at %v, step %d: %s\n%s", net.opt.seed, net.since(), net.steps, fmt.Sprintf(format, args...), net.picture())
+	net.fails(broke("simulation", format, args...))
+}
+
+// fails ends the test by what was broken, if anything was.
+func (net *simNet) fails(b *breach) {
+	if b == nil {
+		return
+	}
+	net.t.Helper()
+	net.t.Fatalf("%s: seed %d, at %v, step %d: %s\n%s", b.invariant, net.opt.seed, net.since(), net.steps, b.text, net.picture())
 }
 
 // blocked reports whether what a sends does not arrive at b.
@@ -225,8 +247,8 @@ func (net *simNet) send(from *simHost, env Envelope) {
 	}
 	for range copies {
 		delay := net.between(100*time.Microsecond, time.Millisecond) + time.Duration(size)*8 // 1 Gbit/s
-		if net.chance(0.01) {
-			delay += net.between(0, 30*time.Millisecond)
+		if net.chance(net.opt.late) {
+			delay += net.between(0, net.opt.lateBy)
 		}
 		when := net.now.Add(delay)
 		l := link{env.From.Addr, env.To.Addr}
@@ -244,7 +266,7 @@ func (net *simNet) send(from *simHost, env Envelope) {
 				}
 				env.Body, _ = copyBody(env.Body, nil) // a duplicate must not share
 				net.trace.note(uint64(net.now), env.Seq)
-				to.call(to.boot, func(m *Member, now Time) { m.Receive(now, env) })
+				to.receive(env)
 			case !to.silent:
 				refuse()
 			}

@@ -161,6 +161,9 @@ type history struct {
 	// copies is how many members must have what is acknowledged, if the test
 	// knows that the ring was never smaller.
 	copies int
+	// split says that two parts of the ring may both go on just now: until it is
+	// one again, the one does not know what the other has acknowledged.
+	split bool
 
 	acked, degraded, failed        int
 	confirmed, unconfirmed, silent int // reads
@@ -173,6 +176,7 @@ type fieldName struct {
 
 type fieldHistory struct {
 	acked   Stamp           // the highest acknowledged one
+	deleted bool            // it was a delete's
 	values  map[string]bool // that somebody tried to write
 	removed []*simOp        // deletes that somebody tried
 }
@@ -225,16 +229,21 @@ func (hi *history) put(h *simHost, key Key, u Update) *simOp {
 		case CodeOK:
 			hi.acked++
 			if r.Copies < r.Want || r.Want < 1 || r.Copies < hi.copies {
-				hi.net.fatalf("%s is acknowledged: %s", o, showPut(r))
+				hi.net.fails(broke("acknowledged at W", "%s is acknowledged: %s", o, showPut(r)))
 			}
-			if r.Stamp <= before {
-				hi.net.fatalf("%s got stamp %d, though %d had been acknowledged before it began", o, r.Stamp, before)
+			if n := hi.net.durable(key, u.Name, r.Stamp, o.began); n < max(r.Want, hi.copies) {
+				hi.net.fails(broke("acknowledged when durable", "%s is acknowledged, %s, and %d disks have it", o, showPut(r), n))
 			}
-			f.acked = max(f.acked, r.Stamp)
+			if r.Stamp <= before && !hi.split {
+				hi.net.fails(broke("stamps rise", "%s got stamp %d, though %d had been acknowledged before it began", o, r.Stamp, before))
+			}
+			if r.Stamp > f.acked {
+				f.acked, f.deleted = r.Stamp, u.Delete
+			}
 		case CodeDegraded:
 			hi.degraded++
 			if r.Copies >= r.Want {
-				hi.net.fatalf("%s is called degraded: %s", o, showPut(r))
+				hi.net.fails(broke("degraded is said", "%s is called degraded: %s", o, showPut(r)))
 			}
 		case CodeNotFound, CodeTooLarge, CodeBadRequest, CodeNotOwner, CodeStore:
 			hi.net.fatalf("%s: %s", o, showPut(r))
@@ -246,17 +255,17 @@ func (hi *history) put(h *simHost, key Key, u Update) *simOp {
 
 // read begins a get of a whole map that checks itself.
 func (hi *history) read(h *simHost, key Key) *simOp {
-	promised := map[string]Stamp{}
+	promised, gone, split := map[string]Stamp{}, map[string]bool{}, hi.split
 	for _, n := range hi.order {
 		if f := hi.fields[n]; n.key == key && f.acked > 0 {
-			promised[n.name] = f.acked
+			promised[n.name], gone[n.name] = f.acked, f.deleted
 		}
 	}
 	return h.begin(Get{Key: key}, func(o *simOp) {
 		r := o.reply.(GetReply)
 		for _, f := range r.Fields {
 			if !hi.field(fieldName{key, f.Name}).values[string(f.Value)] {
-				hi.net.fatalf("%s reads %q in field %q, which nobody wrote", o, f.Value, f.Name)
+				hi.net.fails(broke("nothing invented", "%s reads %q in field %q, which nobody wrote", o, f.Value, f.Name))
 			}
 		}
 		switch {
@@ -271,7 +280,19 @@ func (hi *history) read(h *simHost, key Key) *simOp {
 				if n.key != key || stamp >= promised[n.name] || (!here && hi.fields[n].mayBeGone(promised[n.name])) {
 					continue
 				}
-				hi.net.fatalf("%s reads stamp %d of field %q, though %d had been acknowledged: %s", o, stamp, n.name, promised[n.name], showGet(r))
+				if split || hi.split {
+					continue
+				}
+				invariant := "no stale read"
+				switch {
+				case r.Code == CodeNotFound:
+					invariant = "no false NotFound"
+				case !here:
+					invariant = "no lost write"
+				case gone[n.name]:
+					invariant = "no resurrected delete"
+				}
+				hi.net.fails(broke(invariant, "%s reads stamp %d of field %q, though %d had been acknowledged: %s", o, stamp, n.name, promised[n.name], showGet(r)))
 			}
 		case r.Code == CodeOK:
 			hi.unconfirmed++
@@ -281,6 +302,22 @@ func (hi *history) read(h *simHost, key Key) *simOp {
 			hi.net.fatalf("%s: %s", o, showGet(r))
 		}
 	})
+}
+
+// durable counts the hosts whose disks hold a field with that stamp or a later
+// one, and those that have lost theirs since.
+func (net *simNet) durable(key Key, name string, stamp Stamp, since Time) (n int) {
+	for _, h := range net.hosts {
+		held := h.wiped >= since
+		_ = h.disk.Fields(key, name, "", func(f Field) bool {
+			held = held || (f.Name == name && f.Stamp >= stamp)
+			return false
+		})
+		if held {
+			n++
+		}
+	}
+	return n
 }
 
 // keys lists the keys that were written to, in order of their first write.
@@ -300,12 +337,17 @@ func (hi *history) verify(hosts ...*simHost) {
 	hi.net.t.Helper()
 	for _, key := range hi.keys() {
 		for _, h := range hosts {
-			o := hi.read(h, key)
-			hi.net.wait(o, opLimit, o.done)
-			if r := o.reply.(GetReply); (r.Code != CodeOK && r.Code != CodeNotFound) || r.Unconfirmed {
-				hi.net.fatalf("%s in a healthy ring: %s", o, showGet(r))
-			}
+			hi.verifyKey(key, h)
 		}
+	}
+}
+
+func (hi *history) verifyKey(key Key, h *simHost) {
+	hi.net.t.Helper()
+	o := hi.read(h, key)
+	hi.net.wait(o, opLimit, o.done)
+	if r := o.reply.(GetReply); (r.Code != CodeOK && r.Code != CodeNotFound) || r.Unconfirmed {
+		hi.net.fails(broke("a whole ring answers", "%s: %s", o, showGet(r)))
 	}
 }
 

@@ -14,10 +14,17 @@ const (
 	purgeSteps = 10
 )
 
-// horizon is the stamp up to which tombstones may go now: it moves in steps.
+// horizon is the stamp up to which tombstones may go now: it moves in steps. As
+// long as only two clocks are known, and one may be wrong, it goes by the slower:
+// after a power cut, the first two members of a large ring would else take each
+// other for having been away.
 func (m *Member) horizon() Stamp {
+	now := m.ringMillis()
+	if len(m.ringClock.samples) < 2 {
+		now = min(now, m.now.Millis())
+	}
 	step := max(m.cfg.TombstoneLife.Milliseconds()/purgeSteps, 1)
-	return stampAt(max(0, m.ringMillis()-m.cfg.TombstoneLife.Milliseconds()) / step * step)
+	return stampAt(max(0, now-m.cfg.TombstoneLife.Milliseconds()) / step * step)
 }
 
 // orderPurge has all replicas of this member's range forget the tombstones
@@ -56,6 +63,7 @@ func (m *Member) orderPurge() {
 // need not be there.
 func (m *Member) purge(p Purge, done func(error)) {
 	m.purged = max(m.purged, p.Horizon)
+	m.contact = max(m.contact, m.ringMillis()) // the round that led here has just compared it
 	m.saveStateThen(func(err error) {
 		if err != nil {
 			done(err)

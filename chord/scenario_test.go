@@ -1,0 +1,391 @@
+package chord
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// scenario is a life of a ring, drawn from a seed: its size, the length of its
+// lists, its weather, and then one trouble after the other under traffic, as far
+// as DESIGN promises that nothing is lost by them. It ends with everybody back
+// and everything healed, and with what must then be true.
+//
+//	weather   messages late, lost, doubled, out of order; clocks wrong
+//	troubles  crashes with the disk, without it, or with a part of it; all at
+//	          once; disks that refuse, lie or rot; moves; joins; leaves; false
+//	          deaths; one-way cuts; partitions
+type scenario struct {
+	*simNet
+	hi   *history
+	keys int
+	// The ring was last whole, with that many members, and since then these have
+	// lost their disks, or left. Two may: each range has three copies.
+	whole int
+	lost  map[*simHost]bool
+	left  map[*simHost]bool
+	tells bool // nobody has been taken for dead who lives, so that Zave's assumptions hold
+	moves int
+}
+
+// weather is what the network does to messages, and what clocks show.
+var weathers = []struct {
+	name string
+	set  func(*simOptions)
+	calm bool // who does not answer is dead
+}{
+	{"calm", func(*simOptions) {}, true},
+	{"calm", func(o *simOptions) { o.reorder = true }, true},
+	{"doubles", func(o *simOptions) { o.duplicate, o.reorder = 0.05, true }, true},
+	{"lossy", func(o *simOptions) { o.loss, o.duplicate = 0.01, 0.01 }, false},
+	{"slow", func(o *simOptions) { o.late, o.lateBy, o.reorder = 0.2, 400*time.Millisecond, true }, false},
+}
+
+// newScenario starts the ring and lets it become whole.
+func newScenario(t reporter, seed uint64, without rule) *scenario {
+	s := &scenario{lost: map[*simHost]bool{}, left: map[*simHost]bool{}, keys: 12}
+	opt := simOptions{seed: seed, skew: 50 * time.Millisecond}
+	weather := weathers[seed%uint64(len(weathers))]
+	weather.set(&opt)
+	limit := 0
+	opt.member = func(c *Config) { c.without, c.listLength = without, limit }
+	s.simNet = newSimNet(t, opt)
+	if s.chance(0.3) {
+		s.opt.skew = 5 * time.Minute
+	}
+	n := 1 + s.rng.IntN(4)
+	if s.chance(0.8) {
+		n = 6 + s.rng.IntN(8)
+		if s.chance(0.4) {
+			limit = 5 + s.rng.IntN(n-5) // often shorter than the ring
+		}
+	}
+	s.tells = weather.calm
+	s.checkAlways()
+	for range n {
+		s.host()
+	}
+	if s.chance(0.2) {
+		s.hosts[s.rng.IntN(n)].skew = []time.Duration{-365, 365}[s.rng.IntN(2)] * 24 * time.Hour
+	}
+	for _, h := range s.hosts {
+		h.start()
+	}
+	s.logf("scenario: %s, %d members, lists of %d", weather.name, n, limit)
+	s.hi = newHistory(s.simNet)
+	s.settles()
+	if n >= 5 {
+		s.hi.copies = 3
+	}
+	return s
+}
+
+// play goes through the whole of it.
+func (s *scenario) play() {
+	for range 5 + s.rng.IntN(4) {
+		did := s.trouble()
+		if did == "" {
+			continue
+		}
+		s.logf("scenario: %s", did)
+		s.traffic(s.between(50*time.Millisecond, 3*time.Second))
+		if s.small() || s.chance(0.25) {
+			s.recover()
+		} else if s.unsettled(len(s.up())) == nil && len(s.side) == 0 {
+			s.isWhole()
+		}
+	}
+	s.recover()
+	s.logf("scenario: the end")
+	s.traffic(500 * time.Millisecond)
+	s.run(opLimit)
+	s.settles()
+	s.opt.loss, s.opt.late = 0, 0
+	for _, key := range s.hi.keys() {
+		ring := s.ring()
+		s.hi.verifyKey(key, ring[s.rng.IntN(len(ring))])
+	}
+	s.checkEnded()
+}
+
+// small reports whether quorums are so small that two halves may both go on
+// (see the package's comment): there troubles come one at a time.
+func (s *scenario) small() bool { return s.whole <= 4 }
+
+func (s *scenario) traffic(d time.Duration) { s.hi.traffic(d, 40*time.Millisecond, s.keys) }
+
+// isWhole notes that every range has all its copies again. From here on Zave's
+// invariant is to hold.
+func (s *scenario) isWhole() {
+	s.whole = len(s.up())
+	s.hi.split = false
+	clear(s.lost)
+	clear(s.left)
+	s.assume()
+}
+
+// assume has the ring's invariant checked after every step from now on, if it
+// holds after what has just happened. Zave assumes as much of failures: that
+// they leave everybody a live entry, and enough principals. A ring that grows
+// beyond the length of its lists has enough of them when it is whole again.
+func (s *scenario) assume() {
+	switch {
+	case !s.tells || len(s.side)+len(s.cut) > 0 || s.checkCycle() != nil || s.checkZave() != nil:
+		s.checkAlways()
+	case len(s.ring()) <= s.longest():
+		s.checkAlways(s.checkCycle)
+	default:
+		s.checkAlways(s.checkCycle, s.checkZave)
+	}
+}
+
+// recover ends everything and waits for the ring to be whole.
+func (s *scenario) recover() {
+	s.logf("scenario: everybody back")
+	s.heal()
+	for _, h := range s.hosts {
+		h.broken = nil
+		if h.m == nil && !h.gone {
+			h.start()
+		}
+	}
+	s.checkAlways()
+	s.runUntil(opLimit, func() bool {
+		return !slices.ContainsFunc(s.hosts, func(h *simHost) bool { return h.leaving && h.m != nil })
+	})
+	s.settles()
+}
+
+// settles waits for the ring to be whole, in good weather.
+func (s *scenario) settles() {
+	weather := s.opt
+	s.opt.loss, s.opt.late = 0, 0
+	s.settleWithin(time.Minute, len(s.up()))
+	s.opt = weather
+	s.isWhole()
+}
+
+func (s *scenario) up() (up []*simHost) {
+	for _, h := range s.hosts {
+		if h.m != nil && !h.leaving {
+			up = append(up, h)
+		}
+	}
+	return up
+}
+
+func (s *scenario) downs() (down []*simHost) {
+	for _, h := range s.hosts {
+		if h.m == nil && !h.gone {
+			down = append(down, h)
+		}
+	}
+	return down
+}
+
+func (s *scenario) pick(from []*simHost) *simHost { return from[s.rng.IntN(len(from))] }
+
+// missed counts those whose copies cannot be had now, or are no more.
+func (s *scenario) missed(also ...*simHost) int {
+	n := 0
+	for _, h := range s.hosts {
+		if s.left[h] || (!h.gone && (h.m == nil || s.side[h] != 0 || s.lost[h] || slices.Contains(also, h))) {
+			n++
+		}
+	}
+	return n
+}
+
+// spare is how many members may be missed at once, if any disk is lost.
+func (s *scenario) spare() int { return min(QuorumOf(Hard, s.whole).W-1, 2) }
+
+// mayMiss reports whether these may go, and with lose their disks.
+func (s *scenario) mayMiss(lose bool, these ...*simHost) bool {
+	if s.small() {
+		return s.missed() == 0 && len(these) <= s.spare()
+	}
+	left := len(s.up())
+	for _, h := range these {
+		if h.m != nil {
+			left--
+		}
+	}
+	return left >= 5 && ((len(s.lost) == 0 && !lose) || s.missed(these...) <= s.spare())
+}
+
+// trouble does one thing, and tells which; nothing, if it drew what must not be
+// done now.
+func (s *scenario) trouble() string {
+	up, down := s.up(), s.downs()
+	h := s.pick(up)
+	switch s.rng.IntN(16) {
+	case 0, 1: // a crash, with the disk
+		if !s.mayMiss(false, h) {
+			return ""
+		}
+		h.crash(s.chance(0.5))
+		s.assume()
+		return fmt.Sprintf("%s crashes", h)
+	case 2, 3: // without it
+		lose := []*simHost{h}
+		if o := s.pick(up); o != h && s.chance(0.5) {
+			lose = append(lose, o)
+		}
+		if !s.mayMiss(true, lose...) {
+			return ""
+		}
+		for _, h := range lose {
+			h.crash(s.chance(0.5))
+			h.wipe()
+			s.lost[h] = true
+		}
+		s.assume()
+		return fmt.Sprintf("%v crash and lose their disks", lose)
+	case 4, 5, 6:
+		if len(down) == 0 {
+			return ""
+		}
+		h := s.pick(down)
+		if s.chance(0.2) {
+			s.move(h)
+		}
+		h.start()
+		return fmt.Sprintf("%s is back", h)
+	case 7:
+		if len(up) > 13 {
+			return ""
+		}
+		h := s.host()
+		h.start()
+		return fmt.Sprintf("%s joins", h)
+	case 8:
+		if s.missed() > 0 || len(up) == 1 || (len(up) <= 5 && !s.small()) {
+			return ""
+		}
+		h.leave()
+		s.left[h] = true
+		s.assume()
+		return fmt.Sprintf("%s leaves", h)
+	case 9:
+		return s.falseDeath(h, s.pick(up))
+	case 10:
+		return s.oneWay(h, s.pick(up))
+	case 11, 12:
+		return s.divide(up)
+	case 13:
+		return s.badDisk(h)
+	case 14:
+		return s.powerCut(up)
+	}
+	s.heal()
+	return "healed"
+}
+
+func (s *scenario) move(h *simHost) {
+	s.moves++
+	h.move(fmt.Sprintf("10.1.%d.%d:4000", h.index, s.moves))
+	for _, o := range s.hosts {
+		delete(o.sees, h) // gossip follows it to the new address
+	}
+}
+
+func (s *scenario) falseDeath(a, b *simHost) string {
+	if a == b || !a.sees[b] || len(s.lost) > 0 {
+		return ""
+	}
+	s.hi.split = s.hi.split || s.small()
+	s.checkAlways()
+	s.simNet.lie(a, b, s.between(time.Second, 4*time.Second))
+	return fmt.Sprintf("%s takes %s for dead", a, b)
+}
+
+func (s *scenario) oneWay(a, b *simHost) string {
+	if a == b || len(s.lost) > 0 {
+		return ""
+	}
+	s.checkAlways()
+	s.cutOneWay(a, b)
+	return fmt.Sprintf("%s does not reach %s", a, b)
+}
+
+// divide draws the sides of a partition.
+func (s *scenario) divide(up []*simHost) string {
+	if len(s.lost) > 0 || len(up) < 2 || (!s.small() && len(up) < 6) {
+		return ""
+	}
+	sides := make([][]*simHost, 1+s.rng.IntN(2))
+	apart := s.chance(0.5) // or only a few of them
+	for _, h := range up {
+		switch {
+		case apart:
+			i := s.rng.IntN(len(sides) + 1)
+			if i > 0 {
+				sides[i-1] = append(sides[i-1], h)
+			}
+		case len(sides[0]) < min(2, len(up)/2):
+			sides[0] = append(sides[0], h)
+		}
+	}
+	s.hi.split = s.hi.split || s.small()
+	s.checkAlways()
+	s.partition(sides...)
+	return fmt.Sprintf("%v apart", sides)
+}
+
+// badDisk has one member's disk refuse writes, rot, or lie and then crash.
+func (s *scenario) badDisk(h *simHost) string {
+	switch what := s.rng.IntN(3); {
+	case what == 0 && !s.small():
+		for _, o := range s.hosts {
+			if o.broken != nil {
+				return "" // one at a time
+			}
+		}
+		h.broken = ErrStore
+		return fmt.Sprintf("the disk of %s is full", h)
+	case what == 1 && s.mayMiss(true, h) && s.spare() > 0:
+		keys := s.hi.keys()
+		if len(keys) == 0 {
+			return ""
+		}
+		s.lost[h] = true
+		for range 1 + s.rng.IntN(4) {
+			h.damage(keys[s.rng.IntN(len(keys))], fmt.Sprint(s.rng.IntN(2)))
+		}
+		return fmt.Sprintf("the disk of %s rots", h)
+	case what == 2 && s.missed() == 0 && len(s.cut) == 0 && s.mayMiss(true, h) && s.spare() > 0:
+		// Nobody can tell what such a disk has lost, and it claims to have it:
+		// while all others live that harms nothing.
+		h.lie()
+		s.traffic(s.between(50*time.Millisecond, time.Second))
+		h.crash(s.chance(0.5))
+		s.lost[h] = true
+		s.assume()
+		s.traffic(s.between(50*time.Millisecond, 3*time.Second))
+		h.start()
+		s.traffic(s.between(50*time.Millisecond, time.Second))
+		s.recover()
+		return fmt.Sprintf("the disk of %s lied", h)
+	}
+	return ""
+}
+
+// powerCut stops everybody at once, disks kept, and starts them in any order.
+func (s *scenario) powerCut(up []*simHost) string {
+	if len(s.lost) > 0 || s.hi.split {
+		return ""
+	}
+	s.checkAlways()
+	for _, h := range up {
+		h.crash(s.chance(0.5))
+	}
+	s.run(s.between(0, 5*time.Second))
+	spread := s.between(time.Millisecond, 8*time.Second)
+	down := s.downs()
+	for _, i := range s.rng.Perm(len(down)) {
+		down[i].start()
+		s.traffic(s.between(0, spread/time.Duration(len(down))+1))
+	}
+	s.recover()
+	return "a power cut was survived"
+}
