@@ -26,10 +26,10 @@ func (a arcs) at(id ID) Claim {
 
 // over gives the claim for the whole arc (from, to]: complete only if claimed
 // ranges cover it without a gap; the oldest epoch and the largest ring of them
-// count.
+// count. One that is not complete tells what is known of parts of it.
 func (a arcs) over(from, to ID) Claim {
-	none := Claim{Newest: a.newest(from, to)}
-	claim := none
+	none := a.partly(from, to)
+	claim := Claim{Newest: none.Newest}
 	cursor, whole := from, from == to
 	for range len(a) + 1 { // the arc it begins in may be the one it ends in
 		i := slices.IndexFunc(a, func(arc Arc) bool {
@@ -53,13 +53,17 @@ func (a arcs) over(from, to ID) Claim {
 }
 
 // newest gives the highest epoch of the claims that overlap the arc (from, to].
-func (a arcs) newest(from, to ID) (epoch uint64) {
+func (a arcs) newest(from, to ID) (epoch uint64) { return a.partly(from, to).Newest }
+
+// partly gives the highest epoch of the claims that overlap the arc (from, to],
+// and the ring it was granted in.
+func (a arcs) partly(from, to ID) (c Claim) {
 	for _, arc := range a {
-		if InArc(from, arc.To, to) || InArc(arc.From, to, arc.To) {
-			epoch = max(epoch, arc.Epoch)
+		if arc.Epoch > c.Newest && (InArc(from, arc.To, to) || InArc(arc.From, to, arc.To)) {
+			c.Newest, c.Ring = arc.Epoch, arc.Ring
 		}
 	}
-	return epoch
+	return c
 }
 
 // without gives the set with the arc (from, to] taken out.

@@ -97,8 +97,11 @@ func TestArcsAgainstPlaces(t *testing.T) {
 			whole = Claim{}
 		}
 		for p := range places {
-			if inside(from, p, to) {
-				whole.Newest = max(whole.Newest, want[p].Newest)
+			if inside(from, p, to) && want[p].Newest > whole.Newest {
+				whole.Newest = want[p].Newest
+				if !complete {
+					whole.Ring = want[p].Ring // when the newest part of it was granted
+				}
 			}
 		}
 		if got != whole {

@@ -54,6 +54,9 @@ func (m *Member) nextStamp() Stamp {
 // this member's clock does not follow.
 func (m *Member) stampAbove(key Key, held Stamp) Stamp {
 	s := m.nextStamp()
+	if !m.keeps(aboveHeld) {
+		return s
+	}
 	if ahead, ok := m.ahead[key]; ok && ahead <= s {
 		delete(m.ahead, key)
 	} else {

@@ -406,6 +406,9 @@ func (m *Member) copies(w *writing) (all, counting, want int) {
 	if next := m.repair.granting; len(next) > 0 && w.ackedBy(next) < min(want, len(next)) {
 		counting = min(counting, want-1) // those who count next must have it as well
 	}
+	if !m.keeps(ackAtW) {
+		want = max(1, want-1)
+	}
 	return all, counting, want
 }
 

@@ -145,11 +145,11 @@ func (t *DigestTree) Sum(from, to ID, walk func(from, to ID) (Digest, error)) (D
 // sum is the digest of the places first..last, both included and in order,
 // as far as they lie in the node at that depth, whose places begin at low.
 func (n *treeNode) sum(depth int, low, first, last ID, walk func(from, to ID) (Digest, error)) (Digest, error) {
-	high := low
-	for i := depth; i < 2*IDBytes; i++ {
-		high = withDigit(high, i, 15)
+	if n == nil || (n.digest == (Digest{}) && !n.doubted) {
+		return Digest{}, nil
 	}
-	if n == nil || high.Compare(first) < 0 || last.Compare(low) < 0 {
+	high := end(low, depth)
+	if high.Compare(first) < 0 || last.Compare(low) < 0 {
 		return Digest{}, nil
 	}
 	inside := first.Compare(low) <= 0 && high.Compare(last) <= 0
@@ -177,6 +177,19 @@ func (n *treeNode) sum(depth int, low, first, last ID, walk func(from, to ID) (D
 		sum = sum.Plus(part)
 	}
 	return sum, nil
+}
+
+// end is the last place of the part of the ring that begins at low and shares
+// that many digits.
+func end(low ID, digits int) ID {
+	if digits%2 == 1 {
+		low[digits/2] |= 15
+		digits++
+	}
+	for i := digits / 2; i < IDBytes; i++ {
+		low[i] = 255
+	}
+	return low
 }
 
 // clone gives a tree that shares nothing with t.

@@ -27,6 +27,7 @@ func (m *Member) grant(rd *round) {
 		was := m.ring
 		r.epoch, r.config = epoch, rd.set
 		m.ring = rd.ring
+		m.founded = m.founded && m.ring == 1
 		m.claims = m.claims.with(Arc{From: rd.from, To: rd.to, Epoch: epoch, Ring: rd.ring})
 		m.saveState()
 		if was != m.ring {
@@ -72,6 +73,7 @@ func (m *Member) granted(env Envelope, g Grant) {
 	}
 	m.claims = m.claims.with(Arc(g))
 	m.contact = m.ringMillis()
+	m.founded = m.founded && g.Ring == 1
 	m.saveStateThen(func(err error) {
 		if err != nil {
 			m.reply(env, Granted{Code: CodeStore})

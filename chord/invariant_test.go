@@ -79,34 +79,6 @@ func (h *simHost) checkMember() *breach {
 	return nil
 }
 
-// ringChanged reports whether any predecessor or successor list was replaced,
-// or anybody came or went, since the last call: else no invariant has to be
-// looked at again. Lists are replaced whole, never written into.
-func (net *simNet) ringChanged() bool {
-	type list struct {
-		pred  Ref
-		first *Ref
-		size  int
-	}
-	changed := len(net.hosts) != len(net.lists)
-	for len(net.lists) < len(net.hosts) {
-		net.lists = append(net.lists, nil)
-	}
-	for i, h := range net.hosts {
-		var now any
-		if h.ready() {
-			l := list{pred: h.m.pred, size: len(h.m.succ)}
-			if l.size > 0 {
-				l.first = &h.m.succ[0]
-			}
-			now = l
-		}
-		changed = changed || now != net.lists[i]
-		net.lists[i] = now
-	}
-	return changed
-}
-
 // longest is the length of the longest list there may be.
 func (net *simNet) longest() (limit int) {
 	for _, h := range net.ring() {
@@ -235,6 +207,11 @@ func (net *simNet) checkIdeal() error {
 // key that too few hold, and quorums go by the ring as it is now.
 func (net *simNet) checkFilled() error {
 	for _, h := range net.ring() {
+		if r := &h.m.repair; !r.complete || r.straying || !r.settled {
+			return fmt.Errorf("%s fills its range or has maps that belong elsewhere", h) // what is quickly seen
+		}
+	}
+	for _, h := range net.ring() {
 		if h.m.ring != len(h.m.view) {
 			return fmt.Errorf("%s counts quorums by a ring of %d, not %d", h, h.m.ring, len(h.m.view))
 		}
@@ -248,11 +225,12 @@ func (net *simNet) checkFilled() error {
 
 // checkAlways asserts, from now on and after every step, what must always hold.
 func (net *simNet) checkAlways(also ...func() *breach) {
-	net.lists = nil
+	net.ringChanged = true
 	net.after = func() {
-		if !net.ringChanged() {
+		if !net.ringChanged {
 			return
 		}
+		net.ringChanged = false
 		for _, h := range net.hosts {
 			net.fails(h.checkMember())
 		}
@@ -273,7 +251,7 @@ func (net *simNet) settleWithin(patience time.Duration, hosts int) {
 		if net.now < look {
 			return false
 		}
-		look = net.now.Add(20e6) // looking at every step costs more than the steps
+		look = net.now.Add(50e6) // looking at every step costs more than the steps
 		err = net.unsettled(hosts)
 		return err == nil
 	})

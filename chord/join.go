@@ -66,6 +66,7 @@ func (m *Member) joinBehind(candidates []Ref, lowest bool) {
 			m.joinBehind(candidates[1:], lowest && n.Pred.IsZero() && m.self.ID.Compare(p.ID) < 0)
 		default:
 			m.refillIfOutdated(n.Purged, p)
+			m.yieldToOlder(n.Elder, p)
 			m.adoptPlace(p, n, candidates[1:])
 		}
 	})
@@ -136,13 +137,39 @@ func (m *Member) becomeAlone() {
 	if m.phase != joining {
 		return
 	}
-	if m.ring == 0 {
+	if m.ring == 0 && !m.knew {
 		// Nothing was ever stored here, and nobody is known who could have.
-		m.ring = 1
+		m.ring, m.founded = 1, true
 		m.claims = arcs{{From: m.self.ID, To: m.self.ID, Epoch: m.nextEpoch(0), Ring: 1}}
 	}
 	m.becomeMember(m.self, nil)
 	m.event("alone", Ref{}, "began a ring of one")
+}
+
+// elderAfter is how long a ring must have been for others to yield to it. Many
+// that begin at the same time are no older than each other.
+const elderAfter = time.Minute
+
+// yieldToOlder gives up the claims, not the maps, of a ring of one that began with
+// nothing, when it meets a ring that is older. What it has vouched for is its own:
+// if only a part of the other ring is up, it would else answer for the rest.
+func (m *Member) yieldToOlder(ring int, by Ref) {
+	if !m.founded || ring < 2 {
+		return
+	}
+	m.event("ring", by, "met a ring of %d, and vouches for nothing until that has filled it", ring)
+	m.claims, m.ring, m.founded = nil, ring, false
+	m.saveState()
+	m.unfilled()
+}
+
+// unfilled has a member that vouches for nothing any more complete its range anew.
+func (m *Member) unfilled() {
+	if m.phase == member {
+		m.repair.complete, m.repair.config = false, nil
+		m.restartWrites()
+		m.repairSoon()
+	}
 }
 
 func (m *Member) becomeMember(pred Ref, succ []Ref) {

@@ -111,6 +111,7 @@ type Member struct {
 	out  Output
 
 	phase     phase
+	began     Time // when this life did
 	clock     hybridClock
 	ringClock ringClock
 	ahead     map[Key]Stamp // the last stamps of keys that stand above the clock
@@ -132,8 +133,13 @@ type Member struct {
 	// the n that quorums follow: members of the last completely repaired view.
 	claims arcs
 	ring   int
-	given  uint64 // the highest epoch this member has granted or tried to
-	repair repairState
+	elder  int  // ring, as it was in an earlier life or has been for a while in this one
+	knew   bool // State named other members
+	// founded says that the claims are those of a ring of one that began with
+	// nothing in this life, and has had nobody else yet.
+	founded bool
+	given   uint64 // the highest epoch this member has granted or tried to
+	repair  repairState
 
 	purged  Stamp // as in State
 	contact int64 // as in State
@@ -199,6 +205,8 @@ func New(cfg Config) (*Member, error) {
 		purged:    cfg.State.Purged,
 		contact:   cfg.State.Contact,
 		forgotten: slices.Clone(cfg.State.Forgotten),
+		elder:     cfg.State.Ring,
+		knew:      slices.ContainsFunc(cfg.State.Known, func(r Ref) bool { return r.ID != cfg.Self.ID }),
 		ahead:     map[Key]Stamp{},
 		requests:  map[uint64]*request{},
 		stores:    map[uint64]func(error){},
@@ -219,7 +227,7 @@ func (m *Member) Start(now Time) {
 	if m.phase != idle {
 		return
 	}
-	m.phase = joining
+	m.phase, m.began = joining, m.now
 	m.keepTime()
 	if p := m.cfg.Place; p != nil {
 		for _, r := range p.Fingers {

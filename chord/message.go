@@ -20,6 +20,9 @@ type Neighbors struct {
 	Pred   Ref
 	Succ   []Ref
 	Purged Stamp // up to which the asked one may have forgotten tombstones
+	// Elder is how many members the ring had in which the asked one's range was
+	// complete in an earlier life, or has been for a while; 0: none that is older.
+	Elder int
 }
 
 // Purge tells a replica to forget the tombstones of the arc (From, To] up to

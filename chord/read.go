@@ -175,7 +175,13 @@ func (m *Member) enough(r *reading) bool {
 // ring is the size of the ring as the judging member knows it: old claims may
 // be from when it was smaller.
 func (m *Member) vouched(claims []Claim, ring int, all bool) bool {
-	claims = slices.DeleteFunc(slices.Clone(claims), func(c Claim) bool { return !c.Complete })
+	var parts []Claim // of the range, by who does not have all of it
+	claims = slices.DeleteFunc(slices.Clone(claims), func(c Claim) bool {
+		if !c.Complete && c.Newest > 0 {
+			parts = append(parts, c)
+		}
+		return !c.Complete
+	})
 	slices.SortStableFunc(claims, func(a, b Claim) int { return cmp.Compare(b.Epoch, a.Epoch) })
 	// Whether an epoch came into force can be told from its claims only by who
 	// sees all but two of the ring: in a partition the others may well claim it.
@@ -184,6 +190,11 @@ func (m *Member) vouched(claims []Claim, ring int, all bool) bool {
 	}
 	for i, c := range claims {
 		ring = max(ring, c.Ring)
+		for _, p := range parts {
+			if p.Newest > c.Epoch {
+				ring = max(ring, p.Ring) // the ring has gone on since, and how far is not known
+			}
+		}
 		last := i+1 == len(claims) || claims[i+1].Epoch != c.Epoch
 		q := QuorumOf(Hard, ring)
 		if all {
@@ -270,6 +281,10 @@ func (m *Member) resolve(r *reading) {
 				return
 			}
 			r.done(GetReply{Code: CodeUnavailable})
+			return
+		}
+		if !m.keeps(writeBack) {
+			m.answer(r, p, values, false)
 			return
 		}
 		m.writeBack(r, p, values, func() { m.answer(r, p, values, false) })
@@ -446,7 +461,7 @@ func (m *Member) unconfirmed(r *reading) {
 	p := m.merged(r)
 	m.collect(r, p, func(values map[string]Field, _ bool) {
 		m.answer(&reading{op: r.op, deadline: r.deadline, done: func(reply GetReply) {
-			if reply.Code == CodeNotFound {
+			if reply.Code == CodeNotFound && m.keeps(notReady) {
 				reply = GetReply{Code: CodeNotReady}
 			}
 			r.done(reply)

@@ -67,7 +67,7 @@ func (m *Member) rangeChanged(shrunk bool) {
 		if r.complete && r.missing == 0 && !shrunk {
 			r.missing = m.now // the predecessor has gone
 		}
-		r.complete, r.config, r.offers, r.purged = false, nil, nil, 0
+		r.complete, r.config, r.offers, r.purged = !m.keeps(fillFirst), nil, nil, 0
 		m.restartWrites()
 	}
 	r.settled = false
@@ -282,7 +282,7 @@ func (m *Member) endRepair(rd *round) {
 	case rd.pulled > 0 && len(rd.set) > 1:
 		// What was taken over came too late for the others: look again.
 		m.nextRound(repairDelay)
-	case (rd.ring < was || !m.listFits()) && (!m.viewStable() || rd.remaining(r.config) < m.needed(QuorumOf(Hard, was))):
+	case m.keeps(byMajority) && (rd.ring < was || !m.listFits()) && (!m.viewStable() || rd.remaining(r.config) < m.needed(QuorumOf(Hard, was))):
 		// A minority of those that count cannot know what the others have
 		// acknowledged meanwhile: it must not make itself the whole, neither in
 		// a smaller ring nor while it does not ask the ring that gossip sees.
@@ -355,6 +355,9 @@ func (m *Member) repaired() {
 	r := &m.repair
 	r.settled = !r.again
 	r.last, r.missing = m.now, 0
+	if m.now.Sub(m.began) >= elderAfter {
+		m.elder = m.ring
+	}
 	r.behind = 0
 	m.inContact()
 	m.orderPurge()

@@ -332,6 +332,7 @@ func (m *Member) tryHead(candidates []Ref) {
 			return
 		}
 		m.refillIfOutdated(n.Purged, s)
+		m.yieldToOlder(n.Elder, s)
 		list := append([]Ref{s}, n.Succ...)
 		if p := n.Pred; p.IsZero() || p.ID == m.self.ID || m.isSuspect(p.ID) || !Between(m.self.ID, p.ID, s.ID) {
 			m.adoptHead(list, n.Pred)
@@ -411,7 +412,7 @@ func (h *heard) answer(r Ref, n Neighbors, ok bool) (Neighbors, bool) {
 // hash is never 0, which stands for nothing known. It tells what has changed by
 // itself from what has not; nobody gains by making two answers look alike.
 func (n Neighbors) hash() uint64 {
-	h := uint64(n.Purged)
+	h := uint64(n.Purged) ^ uint64(n.Elder)<<1
 	if n.Joined {
 		h++
 	}
@@ -554,7 +555,7 @@ func (m *Member) neighbors() Neighbors {
 
 // neighborsShared is neighbors with the list itself, to be looked at only.
 func (m *Member) neighborsShared() Neighbors {
-	return Neighbors{Joined: m.phase == member, Pred: m.pred, Succ: m.succ, Purged: m.purged}
+	return Neighbors{Joined: m.phase == member, Pred: m.pred, Succ: m.succ, Purged: m.purged, Elder: m.elder}
 }
 
 // owns reports whether a place lies in this member's range (pred, self].

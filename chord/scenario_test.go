@@ -1,6 +1,7 @@
 package chord
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -24,7 +25,8 @@ type scenario struct {
 	whole int
 	lost  map[*simHost]bool
 	left  map[*simHost]bool
-	tells bool // nobody has been taken for dead who lives, so that Zave's assumptions hold
+	calm  bool // the weather: who does not answer is dead, as Zave assumes
+	doubt bool // questions that a cut or partition has swallowed may still be open
 	moves int
 }
 
@@ -60,7 +62,7 @@ func newScenario(t reporter, seed uint64, without rule) *scenario {
 			limit = 5 + s.rng.IntN(n-5) // often shorter than the ring
 		}
 	}
-	s.tells = weather.calm
+	s.calm = weather.calm
 	s.checkAlways()
 	for range n {
 		s.host()
@@ -91,7 +93,7 @@ func (s *scenario) play() {
 		s.traffic(s.between(50*time.Millisecond, 3*time.Second))
 		if s.small() || s.chance(0.25) {
 			s.recover()
-		} else if s.unsettled(len(s.up())) == nil && len(s.side) == 0 {
+		} else if s.unsettled(len(s.up())) == nil && len(s.side) == 0 && !s.doubt {
 			s.isWhole()
 		}
 	}
@@ -130,7 +132,7 @@ func (s *scenario) isWhole() {
 // beyond the length of its lists has enough of them when it is whole again.
 func (s *scenario) assume() {
 	switch {
-	case !s.tells || len(s.side)+len(s.cut) > 0 || s.checkCycle() != nil || s.checkZave() != nil:
+	case !s.calm || s.doubt || len(s.side)+len(s.cut) > 0 || s.checkCycle() != nil || s.checkZave() != nil:
 		s.checkAlways()
 	case len(s.ring()) <= s.longest():
 		s.checkAlways(s.checkCycle)
@@ -156,11 +158,19 @@ func (s *scenario) recover() {
 	s.settles()
 }
 
+// lastAnswer is when a question that was not answered is given up, at the latest.
+const lastAnswer = 5 * time.Second
+
 // settles waits for the ring to be whole, in good weather.
 func (s *scenario) settles() {
 	weather := s.opt
 	s.opt.loss, s.opt.late = 0, 0
 	s.settleWithin(time.Minute, len(s.up()))
+	if s.doubt {
+		s.run(lastAnswer)
+		s.settleWithin(time.Minute, len(s.up()))
+		s.doubt = false
+	}
 	s.opt = weather
 	s.isWhole()
 }
@@ -294,6 +304,7 @@ func (s *scenario) falseDeath(a, b *simHost) string {
 		return ""
 	}
 	s.hi.split = s.hi.split || s.small()
+	s.doubt = true
 	s.checkAlways()
 	s.simNet.lie(a, b, s.between(time.Second, 4*time.Second))
 	return fmt.Sprintf("%s takes %s for dead", a, b)
@@ -303,6 +314,7 @@ func (s *scenario) oneWay(a, b *simHost) string {
 	if a == b || len(s.lost) > 0 {
 		return ""
 	}
+	s.doubt = true
 	s.checkAlways()
 	s.cutOneWay(a, b)
 	return fmt.Sprintf("%s does not reach %s", a, b)
@@ -327,6 +339,7 @@ func (s *scenario) divide(up []*simHost) string {
 		}
 	}
 	s.hi.split = s.hi.split || s.small()
+	s.doubt = true
 	s.checkAlways()
 	s.partition(sides...)
 	return fmt.Sprintf("%v apart", sides)
@@ -382,8 +395,11 @@ func (s *scenario) powerCut(up []*simHost) string {
 	s.run(s.between(0, 5*time.Second))
 	spread := s.between(time.Millisecond, 8*time.Second)
 	down := s.downs()
-	for _, i := range s.rng.Perm(len(down)) {
-		down[i].start()
+	s.rng.Shuffle(len(down), func(i, j int) { down[i], down[j] = down[j], down[i] })
+	// Who has never been in a ring would begin one of its own, if it were first.
+	slices.SortStableFunc(down, func(a, b *simHost) int { return cmp.Compare(b.disk.State().Ring, a.disk.State().Ring) })
+	for _, h := range down {
+		h.start()
 		s.traffic(s.between(0, spread/time.Duration(len(down))+1))
 	}
 	s.recover()

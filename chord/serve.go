@@ -183,6 +183,11 @@ func (m *Member) mergeFields(env Envelope, b MergeFields) {
 	if m.repair.handing > 0 {
 		m.repair.touched = append(m.repair.touched, HashKey(b.Key))
 	}
+	if !m.keeps(ackDurable) {
+		m.reply(env, Merged{Claim: m.claims.at(HashKey(b.Key)), Held: held})
+		m.store(StoreOp{Kind: StoreMerge, Key: b.Key, Merge: b.Fields}, nil)
+		return
+	}
 	m.store(StoreOp{Kind: StoreMerge, Key: b.Key, Merge: b.Fields}, func(err error) {
 		code := CodeOK
 		if err != nil {

@@ -100,9 +100,14 @@ func (h *simHost) call(boot int, f func(m *Member, now Time)) {
 	if h.m == nil || h.boot != boot {
 		return
 	}
-	phase, succ := h.m.phase, h.m.succ
+	phase, pred, succ := h.m.phase, h.m.pred, h.m.succ
 	f(h.m, h.clock())
-	h.net.fails(h.adopted(phase, succ))
+	if moved := !slices.Equal(succ, h.m.succ); moved || phase != h.m.phase || pred != h.m.pred {
+		h.net.ringChanged = true
+		if moved {
+			h.net.fails(h.adopted(phase, succ))
+		}
+	}
 	h.heard = Ref{}
 	h.drain()
 }
@@ -123,7 +128,7 @@ func (h *simHost) receive(env Envelope) {
 // own list; without an answer the list only gets shorter.
 func (h *simHost) adopted(phase phase, before []Ref) *breach {
 	m := h.m
-	if m.phase == joining || len(m.succ) == 0 || slices.Equal(m.succ, before) {
+	if m.phase == joining || len(m.succ) == 0 {
 		return nil
 	}
 	named := func(list []Ref, r Ref) bool {
@@ -282,6 +287,7 @@ func copyFields(fields []Field) []Field {
 
 func (h *simHost) down() {
 	h.m = nil
+	h.net.ringChanged = true
 	h.boot++
 	for _, op := range h.ops {
 		op.lost = true

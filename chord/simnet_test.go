@@ -27,14 +27,16 @@ type simNet struct {
 	hosts  []*simHost // in order of creation
 	byAddr map[string]*simHost
 
-	moved  map[string]bool  // addresses that nobody has any more
-	side   map[*simHost]int // partitions: hosts of different sides do not hear each other
-	cut    map[link]bool    // one-way
-	last   map[link]Time    // when the last message of a link arrives, as TCP keeps order
-	trace  traceHash
-	lists  []any // by ringChanged
-	steps  int
-	tokens uint64
+	moved map[string]bool  // addresses that nobody has any more
+	side  map[*simHost]int // partitions: hosts of different sides do not hear each other
+	cut   map[link]bool    // one-way
+	last  map[link]Time    // when the last message of a link arrives, as TCP keeps order
+	trace traceHash
+	// ringChanged says that somebody's predecessor or list was replaced, or that
+	// somebody came or went, since the invariants were looked at.
+	ringChanged bool
+	steps       int
+	tokens      uint64
 	// after, if set, is called after every event: for invariants.
 	after func()
 	// watch, if set, is shown every message that is sent.
@@ -264,7 +266,9 @@ func (net *simNet) send(from *simHost, env Envelope) {
 				if *traceFlag {
 					net.logf("%s -> %s %d %T%.300s", from, to, env.Seq, env.Body, fmt.Sprintf("%+v", env.Body))
 				}
-				env.Body, _ = copyBody(env.Body, nil) // a duplicate must not share
+				if copies > 1 {
+					env.Body, _ = copyBody(env.Body, nil) // they must not share
+				}
 				net.trace.note(uint64(net.now), env.Seq)
 				to.receive(env)
 			case !to.silent:

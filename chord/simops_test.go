@@ -148,8 +148,9 @@ func showGet(r GetReply) string {
 }
 
 // history is what clients were promised, and checks every answer against it:
-//   - a read begun after a write or delete was acknowledged finds that one or a
-//     later one, if the read claims to know (CodeOK and confirmed, or NotFound);
+//   - a read begun after a write or delete was acknowledged, or read, finds that
+//     one or a later one, if the read claims to know (CodeOK and confirmed, or
+//     NotFound);
 //   - nothing is ever read that nobody wrote;
 //   - a write begun after another's acknowledgement has a higher stamp.
 type history struct {
@@ -175,7 +176,8 @@ type fieldName struct {
 }
 
 type fieldHistory struct {
-	acked   Stamp           // the highest acknowledged one
+	acked   Stamp           // the highest acknowledged one, or that a read has confirmed
+	byRead  bool            // it was a read
 	deleted bool            // it was a delete's
 	values  map[string]bool // that somebody tried to write
 	removed []*simOp        // deletes that somebody tried
@@ -238,7 +240,7 @@ func (hi *history) put(h *simHost, key Key, u Update) *simOp {
 				hi.net.fails(broke("stamps rise", "%s got stamp %d, though %d had been acknowledged before it began", o, r.Stamp, before))
 			}
 			if r.Stamp > f.acked {
-				f.acked, f.deleted = r.Stamp, u.Delete
+				f.acked, f.deleted, f.byRead = r.Stamp, u.Delete, false
 			}
 		case CodeDegraded:
 			hi.degraded++
@@ -255,10 +257,10 @@ func (hi *history) put(h *simHost, key Key, u Update) *simOp {
 
 // read begins a get of a whole map that checks itself.
 func (hi *history) read(h *simHost, key Key) *simOp {
-	promised, gone, split := map[string]Stamp{}, map[string]bool{}, hi.split
+	promised, gone, read, split := map[string]Stamp{}, map[string]bool{}, map[string]bool{}, hi.split
 	for _, n := range hi.order {
 		if f := hi.fields[n]; n.key == key && f.acked > 0 {
-			promised[n.name], gone[n.name] = f.acked, f.deleted
+			promised[n.name], gone[n.name], read[n.name] = f.acked, f.deleted, f.byRead
 		}
 	}
 	return h.begin(Get{Key: key}, func(o *simOp) {
@@ -274,6 +276,11 @@ func (hi *history) read(h *simHost, key Key) *simOp {
 			got := map[string]Stamp{}
 			for _, f := range r.Fields {
 				got[f.Name] = f.Stamp
+				// With fewer members R is less than W, and what one read has seen of
+				// a write under way the next may not.
+				if h := hi.field(fieldName{key, f.Name}); hi.copies >= 3 && f.Stamp > h.acked && !split && !hi.split {
+					h.acked, h.deleted, h.byRead = f.Stamp, false, true
+				}
 			}
 			for _, n := range hi.order {
 				stamp, here := got[n.name]
@@ -285,6 +292,8 @@ func (hi *history) read(h *simHost, key Key) *simOp {
 				}
 				invariant := "no stale read"
 				switch {
+				case read[n.name]:
+					invariant = "reads do not go back"
 				case r.Code == CodeNotFound:
 					invariant = "no false NotFound"
 				case !here:

@@ -23,6 +23,9 @@ func (m *Member) horizon() Stamp {
 	if len(m.ringClock.samples) < 2 {
 		now = min(now, m.now.Millis())
 	}
+	if !m.keeps(keepTombstones) {
+		return stampAt(now)
+	}
 	step := max(m.cfg.TombstoneLife.Milliseconds()/purgeSteps, 1)
 	return stampAt(max(0, now-m.cfg.TombstoneLife.Milliseconds()) / step * step)
 }
@@ -128,9 +131,5 @@ func (m *Member) refillIfOutdated(purged Stamp, by Ref) {
 	for _, k := range keys {
 		m.store(StoreOp{Kind: StoreDrop, Key: k}, nil)
 	}
-	if m.phase == member {
-		m.repair.complete, m.repair.config = false, nil
-		m.restartWrites()
-		m.repairSoon()
-	}
+	m.unfilled()
 }
