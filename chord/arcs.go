@@ -9,6 +9,7 @@ type Arc struct {
 	From, To ID
 	Epoch    uint64
 	Ring     int
+	Holders  Holders // to whom it was granted; the zero Holders if that is not known
 }
 
 // arcs is a set of disjoint claimed ranges.
@@ -18,7 +19,7 @@ type arcs []Arc
 func (a arcs) at(id ID) Claim {
 	for _, arc := range a {
 		if InArc(arc.From, id, arc.To) {
-			return Claim{Complete: true, Epoch: arc.Epoch, Ring: arc.Ring, Newest: arc.Epoch}
+			return Claim{Complete: true, Epoch: arc.Epoch, Ring: arc.Ring, Holders: arc.Holders, Newest: arc.Epoch}
 		}
 	}
 	return Claim{}
@@ -40,7 +41,7 @@ func (a arcs) over(from, to ID) Claim {
 		}
 		arc := a[i]
 		if claim.Ring == 0 || arc.Epoch < claim.Epoch {
-			claim.Epoch = arc.Epoch
+			claim.Epoch, claim.Holders = arc.Epoch, arc.Holders
 		}
 		claim.Ring = max(claim.Ring, arc.Ring)
 		if arc.From == arc.To || (!whole && InArc(cursor, to, arc.To)) || (whole && InArc(cursor, from, arc.To)) {
@@ -89,7 +90,7 @@ func cut(arc Arc, from, to ID) []Arc {
 	end := Distance(arc.From, arc.To)
 	start, stop := Distance(arc.From, from), Distance(arc.From, to)
 	beyond := func(d ID) bool { return !whole && d.Compare(end) > 0 }
-	piece := func(f, t ID) Arc { return Arc{From: f, To: t, Epoch: arc.Epoch, Ring: arc.Ring} }
+	piece := func(f, t ID) Arc { return Arc{From: f, To: t, Epoch: arc.Epoch, Ring: arc.Ring, Holders: arc.Holders} }
 	var zero ID
 	switch {
 	case start.Compare(stop) < 0 || stop == zero:

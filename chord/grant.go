@@ -10,6 +10,7 @@ func (m *Member) grant(rd *round) {
 	r := &m.repair
 	m.given = m.nextEpoch(max(rd.epoch, m.given))
 	epoch := m.given
+	order := Grant{From: rd.from, To: rd.to, Epoch: epoch, Ring: rd.ring, Holders: holdersOf(rd.set)}
 	r.granting = rd.set
 	began := m.serial
 	waiting, failed := 1, false
@@ -28,7 +29,7 @@ func (m *Member) grant(rd *round) {
 		r.epoch, r.config = epoch, rd.set
 		m.ring = rd.ring
 		m.founded = m.founded && m.ring == 1
-		m.claims = m.claims.with(Arc{From: rd.from, To: rd.to, Epoch: epoch, Ring: rd.ring})
+		m.claims = m.claims.with(Arc(order))
 		m.saveState()
 		if was != m.ring {
 			m.event("ring", m.self, "range is complete on %d members of a ring of %d", len(rd.set), rd.ring)
@@ -41,7 +42,7 @@ func (m *Member) grant(rd *round) {
 		if err == nil {
 			for _, other := range rd.set[1:] {
 				waiting++
-				m.call(other, storeTimeout, Grant{From: rd.from, To: rd.to, Epoch: epoch, Ring: rd.ring}, func(b Body, err error) {
+				m.call(other, storeTimeout, order, func(b Body, err error) {
 					g, ok := b.(Granted)
 					end(ok && g.Code == CodeOK)
 				})

@@ -140,7 +140,7 @@ func (m *Member) becomeAlone() {
 	if m.ring == 0 && !m.knew {
 		// Nothing was ever stored here, and nobody is known who could have.
 		m.ring, m.founded = 1, true
-		m.claims = arcs{{From: m.self.ID, To: m.self.ID, Epoch: m.nextEpoch(0), Ring: 1}}
+		m.claims = arcs{{From: m.self.ID, To: m.self.ID, Epoch: m.nextEpoch(0), Ring: 1, Holders: holdersOf([]Ref{m.self})}}
 	}
 	m.becomeMember(m.self, nil)
 	m.event("alone", Ref{}, "began a ring of one")

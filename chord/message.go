@@ -101,6 +101,7 @@ type Claim struct {
 	Complete bool
 	Epoch    uint64
 	Ring     int
+	Holders  Holders // of Epoch
 	Newest   uint64
 }
 
@@ -195,6 +196,7 @@ type Grant struct {
 	From, To ID
 	Epoch    uint64
 	Ring     int
+	Holders  Holders
 }
 
 // Granted is the answer to Grant.

@@ -159,22 +159,26 @@ func (m *Member) enough(r *reading) bool {
 	// This member has granted the range to nobody yet: the claims that others
 	// granted before decide.
 	var claims []Claim
-	for _, s := range r.answers {
+	heard := map[ID]bool{}
+	for id, s := range r.answers {
 		claims = append(claims, s.Claim)
+		heard[id] = true
 	}
-	return m.vouched(claims, max(m.ring, m.size()), r.asked && r.waiting == 0 && !r.silent && m.viewStable() && m.listFits())
+	return m.vouched(claims, heard, max(m.ring, m.size()), r.asked && r.waiting == 0 && !r.silent && m.viewStable() && m.listFits())
 }
 
 // vouched reports whether claims make a read quorum among themselves. R of
 // those of the newest epoch do. If fewer claim it although everybody in a view
-// that has not just changed was asked and has answered (all), then that epoch never came into force, or more
-// members are gone than the promises cover: an epoch in force was granted to
-// all N, and N less two dead is R, or fewer by an operator's word (see needed). Who has it was complete then all the same,
-// so such claims count among those of the epoch before, and so on.
+// that has not just changed was asked and has answered (all), and at most N-R of
+// its holders are not among those heard, then that epoch never came into force, or
+// more members are gone than the promises cover: an epoch in force was granted to
+// all N, and N less two dead is R, or fewer by an operator's word (see needed). Who
+// has it was complete then all the same, so such claims count among those of the
+// epoch before, and so on.
 //
 // ring is the size of the ring as the judging member knows it: old claims may
 // be from when it was smaller.
-func (m *Member) vouched(claims []Claim, ring int, all bool) bool {
+func (m *Member) vouched(claims []Claim, heard map[ID]bool, ring int, all bool) bool {
 	var parts []Claim // of the range, by who does not have all of it
 	claims = slices.DeleteFunc(slices.Clone(claims), func(c Claim) bool {
 		if !c.Complete && c.Newest > 0 {
@@ -183,10 +187,8 @@ func (m *Member) vouched(claims []Claim, ring int, all bool) bool {
 		return !c.Complete
 	})
 	slices.SortStableFunc(claims, func(a, b Claim) int { return cmp.Compare(b.Epoch, a.Epoch) })
-	// Whether an epoch came into force can be told from its claims only by who
-	// sees all but two of the ring: in a partition the others may well claim it.
-	if len(claims) > 0 {
-		all = all && len(m.view) >= max(ring, claims[0].Ring)-2-len(m.forgotten)
+	for _, id := range m.forgotten {
+		heard[id] = true // nothing more will be heard
 	}
 	for i, c := range claims {
 		ring = max(ring, c.Ring)
@@ -197,6 +199,8 @@ func (m *Member) vouched(claims []Claim, ring int, all bool) bool {
 		}
 		last := i+1 == len(claims) || claims[i+1].Epoch != c.Epoch
 		q := QuorumOf(Hard, ring)
+		// In a partition, the others may well claim it.
+		all = all && c.Holders.without(heard) <= q.N-q.R
 		if all {
 			q.R = m.needed(q)
 		} else {

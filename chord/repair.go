@@ -171,6 +171,7 @@ type round struct {
 	ring     int   // members at its beginning, as counted
 	waiting  int
 	claims   []Claim
+	heard    map[ID]bool // who has answered, this member among them
 	failed   bool
 	pulled   int
 	pushed   int
@@ -193,7 +194,7 @@ func (m *Member) repairRound() {
 	r.running, r.again = true, false
 	clear(r.dirty)
 	set := m.replicas(QuorumOf(Hard, m.counted()).N)
-	rd := &round{from: m.pred.ID, to: m.self.ID, set: set, ring: m.counted()}
+	rd := &round{from: m.pred.ID, to: m.self.ID, set: set, ring: m.counted(), heard: map[ID]bool{m.self.ID: true}}
 	own := m.claims.over(rd.from, rd.to)
 	rd.claims = append(rd.claims, own)
 	rd.epoch = max(own.Newest, r.epoch)
@@ -226,6 +227,7 @@ func (m *Member) compared(rd *round, c comparison) {
 	if !c.self && c.answered {
 		m.overtaken(c.claim)
 		rd.claims = append(rd.claims, c.claim)
+		rd.heard[c.member] = true
 		rd.epoch = max(rd.epoch, c.claim.Newest)
 		rd.stale = rd.stale || c.claim.Newest > m.repair.epoch
 	}
@@ -258,7 +260,7 @@ func (m *Member) endRepair(rd *round) {
 		return
 	}
 	became := false
-	if !r.complete && m.vouched(rd.claims, m.knownRing(rd.claims[0], rd.claims), !rd.failed && m.viewStable() && m.listFits()) {
+	if !r.complete && m.vouched(rd.claims, rd.heard, m.knownRing(rd.claims[0], rd.claims), !rd.failed && m.viewStable() && m.listFits()) {
 		r.complete, became = true, true
 		r.claimants = rd.remaining(nil)
 		m.observeRange()
