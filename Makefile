@@ -9,7 +9,7 @@ LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 FUZZTIME ?= 60s
 BENCHTIME ?= 1s
 
-.PHONY: help build demo test explore race lint fuzz bench kill-test soak compose-demo clean
+.PHONY: help build demo test explore seeds race lint fuzz bench kill-test soak compose-demo clean
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,10 +25,14 @@ test: ## the tests, quick and dependable, with the race detector
 	@scripts/need.sh cc
 	go vet ./...
 	go test -race -timeout 10m ./...
-	go test -run '^TestSmallRings' ./chord # one goroutine: the race detector would only make it slow
+	@# These have one goroutine each: the race detector would only make them slow.
+	go test -run '^(TestSmallRings|TestSeeds|TestMutations)' ./chord
 
 explore: ## every interleaving of the small rings: an hour, 10 GB of memory
 	go test -run '^TestSmallRings' -v -timeout 6h ./chord -chord.exhaustive
+
+seeds: ## the ring's scenarios with 20,000 seeds, or MORE times 500
+	go test -run '^TestSeeds$$' -v -timeout 6h ./chord -chord.more $(or $(MORE),40)
 
 race: ## the same, again and again: COUNT=5 make race
 	@scripts/need.sh cc

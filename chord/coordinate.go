@@ -15,6 +15,11 @@ const (
 	// growPatience is how long an acknowledgement waits for the copies that a
 	// ring which is just growing will ask for.
 	growPatience = time.Second
+	// stampWithin is for how long an owner that another member has passed a write
+	// to may give it a stamp. If its answer is not to be had, the other passes the
+	// write on to the next owner after that, not before: one that was stamped late
+	// would override what others have written and had acknowledged since.
+	stampWithin = 2 * time.Second
 	// lastStamp is how long before its deadline a write is stamped at the latest.
 	lastStamp = 50 * time.Millisecond
 	// lastTry is how long before its deadline a write that has found no quorum of
@@ -81,19 +86,22 @@ func (m *Member) put(op Put, patience time.Duration, done func(PutReply)) {
 			done(r)
 		}
 		if owner.ID == m.self.ID {
-			m.coordinatePut(op, deadline, func(r PutReply) { finish(r, Ref{}) })
+			m.coordinatePut(op, deadline, deadline, func(r PutReply) { finish(r, Ref{}) })
 			return
 		}
-		m.call(owner, deadline.Sub(m.now), ForwardPut{Op: op, Left: deadline.Sub(m.now)}, func(b Body, err error) {
+		sent := m.now
+		m.call(owner, deadline.Sub(m.now), ForwardPut{Op: op, Left: deadline.Sub(m.now), Sent: m.ringMillis()}, func(b Body, err error) {
 			f, ok := b.(ForwardedPut)
-			if !ok {
-				if errors.Is(err, errUnreachable) {
-					m.suspected(owner.ID) // a time-out tells of how it was long ago
-				}
+			switch {
+			case ok:
+				finish(f.Reply, f.Hint)
+			case errors.Is(err, errUnreachable):
+				m.suspected(owner.ID)
 				again(Ref{})
-				return
+			default:
+				// It may live, out of sight, and be at it.
+				m.after(max(0, min(sent.Add(stampWithin), deadline).Sub(m.now)), func() { again(Ref{}) })
 			}
-			finish(f.Reply, f.Hint)
 		})
 	}, func() { done(PutReply{Code: CodeUnavailable}) })
 }
@@ -116,15 +124,21 @@ func fieldsOf(op Put) []Field {
 	return fields
 }
 
-// coordinatePut runs a Put at the owner: one stamp, every replica, an
-// acknowledgement when W of those that count have it.
-func (m *Member) coordinatePut(op Put, deadline Time, done func(PutReply)) {
-	if !m.owns(HashKey(op.Key)) {
+// coordinatePut runs a Put at the owner: one stamp, until stampBy, every replica,
+// an acknowledgement when W of those that count have it.
+func (m *Member) coordinatePut(op Put, stampBy, deadline Time, done func(PutReply)) {
+	if !m.owns(HashKey(op.Key)) || (m.now > stampBy && op.Key.Class() == Hard) {
 		done(PutReply{Code: CodeNotOwner})
 		return
 	}
 	if code := checkPut(op); code != CodeOK {
 		done(PutReply{Code: code})
+		return
+	}
+	if op.Key.Class() == Hard && !m.ringClock.enough(len(m.view)) && m.now.Add(lastTry) < deadline {
+		// Its own clock may be a year off, and a delete stamped by it be forgotten
+		// at once for its age.
+		m.after(readAgain, func() { m.coordinatePut(op, stampBy, deadline, done) })
 		return
 	}
 	if op.Key.Class() == Soft || (m.repair.complete && len(m.repair.config) > 0) {
@@ -135,7 +149,11 @@ func (m *Member) coordinatePut(op Put, deadline Time, done func(PutReply)) {
 	m.readStamps(op, func(held Stamp, claims map[ID]Claim) {
 		if _, known := newestQuorum(claims); !known && m.now.Add(lastTry) < deadline {
 			// Whoever has not answered may hold a higher stamp.
-			m.after(readAgain, func() { m.coordinatePut(op, deadline, done) })
+			m.after(readAgain, func() { m.coordinatePut(op, stampBy, deadline, done) })
+			return
+		}
+		if m.now > stampBy {
+			done(PutReply{Code: CodeNotOwner})
 			return
 		}
 		m.write(op, held, deadline, claims, done)

@@ -73,7 +73,7 @@ func (m *Member) granted(env Envelope, g Grant) {
 		return
 	}
 	m.claims = m.claims.with(Arc(g))
-	m.contact = m.ringMillis()
+	m.touched()
 	m.founded = m.founded && g.Ring == 1
 	m.saveStateThen(func(err error) {
 		if err != nil {

@@ -40,14 +40,16 @@ func (m *Member) byDistanceBefore(refs []Ref) {
 
 // joinBehind asks the candidates in turn. lowest stays true while all who
 // answer are themselves joining and have higher identifiers: then it is on
-// this member to be the ring that the others join.
+// this member to be the ring that the others join. One that holds nothing waits
+// for that until nobody new has been heard of for a while: two members that come
+// back with empty disks may hear of each other before they hear of their ring.
 func (m *Member) joinBehind(candidates []Ref, lowest bool) {
 	if m.phase != joining {
 		return // alone meanwhile: what is running is its first round
 	}
 	if len(candidates) == 0 {
 		m.maintenance.running = false
-		if lowest {
+		if lowest && (m.ring > 0 || m.now.Sub(m.maintenance.viewed) >= m.cfg.JoinWindow/3) {
 			m.becomeAlone()
 			return
 		}

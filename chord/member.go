@@ -143,13 +143,15 @@ type Member struct {
 
 	purged  Stamp // as in State
 	contact int64 // as in State
+	touch   Time  // the same in this life, by this member's own clock
 
 	forgotten []ID // as in State
 
 	requests map[uint64]*request
 	timers   timers
 	stores   map[uint64]func(error)
-	rtt      map[ID]roundTrip    // of members that answered
+	rtt      map[ID]roundTrip // of members that answered
+	passed   passages
 	writes   map[*writing]uint64 // under way here as owner, by when they began
 }
 
@@ -342,6 +344,9 @@ func (m *Member) store(op StoreOp, done func(error)) {
 		m.stores[op.Token] = done
 	}
 	m.out.Store = append(m.out.Store, op)
+	if op.Kind == StoreMerge && !m.keeps(keepTombstones) {
+		m.out.Store = append(m.out.Store, StoreOp{Kind: StorePurge, Key: op.Key, Purge: slices.DeleteFunc(slices.Clone(op.Merge), func(f Field) bool { return !f.Deleted })})
+	}
 }
 
 // saveState writes what must survive a restart.

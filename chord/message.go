@@ -82,10 +82,12 @@ type ForwardedGet struct {
 }
 
 // ForwardPut hands a client's Put to the owner of the key; Left is for how long
-// the client waits.
+// the client waits. Sent is when this was sent, in milliseconds of ring time: the
+// owner stamps the write within stampWithin of it or not at all.
 type ForwardPut struct {
 	Op   Put
 	Left time.Duration
+	Sent int64
 }
 
 // ForwardedPut is the answer to ForwardPut.

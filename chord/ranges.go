@@ -8,7 +8,7 @@ func (m *Member) underReplicated() (maps, ranges int) {
 		ranges++
 	}
 	if r.straying {
-		ranges += max(1, len(r.strays))
+		ranges += max(1, len(r.strays)+r.lacking)
 	}
 	if r.settled && r.complete {
 		return 0, ranges

@@ -61,6 +61,7 @@ type reading struct {
 	patience Time // until when too few answers are asked for again
 	done     func(GetReply)
 	round    int
+	whom     []Ref // who is asked in this round, this member first
 	answers  map[ID]Stamps
 	waiting  int
 	asked    bool // everybody, in this round
@@ -90,16 +91,14 @@ func (m *Member) readRound(r *reading) {
 	r.round++
 	r.decided, r.silent, r.asked, r.waiting = false, false, false, 0
 	ask := GetStamps{Key: r.op.Key, Prefix: r.op.Prefix, After: r.op.After}
-	r.answers = map[ID]Stamps{m.self.ID: m.stamps(ask)}
+	r.whom, r.answers = []Ref{m.self}, map[ID]Stamps{m.self.ID: m.stamps(ask)}
 	if m.enough(r) {
 		m.resolve(r)
 		return
 	}
 	round := r.round
-	for _, other := range m.readSet(r.op.Key.Class()) {
-		if other.ID == m.self.ID {
-			continue
-		}
+	r.whom = m.readSet(r.op.Key.Class())
+	for _, other := range r.whom[1:] {
 		r.waiting++
 		m.ask(other, ask, func(b Body, err error) {
 			if r.round != round || r.decided {
@@ -164,7 +163,8 @@ func (m *Member) enough(r *reading) bool {
 		claims = append(claims, s.Claim)
 		heard[id] = true
 	}
-	return m.vouched(claims, heard, max(m.ring, m.size()), r.asked && r.waiting == 0 && !r.silent && m.viewStable() && m.listFits())
+	_, ok := m.vouched(claims, heard, max(m.ring, m.size()), r.asked && r.waiting == 0 && !r.silent && m.viewStable() && m.listFits())
+	return ok
 }
 
 // vouched reports whether claims make a read quorum among themselves. R of
@@ -177,8 +177,8 @@ func (m *Member) enough(r *reading) bool {
 // epoch before, and so on.
 //
 // ring is the size of the ring as the judging member knows it: old claims may
-// be from when it was smaller.
-func (m *Member) vouched(claims []Claim, heard map[ID]bool, ring int, all bool) bool {
+// be from when it was smaller. base is the oldest epoch that was counted.
+func (m *Member) vouched(claims []Claim, heard map[ID]bool, ring int, all bool) (base uint64, ok bool) {
 	var parts []Claim // of the range, by who does not have all of it
 	claims = slices.DeleteFunc(slices.Clone(claims), func(c Claim) bool {
 		if !c.Complete && c.Newest > 0 {
@@ -209,13 +209,13 @@ func (m *Member) vouched(claims []Claim, heard map[ID]bool, ring int, all bool) 
 			q.R = max(q.R, q.N-q.R+1)
 		}
 		if last && i+1 >= q.R {
-			return true
+			return c.Epoch, true
 		}
 		if last && !all {
-			return false
+			return 0, false
 		}
 	}
-	return false
+	return 0, false
 }
 
 // page is what the answers together say of one page of a map.
@@ -291,7 +291,13 @@ func (m *Member) resolve(r *reading) {
 			m.answer(r, p, values, false)
 			return
 		}
-		m.writeBack(r, p, values, func() { m.answer(r, p, values, false) })
+		m.writeBack(r, p, values, func(ok bool) {
+			if !ok && m.now < r.patience {
+				m.after(readAgain, func() { m.readRound(r) })
+				return
+			}
+			m.answer(r, p, values, !ok)
+		})
 	})
 }
 
@@ -309,7 +315,7 @@ func (m *Member) collect(r *reading, p page, done func(map[string]Field, bool)) 
 		return
 	}
 	waiting, failed := 0, false
-	for _, other := range m.readSet(r.op.Key.Class()) {
+	for _, other := range r.whom {
 		names := missing[other.ID]
 		if len(names) == 0 {
 			continue
@@ -362,18 +368,21 @@ func (m *Member) fetch(from Ref, key Key, names []string, done func([]Field, boo
 }
 
 // writeBack gives the winners to those who answered with less, this member
-// included, before the client is told: a later read cannot see older ones.
-func (m *Member) writeBack(r *reading, p page, values map[string]Field, done func()) {
-	waiting := 1
-	end := func(Code) {
+// included, before the client is told: a later read cannot see older ones. If one
+// of them does not take it, that is not so.
+func (m *Member) writeBack(r *reading, p page, values map[string]Field, done func(ok bool)) {
+	waiting, ok := 1, true
+	end := func(code Code) {
+		ok = ok && code == CodeOK
 		if waiting--; waiting == 0 {
-			done()
+			done(ok)
 		}
 	}
-	for _, other := range m.writeSet(r.op.Key.Class()) {
+	for _, other := range r.whom {
 		names := p.lagging[other.ID]
-		if len(names) == 0 {
-			continue
+		counts := r.answers[other.ID].Claim.Complete || slices.ContainsFunc(m.writeSet(r.op.Key.Class()), func(w Ref) bool { return w.ID == other.ID })
+		if len(names) == 0 || !counts {
+			continue // one who is only asked because it might know gets no copy
 		}
 		delete(p.lagging, other.ID)
 		for _, batch := range m.batches(r.op.Key, names, values) {
@@ -436,6 +445,14 @@ func (m *Member) answer(r *reading, p page, values map[string]Field, unconfirmed
 			if f, ok = m.field(r.op.Key, name); !ok {
 				continue
 			}
+		}
+		if f.Stamp != p.best[name].Stamp && !unconfirmed && r.op.Key.Class() == Hard {
+			// Written since the stamps were read, by whom nothing is known yet.
+			if m.now < r.patience {
+				m.readRound(r)
+				return
+			}
+			reply.Unconfirmed = true
 		}
 		if !m.live(f.Entry) {
 			continue // deleted since the stamps were read

@@ -25,6 +25,7 @@ type repairState struct {
 	complete bool
 	config   []Ref  // the replicas that count, this member first; empty until the first round ends
 	epoch    uint64 // of config
+	base     uint64 // the oldest epoch whose claims completed the range, before there is a config
 	dirty    map[ID]bool
 	behind   int // maps found differing in the last round
 	settled  bool
@@ -32,6 +33,7 @@ type repairState struct {
 	sweep    timer
 	looking  timer         // when strays are looked for
 	strays   []Arc         // found at the last look, and not dropped since
+	lacking  int           // ranges that should be held here and were not granted, at the last look
 	handing  int           // of these, being brought to their owners
 	straying bool          // this member may hold copies that their owner lacks
 	granting []Ref         // the set of a grant that is not confirmed yet
@@ -260,9 +262,12 @@ func (m *Member) endRepair(rd *round) {
 		return
 	}
 	became := false
-	if !r.complete && m.vouched(rd.claims, rd.heard, m.knownRing(rd.claims[0], rd.claims), !rd.failed && m.viewStable() && m.listFits()) {
-		r.complete, became = true, true
-		r.claimants = rd.remaining(nil)
+	if !r.complete {
+		r.base, became = m.vouched(rd.claims, rd.heard, m.knownRing(rd.claims[0], rd.claims), !rd.failed && m.viewStable() && m.listFits())
+	}
+	if became {
+		r.complete = true
+		r.claimants = rd.remaining(nil, r.base)
 		m.observeRange()
 	}
 	// The ring as it was when the range was last complete: here, or as those
@@ -284,7 +289,7 @@ func (m *Member) endRepair(rd *round) {
 	case rd.pulled > 0 && len(rd.set) > 1:
 		// What was taken over came too late for the others: look again.
 		m.nextRound(repairDelay)
-	case m.keeps(byMajority) && (rd.ring < was || !m.listFits()) && (!m.viewStable() || rd.remaining(r.config) < m.needed(QuorumOf(Hard, was))):
+	case m.keeps(byMajority) && (rd.ring < was || !m.listFits()) && (!m.viewStable() || rd.remaining(r.config, r.base) < m.needed(QuorumOf(Hard, was))):
 		// A minority of those that count cannot know what the others have
 		// acknowledged meanwhile: it must not make itself the whole, neither in
 		// a smaller ring nor while it does not ask the ring that gossip sees.
@@ -320,14 +325,14 @@ func (m *Member) observeRange() {
 
 // remaining tells how many of those that count so far, by the last grant if
 // this member made it, are in the set of the round and equal; else how many
-// claim the newest epoch, or know of one as new, and are equal now.
-func (rd *round) remaining(config []Ref) (n int) {
+// claim the epoch by which this member has completed its range, or a later one,
+// and are equal now.
+func (rd *round) remaining(config []Ref, base uint64) (n int) {
 	if len(config) > 0 {
 		return rd.counted
 	}
-	newest := newestClaim(rd.claims)
 	for _, c := range rd.equal {
-		if c.Complete && c.Newest >= newest.Epoch {
+		if c.Complete && c.Newest >= base {
 			n++
 		}
 	}

@@ -9,6 +9,7 @@ import (
 // Why a request ended without an answer.
 var (
 	errUnreachable = errors.New("unreachable")
+	errGone        = errors.New("declared dead") // it may yet do what it was asked
 	errTimeout     = errors.New("no answer in time")
 )
 
@@ -21,7 +22,7 @@ type request struct {
 }
 
 // call sends a request and has done called exactly once: with the answer, or
-// with errUnreachable or errTimeout.
+// with errUnreachable, errGone or errTimeout.
 func (m *Member) call(to Ref, timeout time.Duration, body Body, done func(Body, error)) {
 	m.serial++
 	seq := m.serial

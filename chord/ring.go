@@ -169,7 +169,7 @@ func (m *Member) gone(r Ref) {
 	}
 	slices.Sort(lost)
 	for _, seq := range lost {
-		m.finish(seq, nil, errUnreachable)
+		m.finish(seq, nil, errGone)
 	}
 }
 

@@ -46,7 +46,7 @@ var weathers = []struct {
 // newScenario starts the ring and lets it become whole.
 func newScenario(t reporter, seed uint64, without rule) *scenario {
 	s := &scenario{lost: map[*simHost]bool{}, left: map[*simHost]bool{}, keys: 12}
-	opt := simOptions{seed: seed, skew: 50 * time.Millisecond}
+	opt := simOptions{seed: seed, skew: 50 * time.Millisecond, keeps: true}
 	weather := weathers[seed%uint64(len(weathers))]
 	weather.set(&opt)
 	limit := 0
@@ -265,7 +265,11 @@ func (s *scenario) trouble() string {
 		if len(up) > 13 {
 			return ""
 		}
+		with := h
 		h := s.host()
+		if side := s.side[with]; side != 0 { // apart from all it would be a ring of its own
+			s.side[h] = side
+		}
 		h.start()
 		return fmt.Sprintf("%s joins", h)
 	case 8:
@@ -363,7 +367,10 @@ func (s *scenario) badDisk(h *simHost) string {
 		}
 		s.lost[h] = true
 		for range 1 + s.rng.IntN(4) {
-			h.damage(keys[s.rng.IntN(len(keys))], fmt.Sprint(s.rng.IntN(2)))
+			key, name := keys[s.rng.IntN(len(keys))], fmt.Sprint(s.rng.IntN(2))
+			if s.holders(key, name) > 1 { // else nobody can mend it
+				h.damage(key, name)
+			}
 		}
 		return fmt.Sprintf("the disk of %s rots", h)
 	case what == 2 && s.missed() == 0 && len(s.cut) == 0 && s.mayMiss(true, h) && s.spare() > 0:
@@ -382,6 +389,9 @@ func (s *scenario) badDisk(h *simHost) string {
 	}
 	return ""
 }
+
+// holders counts the disks that hold something of a field.
+func (s *scenario) holders(key Key, name string) int { return s.durable(key, name, 0, s.now+1) }
 
 // powerCut stops everybody at once, disks kept, and starts them in any order.
 func (s *scenario) powerCut(up []*simHost) string {

@@ -41,7 +41,11 @@ func (m *Member) serve(env Envelope) {
 			m.reply(env, ForwardedGet{Reply: r, Hint: m.hintFor(b.Op.Key, r.Code)})
 		})
 	case ForwardPut:
-		m.coordinatePut(b.Op, m.now.Add(m.forwarded(b.Left)), func(r PutReply) {
+		if m.passed.again(env.From.ID, env.Seq) {
+			return
+		}
+		age := max(0, time.Duration(m.ringMillis()-b.Sent)*time.Millisecond)
+		m.coordinatePut(b.Op, m.now.Add(stampWithin-age), m.now.Add(m.forwarded(b.Left)), func(r PutReply) {
 			m.reply(env, ForwardedPut{Reply: r, Hint: m.hintFor(b.Op.Key, r.Code)})
 		})
 	case GetStamps:

@@ -114,7 +114,7 @@ func (h *simHost) call(boot int, f func(m *Member, now Time)) {
 
 // receive gives the Member a message.
 func (h *simHost) receive(env Envelope) {
-	if n, ok := env.Body.(Neighbors); ok && env.Reply {
+	if n, ok := env.Body.(Neighbors); ok && env.Reply && h.m.requests[env.Seq] != nil {
 		if !n.Same {
 			h.told[env.From.ID] = n.Succ
 		}
@@ -208,12 +208,35 @@ func (h *simHost) setWake(wake Time) {
 	})
 }
 
+// dropped looks at a copy that is about to be given up: W others hold as much.
+func (h *simHost) dropped(key Key) (b *breach) {
+	net := h.net
+	if !net.opt.keeps {
+		return nil
+	}
+	want := QuorumOf(Hard, len(h.m.view)).W
+	_ = h.disk.Fields(key, "", "", func(f Field) bool {
+		n := net.durable(key, f.Name, f.Stamp, net.now.Add(-time.Second))
+		if h.wiped < net.now.Add(-time.Second) {
+			n-- // this one
+		}
+		if n < want {
+			b = broke("strays are kept", "%s drops its copy of %q, field %q, and %d others have it", h, key, f.Name, n)
+		}
+		return b == nil
+	})
+	return b
+}
+
 // write applies soft ops at once and hard ones when the disk is done, each
 // group as a whole and in order; confirmation follows.
 func (h *simHost) write(ops []StoreOp) {
 	net, boot := h.net, h.boot
 	var hard, soft []StoreOp
 	for _, op := range ops {
+		if op.Kind == StoreDrop && op.Key.Class() == Hard {
+			net.fails(h.dropped(op.Key))
+		}
 		op = copyOp(op)
 		net.trace.note(uint64(op.Kind), uint64(len(op.Merge)))
 		net.trace.text(string(op.Key))

@@ -54,6 +54,7 @@ type simOptions struct {
 	duplicate float64 // share of messages that arrive twice
 	reorder   bool    // messages of one link may overtake each other
 	skew      time.Duration
+	keeps     bool          // nobody has been away for so long that it has to begin anew
 	member    func(*Config) // changes the configuration of each member
 }
 

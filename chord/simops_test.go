@@ -276,10 +276,13 @@ func (hi *history) read(h *simHost, key Key) *simOp {
 			got := map[string]Stamp{}
 			for _, f := range r.Fields {
 				got[f.Name] = f.Stamp
-				// With fewer members R is less than W, and what one read has seen of
-				// a write under way the next may not.
-				if h := hi.field(fieldName{key, f.Name}); hi.copies >= 3 && f.Stamp > h.acked && !split && !hi.split {
+				// In a ring of fewer than five R is less than W, and what one read has
+				// seen of a write under way the next may not.
+				if h := hi.field(fieldName{key, f.Name}); hi.copies >= 3 && hi.net.ringOfFive(key) && f.Stamp > h.acked && !split && !hi.split {
 					h.acked, h.deleted, h.byRead = f.Stamp, false, true
+					if n := hi.net.durable(key, f.Name, f.Stamp, o.began); n < hi.copies {
+						hi.net.fails(broke("a read is as good as a write", "%s reads field %q, which %d disks have: %s", o, f.Name, n, showGet(r)))
+					}
 				}
 			}
 			for _, n := range hi.order {
@@ -310,6 +313,18 @@ func (hi *history) read(h *simHost, key Key) *simOp {
 		default:
 			hi.net.fatalf("%s: %s", o, showGet(r))
 		}
+	})
+}
+
+// ringOfFive reports whether nobody claims a key in a ring of fewer than five, as
+// one side of a partition may be.
+func (net *simNet) ringOfFive(key Key) bool {
+	return !slices.ContainsFunc(net.hosts, func(h *simHost) bool {
+		if h.m == nil {
+			return false
+		}
+		c := h.m.claims.at(HashKey(key))
+		return c.Complete && c.Ring < 5
 	})
 }
 

@@ -21,7 +21,7 @@ type waiting struct {
 }
 
 func (a *automaton) newLife() *life {
-	cfg := Config{Self: a.all.refs[a.self], Rand: rand.New(rand.NewPCG(1, 1)), Store: emptyStore, listLength: a.limit}
+	cfg := Config{Self: a.all.refs[a.self], Rand: rand.New(rand.NewPCG(1, 1)), Store: emptyStore, listLength: a.limit, JoinWindow: 1}
 	if a.all.config != nil {
 		a.all.config(&cfg)
 	}

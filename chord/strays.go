@@ -41,17 +41,26 @@ func (m *Member) ringReplicas(i int) []Ref {
 // merged, and then a stray may be the only copy. Its owner gets what it lacks;
 // when the owner has completed its range and W replicas hold as much as the
 // stray does, the stray and the claim to its range are dropped.
+//
+// It also looks for ranges that it should hold and has not been granted: one that
+// died and came back with an empty disk before anybody took notice is counted on
+// by owners who know nothing of that. Comparing tells them.
 func (m *Member) handStrays() {
 	r := &m.repair
 	if m.phase != member || !m.viewWhole || r.handing > 0 {
 		return
 	}
-	r.touched, r.strays = nil, nil
+	r.touched, r.strays, r.lacking = nil, nil, 0
 	n := len(m.view)
 	for i, owner := range m.view {
 		before := m.view[(i+n-1)%n]
 		replicas := m.ringReplicas(i)
 		if slices.ContainsFunc(replicas, func(o Ref) bool { return o.ID == m.self.ID }) {
+			if owner.ID != m.self.ID && !m.claims.over(before.ID, owner.ID).Complete {
+				r.lacking++
+				r.handing++
+				m.compare(owner, Hard, before.ID, owner.ID, false, func(comparison) { m.handed() })
+			}
 			continue
 		}
 		if !m.holdsAny(before.ID, owner.ID) && !m.claims.at(owner.ID).Complete {
@@ -63,15 +72,21 @@ func (m *Member) handStrays() {
 			if ok {
 				r.strays = slices.DeleteFunc(r.strays, func(a Arc) bool { return a.To == owner.ID })
 			}
-			if r.handing--; r.handing > 0 {
-				return
-			}
-			if r.straying = len(r.strays) > 0; r.straying {
-				m.straysSoon()
-			}
+			m.handed()
 		})
 	}
 	r.straying = r.handing > 0
+}
+
+// handed ends one of what handStrays has begun.
+func (m *Member) handed() {
+	r := &m.repair
+	if r.handing--; r.handing > 0 {
+		return
+	}
+	if r.straying = len(r.strays)+r.lacking > 0; r.straying {
+		m.straysSoon()
+	}
 }
 
 func (m *Member) holdsAny(from, to ID) bool {
@@ -83,13 +98,8 @@ func (m *Member) holdsAny(from, to ID) bool {
 // and enough replicas have all of it.
 func (m *Member) handStray(from ID, replicas []Ref, done func(bool)) {
 	owner := replicas[0]
-	if !m.keeps(keepStrays) {
-		m.dropStray(from, owner.ID)
-		done(true)
-		return
-	}
 	m.compare(owner, Hard, from, owner.ID, true, func(c comparison) {
-		if !c.ok || !c.claim.Complete || c.claim.Epoch <= m.claims.newest(from, owner.ID) || c.pushed > 0 {
+		if !c.ok || !c.claim.Complete || c.claim.Epoch <= m.claims.newest(from, owner.ID) || (c.pushed > 0 && m.keeps(keepStrays)) {
 			// The owner's own repair comes first: it may still need this
 			// member's claim, and brings what it got from here to the replicas.
 			done(false)
@@ -118,7 +128,7 @@ func (m *Member) replicasOf(owner Ref) []Ref {
 // confirmStray asks replicas whether they hold as much as this member does, by
 // the same grant as the owner or a later one.
 func (m *Member) confirmStray(from, to ID, epoch uint64, replicas []Ref, done func(bool)) {
-	if len(replicas) == 0 {
+	if len(replicas) == 0 || !m.keeps(keepStrays) {
 		done(true)
 		return
 	}

@@ -23,9 +23,6 @@ func (m *Member) horizon() Stamp {
 	if len(m.ringClock.samples) < 2 {
 		now = min(now, m.now.Millis())
 	}
-	if !m.keeps(keepTombstones) {
-		return stampAt(now)
-	}
 	step := max(m.cfg.TombstoneLife.Milliseconds()/purgeSteps, 1)
 	return stampAt(max(0, now-m.cfg.TombstoneLife.Milliseconds()) / step * step)
 }
@@ -66,7 +63,7 @@ func (m *Member) orderPurge() {
 // need not be there.
 func (m *Member) purge(p Purge, done func(error)) {
 	m.purged = max(m.purged, p.Horizon)
-	m.contact = max(m.contact, m.ringMillis()) // the round that led here has just compared it
+	m.touched() // the round that led here has just compared it
 	m.saveStateThen(func(err error) {
 		if err != nil {
 			done(err)
@@ -103,10 +100,21 @@ func (m *Member) purgedBy(other Stamp) Stamp { return min(max(m.purged, other), 
 // inContact notes that what this member holds has been compared with what the
 // ring holds: nothing that it still has was deleted and purged before.
 func (m *Member) inContact() {
+	before := m.contact
+	m.touched()
 	// Written down now and then: an older time only makes it refill sooner.
-	if now := m.ringMillis(); now-m.contact >= m.cfg.TombstoneLife.Milliseconds()/purgeSteps {
-		m.contact = now
-		m.saveState()
+	if m.contact-before < m.cfg.TombstoneLife.Milliseconds()/purgeSteps {
+		m.contact = before
+		return
+	}
+	m.saveState()
+}
+
+// touched is inContact that leaves the writing to the caller.
+func (m *Member) touched() {
+	m.touch = m.now
+	if now := m.ringMillis(); len(m.ringClock.samples) >= 2 || now > m.contact {
+		m.contact = now // by two clocks alone it is not put back
 	}
 }
 
@@ -118,6 +126,9 @@ func (m *Member) inContact() {
 func (m *Member) refillIfOutdated(purged Stamp, by Ref) {
 	if m.contact == 0 || min(purged, m.horizon()) <= stampAt(m.contact) {
 		return
+	}
+	if m.touch != 0 && m.now.Sub(m.touch) < m.cfg.TombstoneLife/2 {
+		return // by its own clock it was in contact: only ring time has moved, as with a third member
 	}
 	m.event("refill", by, "was away for so long that %s has forgotten what was deleted meanwhile: begins with empty maps, which the ring fills", by.ID.Short())
 	m.contact = m.ringMillis()
