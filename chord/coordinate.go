@@ -324,9 +324,11 @@ func (m *Member) push(w *writing) {
 func (m *Member) writeSet(class Class) []Ref {
 	set := m.replicas(QuorumOf(class, m.size()).N)
 	if class == Hard {
-		for _, r := range m.repair.config {
-			if !slices.ContainsFunc(set, func(s Ref) bool { return s.ID == r.ID }) {
-				set = append(set, r)
+		for _, counting := range append([][]Ref{m.repair.config}, m.repair.attempts...) {
+			for _, r := range counting {
+				if !slices.ContainsFunc(set, func(s Ref) bool { return s.ID == r.ID }) {
+					set = append(set, r)
+				}
 			}
 		}
 	}
@@ -421,8 +423,10 @@ func (m *Member) copies(w *writing) (all, counting, want int) {
 		}
 		want = q.W
 	}
-	if next := m.repair.granting; len(next) > 0 && w.ackedBy(next) < min(want, len(next)) {
-		counting = min(counting, want-1) // those who count next must have it as well
+	for _, next := range m.repair.attempts {
+		if w.ackedBy(next) < min(want, len(next)) {
+			counting = min(counting, want-1) // those who may count next must have it as well
+		}
 	}
 	if !m.keeps(ackAtW) {
 		want = max(1, want-1)

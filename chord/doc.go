@@ -41,7 +41,9 @@
 // it has found equal to its own; a claim is what a replica remembers of that.
 // Quorums are counted among those the owner has granted to, and before its
 // first grant among those who claim the newest epoch. An owner that meets a
-// later epoch of somebody else's begins anew. With n <= 4 members, N-R of them
+// later epoch of somebody else's begins anew. One whose grant not all have
+// confirmed needs a quorum of both sets; if it dies in that moment, and a
+// partition divides them, two sides may both go on. With n <= 4 members, N-R of them
 // can be R again: two halves of such a ring may both go on without the other,
 // and when they meet again the later write of each field wins.
 //

@@ -2,16 +2,29 @@ package chord
 
 import "slices"
 
+// maxAttempts bounds the sets that are remembered of grants without success. That
+// many changes of who follows whom, with not one grant in between, mean that
+// nothing is acknowledged anyway.
+const maxAttempts = 16
+
 // grant tells every replica that it is complete, under a new epoch; when all
 // have confirmed, they are the ones that count. A write that is sent meanwhile
 // needs its copies among them too, and one that was sent before must have
 // arrived.
+//
+// If not all confirm, some may yet go by the new epoch, beyond a partition
+// perhaps: until a later grant succeeds, this member needs a quorum of both.
 func (m *Member) grant(rd *round) {
 	r := &m.repair
 	m.given = m.nextEpoch(max(rd.epoch, m.given))
 	epoch := m.given
 	order := Grant{From: rd.from, To: rd.to, Epoch: epoch, Ring: rd.ring, Holders: holdersOf(rd.set)}
-	r.granting = rd.set
+	if !slices.ContainsFunc(r.attempts, func(set []Ref) bool { return sameMembers(set, rd.set) }) {
+		if len(r.attempts) == maxAttempts {
+			r.attempts = slices.Delete(r.attempts, 0, 1)
+		}
+		r.attempts = append(r.attempts, rd.set)
+	}
 	began := m.serial
 	waiting, failed := 1, false
 	end := func(ok bool) {
@@ -19,14 +32,13 @@ func (m *Member) grant(rd *round) {
 		if waiting--; waiting > 0 {
 			return
 		}
-		r.granting = nil
 		if failed || !r.complete || m.phase != member || rd.from != m.pred.ID || len(r.dirty) > 0 || r.flyingSince(began, rd.set) {
 			m.rejudge()
 			m.nextRound(repairPause)
 			return
 		}
 		was := m.ring
-		r.epoch, r.config = epoch, rd.set
+		r.epoch, r.config, r.attempts = epoch, rd.set, nil
 		m.ring = rd.ring
 		m.founded = m.founded && m.ring == 1
 		m.claims = m.claims.with(Arc(order))

@@ -146,6 +146,17 @@ func (m *Member) enough(r *reading) bool {
 	if r.op.Key.Class() == Soft {
 		return len(r.answers) >= m.quorum(Soft).R
 	}
+	for _, set := range m.repair.attempts {
+		count := 0
+		for _, c := range set {
+			if s, ok := r.answers[c.ID]; ok && s.Code == CodeOK {
+				count++
+			}
+		}
+		if count < QuorumOf(Hard, len(set)).R {
+			return false
+		}
+	}
 	if len(m.repair.config) > 0 {
 		count := 0
 		for _, c := range m.repair.config {
@@ -442,19 +453,18 @@ func (m *Member) answer(r *reading, p page, values map[string]Field, unconfirmed
 	for _, name := range alive {
 		f, ok := values[name]
 		if !ok {
-			if f, ok = m.field(r.op.Key, name); !ok {
-				continue
-			}
+			f, ok = m.field(r.op.Key, name)
 		}
 		if f.Stamp != p.best[name].Stamp && !unconfirmed && r.op.Key.Class() == Hard {
-			// Written since the stamps were read, by whom nothing is known yet.
+			// Written since the stamps were read, and nothing is known yet of who has
+			// that; or damaged.
 			if m.now < r.patience {
 				m.readRound(r)
 				return
 			}
 			reply.Unconfirmed = true
 		}
-		if !m.live(f.Entry) {
+		if !ok || !m.live(f.Entry) {
 			continue // deleted since the stamps were read
 		}
 		size += len(f.Name) + len(f.Value)

@@ -36,7 +36,7 @@ type repairState struct {
 	lacking  int           // ranges that should be held here and were not granted, at the last look
 	handing  int           // of these, being brought to their owners
 	straying bool          // this member may hold copies that their owner lacks
-	granting []Ref         // the set of a grant that is not confirmed yet
+	attempts [][]Ref       // the sets of grants since config that not all have confirmed
 	flying   map[uint64]ID // writes on their way to replicas, by the serial of their sending
 	// missing is since when a replica that counts, or the predecessor, has been
 	// out of reach; 0: it has not.

@@ -18,7 +18,6 @@ import (
 //	          deaths; one-way cuts; partitions
 type scenario struct {
 	*simNet
-	hi   *history
 	keys int
 	// The ring was last whole, with that many members, and since then these have
 	// lost their disks, or left. Two may: each range has three copies.
@@ -74,7 +73,7 @@ func newScenario(t reporter, seed uint64, without rule) *scenario {
 		h.start()
 	}
 	s.logf("scenario: %s, %d members, lists of %d", weather.name, n, limit)
-	s.hi = newHistory(s.simNet)
+	newHistory(s.simNet)
 	s.settles()
 	if n >= 5 {
 		s.hi.copies = 3
@@ -228,6 +227,9 @@ func (s *scenario) mayMiss(lose bool, these ...*simHost) bool {
 func (s *scenario) trouble() string {
 	up, down := s.up(), s.downs()
 	h := s.pick(up)
+	if !s.small() && slices.ContainsFunc(up, func(h *simHost) bool { return h.m.ring > 0 && h.m.ring < 5 }) {
+		s.hi.split = true // one side of a partition has become small
+	}
 	switch s.rng.IntN(16) {
 	case 0, 1: // a crash, with the disk
 		if !s.mayMiss(false, h) {

@@ -208,15 +208,20 @@ func (h *simHost) setWake(wake Time) {
 	})
 }
 
-// dropped looks at a copy that is about to be given up: W others hold as much.
+// dropped looks at a copy that is about to be given up: W others hold as much,
+// as far as it was acknowledged.
 func (h *simHost) dropped(key Key) (b *breach) {
 	net := h.net
-	if !net.opt.keeps {
+	if !net.opt.keeps || net.hi == nil {
 		return nil
 	}
 	want := QuorumOf(Hard, len(h.m.view)).W
 	_ = h.disk.Fields(key, "", "", func(f Field) bool {
-		n := net.durable(key, f.Name, f.Stamp, net.now.Add(-time.Second))
+		stamp := min(f.Stamp, net.hi.field(fieldName{key, f.Name}).acked)
+		if stamp == 0 {
+			return true
+		}
+		n := net.durable(key, f.Name, stamp, net.now.Add(-time.Second))
 		if h.wiped < net.now.Add(-time.Second) {
 			n-- // this one
 		}

@@ -39,6 +39,7 @@ type simNet struct {
 	tokens      uint64
 	// after, if set, is called after every event: for invariants.
 	after func()
+	hi    *history // the last one made
 	// watch, if set, is shown every message that is sent.
 	watch func(Envelope)
 }

@@ -193,7 +193,8 @@ func (f *fieldHistory) mayBeGone(promised Stamp) bool {
 }
 
 func newHistory(net *simNet) *history {
-	return &history{net: net, fields: map[fieldName]*fieldHistory{}}
+	net.hi = &history{net: net, fields: map[fieldName]*fieldHistory{}}
+	return net.hi
 }
 
 func (hi *history) field(n fieldName) *fieldHistory {

@@ -82,7 +82,7 @@ and leave; a second signal ends it at once.`,
 	cmd.SetVersionTemplate("chordnode {{.Version}}\n")
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	flags.register(cmd.Flags())
-	cmd.AddCommand(newStatusCommand(stdout), newSecretCommand(stdout))
+	cmd.AddCommand(newStatusCommand(stdout), newForgetCommand(stdout), newSecretCommand(stdout))
 	return cmd
 }
 

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"text/tabwriter"
@@ -12,9 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"chordtorrent/chord"
-	"chordtorrent/chord/rpc"
-	"chordtorrent/chord/secret"
-	"chordtorrent/communicator"
 )
 
 // statusTimeout bounds the whole command.
@@ -33,7 +29,7 @@ func newStatusCommand(stdout io.Writer) *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, cancel := context.WithTimeout(cmd.Context(), statusTimeout)
 			defer cancel()
-			st, err := askStatus(ctx, member, ring)
+			st, err := carryOut[chord.Status](ctx, member, ring, chord.GetStatus{})
 			if err != nil {
 				return err
 			}
@@ -45,53 +41,10 @@ func newStatusCommand(stdout io.Writer) *cobra.Command {
 	}
 	cmd.SetContext(context.Background())
 	set := cmd.Flags()
-	set.StringVar(&member, "node", "", "`host:port` of the member to ask; default: one that multicast or --join finds")
+	registerNode(set, &member)
 	set.BoolVar(&asJSON, "json", false, "print one JSON object")
 	ring.register(set)
 	return cmd
-}
-
-// askStatus asks the named member, or one that can be found.
-func askStatus(ctx context.Context, member string, ring ringFlags) (chord.Status, error) {
-	if member != "" {
-		var keeper *secret.Keeper
-		if ring.secretFile != "" {
-			var err error
-			if keeper, err = secret.Open(ring.secretFile); err != nil {
-				return chord.Status{}, usageError{err}
-			}
-		}
-		c, err := rpc.Dial(ctx, member, ring.cluster, keeper)
-		if errors.Is(err, rpc.ErrRefused) {
-			return chord.Status{}, err // which says why
-		}
-		if err != nil {
-			return chord.Status{}, fmt.Errorf("%w: is a chordnode of cluster %q running there?", err, ring.cluster)
-		}
-		defer c.Close()
-		reply, err := c.Call(ctx, chord.GetStatus{})
-		if err != nil {
-			return chord.Status{}, err
-		}
-		st, ok := reply.(chord.Status)
-		if !ok {
-			return chord.Status{}, fmt.Errorf("ring member %s answered with %T", member, reply)
-		}
-		return st, nil
-	}
-	c, err := communicator.Open(ctx, communicator.Config{
-		Ring: ring.join, Cluster: ring.cluster, SecretFile: ring.secretFile, Multicast: ring.multicast, MulticastTTL: ring.multicastTTL,
-	})
-	switch {
-	case errors.Is(err, communicator.ErrBadArgument):
-		return chord.Status{}, usageError{err}
-	case errors.Is(err, communicator.ErrNoRing):
-		return chord.Status{}, fmt.Errorf("%w: start a member with chordnode, or name one with --node host:port", err)
-	case err != nil:
-		return chord.Status{}, err
-	}
-	defer c.Close()
-	return c.Status(ctx)
 }
 
 // memberJSON is a member in the output of --json.
@@ -127,7 +80,8 @@ type statusJSON struct {
 	Bytes            int64        `json:"bytes"`
 	UnderReplicated  int          `json:"under_replicated"`
 	IncompleteRanges int          `json:"incomplete_ranges"`
-	LastRepair       *time.Time   `json:"last_repair"` // null: never
+	LastRepair       *time.Time   `json:"last_repair"`         // null: never
+	Forgotten        []string     `json:"forgotten,omitempty"` // members declared gone for good, while they are missed
 }
 
 func printJSON(w io.Writer, st chord.Status, closed bool) error {
@@ -140,6 +94,9 @@ func printJSON(w io.Writer, st chord.Status, closed bool) error {
 	}
 	if pred := toJSON(st.Predecessor); len(pred) > 0 {
 		out.Predecessor = &pred[0]
+	}
+	for _, id := range st.Forgotten {
+		out.Forgotten = append(out.Forgotten, id.String())
 	}
 	if st.LastRepair != 0 {
 		t := time.UnixMilli(st.LastRepair).UTC()
