@@ -143,6 +143,11 @@ func (h *simHost) adopted(phase phase, before []Ref) *breach {
 		allowed = append(slices.Clone(h.told[m.pred.ID]), m.pred) // Zave's join: the predecessor's list
 	}
 	kept := !slices.ContainsFunc(m.succ, func(r Ref) bool { return !named(before, r) })
+	if h.heard.ID == first.ID && phase != joining {
+		if whole := m.trimmed(append([]Ref{first}, allowed...)); !sameMembers(whole, m.succ) {
+			return broke("whole list", "%s has not taken over all %d entries that its first successor %s has just named", h, len(whole), h.net.name(first))
+		}
+	}
 	for _, r := range m.succ[1:] {
 		if !named(allowed, r) && !(kept && h.heard.ID != first.ID) {
 			return broke("whole list", "%s has %s behind its first successor %s, which did not name it", h, h.net.name(r), h.net.name(first))

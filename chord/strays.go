@@ -99,7 +99,7 @@ func (m *Member) holdsAny(from, to ID) bool {
 func (m *Member) handStray(from ID, replicas []Ref, done func(bool)) {
 	owner := replicas[0]
 	m.compare(owner, Hard, from, owner.ID, true, func(c comparison) {
-		if !c.ok || !c.claim.Complete || c.claim.Epoch <= m.claims.newest(from, owner.ID) || (c.pushed > 0 && m.keeps(keepStrays)) {
+		if m.keeps(keepStrays) && (!c.ok || !c.claim.Complete || c.claim.Epoch <= m.claims.newest(from, owner.ID) || c.pushed > 0) {
 			// The owner's own repair comes first: it may still need this
 			// member's claim, and brings what it got from here to the replicas.
 			done(false)
