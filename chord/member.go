@@ -94,9 +94,13 @@ type Done struct {
 	Reply any // GetReply, PutReply, AssignIDReply, ForgetReply or Status: as the operation was
 }
 
+// EventRefused is the kind of an event that says that a message from Ref was
+// refused; its Text is the reason, one of a few.
+const EventRefused = "refused"
+
 // Event is a change of state that an operator wants to know.
 type Event struct {
-	Kind string // "joined", "alone", "successor", "predecessor", "range", "ring", "left"
+	Kind string // EventRefused, "joined", "alone", "successor", "predecessor", "range", "ring", "left"
 	Ref  Ref    // whom it is about
 	Text string // for people
 }
@@ -246,6 +250,10 @@ func (m *Member) Start(now Time) {
 func (m *Member) Receive(now Time, env Envelope) {
 	m.advance(now)
 	if m.phase == idle || m.phase == left || env.Body == nil {
+		return
+	}
+	if reason := m.refusal(env); reason != "" {
+		m.event(EventRefused, env.From, "%s", reason)
 		return
 	}
 	if env.Reply {

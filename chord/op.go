@@ -183,4 +183,5 @@ type Status struct {
 	ClockOff         int64  // milliseconds this member's clock is ahead of ring time
 	Forgotten        []ID   // members that an operator has declared gone for good
 	HTTP             string // host:port of the member's HTTP listener, filled in by its driver
+	Trouble          string // why the member cannot write to its disk, "" if it can; filled in by its driver
 }

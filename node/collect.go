@@ -93,16 +93,7 @@ func (s state) store(e emitter) {
 
 // dropped tells what the parts have refused, by part and reason.
 func (s state) dropped(e emitter) {
-	n := s.n
-	parts := map[string]map[string]uint64{
-		"port":   n.split.Counters(),
-		"rpc":    n.transport.Counters(),
-		"gossip": {"not_gossip": n.gossip.transport.foreign.Load()},
-	}
-	if n.multicast != nil {
-		parts["discovery"] = n.multicast.Counters()
-	}
-	for part, reasons := range parts {
+	for part, reasons := range s.n.dropped() {
 		for reason, count := range reasons {
 			e.counter("chordtorrent_dropped_total", "What came from the network and was not taken, by reason.",
 				float64(count), "part", part, "reason", reason)

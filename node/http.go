@@ -68,7 +68,7 @@ func (h *httpServer) close() error {
 	return err
 }
 
-// serveHealth answers 200 only when the node is part of a ring.
+// serveHealth answers 200 only when the node is part of a ring and can write.
 func (n *Node) serveHealth(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	if n.leaving.Load() {
@@ -79,6 +79,11 @@ func (n *Node) serveHealth(w http.ResponseWriter, _ *http.Request) {
 	if !n.isReady() {
 		w.WriteHeader(http.StatusServiceUnavailable)
 		fmt.Fprintln(w, "joining")
+		return
+	}
+	if err := n.db.Trouble(); err != nil {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		fmt.Fprintf(w, "reads only: %v\n", err)
 		return
 	}
 	fmt.Fprintln(w, "ready")
@@ -103,6 +108,9 @@ func (n *Node) serveStatus(w http.ResponseWriter, r *http.Request) {
 	}
 	fmt.Fprintf(out, "chordnode\t%s\ncluster\t%s\nsecret\t%s\nstate\t%s\nid\t%s\naddress\t%s\nkeys\t%d hard, %d soft, %d bytes\nunder-replicated\t%d\nincomplete ranges\t%d\nlast repair\t%s\n\n",
 		st.Version, st.Cluster, n.secretWords(), st.State, st.Self.ID, st.Self.Addr, st.Keys, st.SoftKeys, st.Bytes, st.UnderReplicated, st.IncompleteRanges, repaired)
+	if st.Trouble != "" {
+		fmt.Fprintf(out, "trouble\t%s\n\n", st.Trouble)
+	}
 	fmt.Fprintf(out, "%d members in ring order\n", len(st.Members))
 	for _, m := range st.Members {
 		fmt.Fprintf(out, "%s\t%s\n", m.ID, m.Addr)

@@ -20,6 +20,8 @@ type loop struct {
 	clock  clock
 	self   chord.Ref
 
+	refused refusals
+
 	token   uint64
 	pending map[uint64]asked // operations under way, by token
 	release func()           // ends the message being handled; nil: none, or passed on
@@ -143,6 +145,10 @@ func (l *loop) carryOut(out chord.Output) {
 		}
 	}
 	for _, e := range out.Events {
+		if e.Kind == chord.EventRefused {
+			l.refused.add(e.Text, e.Ref)
+			continue
+		}
 		attrs := []any{"event", e.Kind, "text", e.Text}
 		if !e.Ref.IsZero() {
 			attrs = append(attrs, "node", e.Ref.ID.String(), "addr", e.Ref.Addr)

@@ -120,6 +120,7 @@ func (n *Node) start(ctx context.Context) (err error) {
 	}
 	n.startDiscovery(addr)
 	n.saySecret()
+	n.workers.Go(func() { n.tellRefused(n.background) })
 	n.workers.Go(func() { n.keepSecret(n.background) })
 	if n.http != nil {
 		n.http.serve(n) // last: it shows all of the above

@@ -81,6 +81,7 @@ type statusJSON struct {
 	UnderReplicated  int          `json:"under_replicated"`
 	IncompleteRanges int          `json:"incomplete_ranges"`
 	LastRepair       *time.Time   `json:"last_repair"`         // null: never
+	Trouble          string       `json:"trouble,omitempty"`   // why it cannot write to its disk
 	Forgotten        []string     `json:"forgotten,omitempty"` // members declared gone for good, while they are missed
 }
 
@@ -90,7 +91,7 @@ func printJSON(w io.Writer, st chord.Status, closed bool) error {
 		Version: st.Version, Cluster: st.Cluster, Secret: closed,
 		Successors: toJSON(st.Successors...), Members: toJSON(st.Members...),
 		Keys: st.Keys, SoftKeys: st.SoftKeys, Bytes: st.Bytes,
-		UnderReplicated: st.UnderReplicated, IncompleteRanges: st.IncompleteRanges,
+		UnderReplicated: st.UnderReplicated, IncompleteRanges: st.IncompleteRanges, Trouble: st.Trouble,
 	}
 	if pred := toJSON(st.Predecessor); len(pred) > 0 {
 		out.Predecessor = &pred[0]
@@ -139,6 +140,9 @@ func printTable(w io.Writer, st chord.Status, closed bool) error {
 		{"last repair", repaired},
 	} {
 		fmt.Fprintf(out, "%s\t%s\n", row[0], row[1])
+	}
+	if st.Trouble != "" {
+		fmt.Fprintf(out, "trouble\t%s\n", st.Trouble)
 	}
 	fmt.Fprintf(out, "\nMEMBER\tADDRESS\t\n")
 	for _, m := range st.Members {

@@ -169,7 +169,11 @@ func (d *DB) commit(batch []request) error {
 			d.mu.Unlock()
 		}
 		d.log.Error("cannot write to the database", "err", err)
+		d.commits.wrote(err)
 		return err
+	}
+	if w.dirty {
+		d.commits.wrote(nil)
 	}
 	d.digests.apply(w.changes)
 	d.keys.Add(w.keyDelta)

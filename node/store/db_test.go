@@ -447,6 +447,13 @@ func TestAFullDiskRefusesWritesAndServesReads(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), db.path) || !strings.Contains(err.Error(), "maximum size") {
 		t.Fatalf("got %v, want an error that names the file and the cause", err)
 	}
+	if db.Trouble() == nil {
+		t.Error("the store does not tell of its trouble")
+	}
+	mustApply(t, db, merge(hardKind+"small", field("f", "v", 1))) // held already: writes nothing
+	if db.Trouble() == nil {
+		t.Error("what needs no disk has ended the trouble with it")
+	}
 	if got := read(t, db, hardKind+"small"); got["f"] != "v" {
 		t.Errorf("reads: %v", got)
 	}
@@ -458,4 +465,7 @@ func TestAFullDiskRefusesWritesAndServesReads(t *testing.T) {
 	}
 	// It recovers by itself as soon as there is space for what is asked.
 	mustApply(t, db, merge(hardKind+"small", field("f", "w", 2)))
+	if err := db.Trouble(); err != nil {
+		t.Errorf("after a write that went through: %v", err)
+	}
 }

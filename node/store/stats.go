@@ -20,8 +20,22 @@ var commitBuckets = [...]float64{0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 
 func CommitBuckets() []float64 { return commitBuckets[:] }
 
 type commitStats struct {
-	mu sync.Mutex
-	s  CommitStats
+	mu      sync.Mutex
+	s       CommitStats
+	trouble error // of the last commit that had something to write
+}
+
+func (c *commitStats) wrote(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.trouble = err
+}
+
+// Trouble tells why the disk refused the last write; nil if it did not.
+func (d *DB) Trouble() error {
+	d.commits.mu.Lock()
+	defer d.commits.mu.Unlock()
+	return d.commits.trouble
 }
 
 func (c *commitStats) add(took time.Duration, err error) {
