@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"math/rand/v2"
 	"sync"
@@ -9,6 +10,7 @@ import (
 
 	"chordtorrent/chord"
 	"chordtorrent/chord/discovery"
+	"chordtorrent/chord/rpc"
 )
 
 const (
@@ -20,6 +22,7 @@ const (
 	joinAtOnce   = 8                      // members dialed side by side
 	joinPerRound = 8
 	maxHints     = 256
+	sayEvery     = time.Minute // while this member is alone because others refuse it
 )
 
 // joiner keeps the gossip of one ring together: memberlist forgets whom it
@@ -31,6 +34,9 @@ type joiner struct {
 	list discovery.JoinList
 	dial func(addr string) error // exchanges views; blocks for seconds at worst
 	view func() []presence
+	// ask speaks to a member as a client does: gossip of another secret is
+	// silent, and this says why. May be nil.
+	ask func(ctx context.Context, addr string) error
 
 	kick chan struct{}
 
@@ -38,6 +44,7 @@ type joiner struct {
 	hints  map[chord.ID]discovery.Hint // heard of and not in the view
 	former *knownMembers               // were in a view once, in this run or before
 	tried  map[string]time.Time
+	said   time.Time            // when it was told last why a member refuses this one
 	lost   map[chord.ID]time.Time // members of former that are not in the view, since when
 	// dialing holds the targets, by best address, that are being dialed or
 	// wait for one of the slots.
@@ -195,7 +202,27 @@ func (j *joiner) dialFirst(ctx context.Context, member target) {
 			return
 		}
 		j.log.Debug("cannot join", "addr", addr, "err", err)
+		j.explain(ctx, addr)
 	}
+}
+
+// explain tells, of a member that lives and cannot be joined, why it refuses this
+// one, while this one is alone.
+func (j *joiner) explain(ctx context.Context, addr string) {
+	j.mu.Lock()
+	soon := time.Since(j.said) < sayEvery
+	j.mu.Unlock()
+	if j.ask == nil || soon || len(j.view()) > 1 {
+		return
+	}
+	err := j.ask(ctx, addr)
+	if !errors.Is(err, rpc.ErrRefused) {
+		return
+	}
+	j.mu.Lock()
+	j.said = time.Now()
+	j.mu.Unlock()
+	j.log.Warn("alone: a member that was to be joined refuses this one", "addr", addr, "err", err)
 }
 
 // target is one member's addresses, best first.

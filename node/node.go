@@ -170,6 +170,13 @@ func (n *Node) startRing(port *ringPort, addr netip.AddrPort, window time.Durati
 		return errors.Join(err, gt.Shutdown())
 	}
 	n.joiner = newJoiner(n.Ref(), n.cfg.join, known, n.gossip.join, n.gossip.members, n.log)
+	n.joiner.ask = func(ctx context.Context, addr string) error {
+		c, err := rpc.Dial(ctx, addr, n.cfg.Cluster, n.cfg.keeper)
+		if err != nil {
+			return err
+		}
+		return c.Close()
+	}
 	n.workers.Go(func() {
 		if err := n.transport.Serve(n.split.RPC()); err != nil {
 			n.log.Error("the ring port no longer accepts connections", "err", err)

@@ -1,10 +1,13 @@
 package node
 
 import (
+	"bytes"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/hashicorp/memberlist"
@@ -104,6 +107,55 @@ func mustOpen(t *testing.T, file string) *secret.Keeper {
 		t.Fatal(err)
 	}
 	return k
+}
+
+// One that has another secret than those it is to join, or none, or belongs to
+// another cluster, is told so.
+func TestWhoIsRefusedIsToldWhy(t *testing.T) {
+	cluster := testCluster()
+	cfg := testConfig(t, cluster)
+	cfg.SecretFile = secretFile(t, "a")
+	n := start(t, cfg)
+	for _, c := range []struct{ letters, cluster, want string }{
+		{"", cluster, "secret"},
+		{"b", cluster, "secret"},
+		{"a", testCluster(), cluster},
+	} {
+		var out lockedBuffer
+		cfg := testConfig(t, c.cluster)
+		cfg.SecretFile, cfg.Join = secretFile(t, c.letters), n.Ref().Addr
+		cfg.Log = slog.New(slog.NewTextHandler(&out, nil))
+		start(t, cfg)
+		eventually(t, "the reason in the log", func() bool {
+			for line := range strings.Lines(out.String()) {
+				if strings.Contains(line, "refuses this one") && strings.Contains(line, c.want) {
+					return true
+				}
+			}
+			return false
+		})
+		if count := strings.Count(out.String(), "refuses this one"); count != 1 {
+			t.Errorf("told %d times:\n%s", count, out.String())
+		}
+	}
+}
+
+// lockedBuffer is a bytes.Buffer for a writer and a reader at a time.
+type lockedBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
 }
 
 func TestRingsWithDifferentSecretsDoNotMix(t *testing.T) {
