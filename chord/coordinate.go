@@ -135,9 +135,13 @@ func (m *Member) coordinatePut(op Put, stampBy, deadline Time, done func(PutRepl
 		done(PutReply{Code: code})
 		return
 	}
-	if op.Key.Class() == Hard && !m.ringClock.enough(len(m.view)) && m.now.Add(lastTry) < deadline {
-		// Its own clock may be a year off, and a delete stamped by it be forgotten
-		// at once for its age.
+	if op.Key.Class() == Hard && !m.ringClock.enough(max(len(m.view), m.ring)) {
+		// Its own clock may be a year off: a delete stamped by it could be forgotten
+		// at once for its age, or override what is written in the year to come.
+		if m.now.Add(lastStamp) >= deadline {
+			done(PutReply{Code: CodeUnavailable})
+			return
+		}
 		m.after(readAgain, func() { m.coordinatePut(op, stampBy, deadline, done) })
 		return
 	}

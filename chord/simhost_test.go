@@ -369,7 +369,7 @@ func (h *simHost) wipe() {
 func (h *simHost) damage(key Key, name string) {
 	h.disk.Apply(StoreOp{Kind: StorePurge, Key: key, Purge: []Field{{Name: name, Entry: Entry{Stamp: ^Stamp(0)}}}})
 	h.disk.Apply(StoreOp{Kind: StoreMerge, Key: key, Merge: []Field{{Name: name, Entry: Entry{Value: []byte("rubbish")}}}})
-	h.damaged[fieldName{key, name}] = true
+	h.damaged[fieldName{key, name}], h.wiped = true, h.net.now
 }
 
 // move gives a host that is down another address.
