@@ -44,7 +44,7 @@ type joiner struct {
 	hints  map[chord.ID]discovery.Hint // heard of and not in the view
 	former *knownMembers               // were in a view once, in this run or before
 	tried  map[string]time.Time
-	said   time.Time            // when it was told last why a member refuses this one
+	said   time.Time              // when it was told last why a member refuses this one
 	lost   map[chord.ID]time.Time // members of former that are not in the view, since when
 	// dialing holds the targets, by best address, that are being dialed or
 	// wait for one of the slots.
