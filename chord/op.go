@@ -22,7 +22,7 @@ var (
 	// ErrBadRequest means that the operation makes no sense as given.
 	ErrBadRequest = errors.New("malformed ring operation")
 	// ErrStore means that a member's disk refused a write.
-	ErrStore = errors.New("a ring member could not store the data")
+	ErrStore = errors.New("a ring member could not write to its disk: its log and `chordnode status` say why")
 	// ErrLeaving means that the asked member is on its way out: ask another.
 	ErrLeaving = errors.New("this ring member is leaving")
 )

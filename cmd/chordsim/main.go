@@ -22,6 +22,7 @@ func main() {
 	// Almost all of a simulation's memory lives as long as it does: looking
 	// through it more seldom saves a third of the time.
 	debug.SetGCPercent(250)
+	debug.SetMemoryLimit(7 << 30) // what 100,000 members may take, with some room; beyond, garbage goes sooner
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
 

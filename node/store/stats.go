@@ -22,20 +22,34 @@ func CommitBuckets() []float64 { return commitBuckets[:] }
 type commitStats struct {
 	mu      sync.Mutex
 	s       CommitStats
-	trouble error // of the last commit that had something to write
+	trouble error // of the last commit that failed, until it is over
+	at      time.Time
+	over    bool // the last commit that had something to write went through
 }
+
+// troubleFor is for how long a refused write is told of after others have gone
+// through: on a full disk small ones still find room in the file.
+const troubleFor = 30 * time.Second
 
 func (c *commitStats) wrote(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.trouble = err
+	if c.over = err == nil; !c.over {
+		c.trouble, c.at = err, time.Now()
+	}
 }
 
-// Trouble tells why the disk refused the last write; nil if it did not.
-func (d *DB) Trouble() error {
-	d.commits.mu.Lock()
-	defer d.commits.mu.Unlock()
-	return d.commits.trouble
+// Trouble tells why the disk refused a write just now, or last; nil if it does
+// not any more.
+func (d *DB) Trouble() error { return d.commits.troubled(time.Now()) }
+
+func (c *commitStats) troubled(now time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.over && now.Sub(c.at) >= troubleFor {
+		return nil
+	}
+	return c.trouble
 }
 
 func (c *commitStats) add(took time.Duration, err error) {
