@@ -60,7 +60,7 @@ func loadKnown(dir *store.Dir, self chord.ID, log *slog.Logger) *knownMembers {
 		return k
 	}
 	for _, m := range members {
-		if id, err := chord.ParseID(m.ID); err == nil && m.Addr != "" {
+		if id, err := chord.ParseID(m.ID); err == nil && id != (chord.ID{}) && m.Addr != "" {
 			k.add(chord.Ref{ID: id, Addr: m.Addr})
 		}
 	}
