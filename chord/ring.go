@@ -1,18 +1,10 @@
 package chord
 
 import (
-	"encoding/binary"
 	"math/bits"
 	"slices"
 	"time"
 )
-
-// suspectFor is how long a member that did not answer, or that gossip has
-// dropped, is passed over unless it is heard of before.
-const suspectFor = 3 * time.Second
-
-// maxSuspects is from how many on those whose time is over are cleared away.
-const maxSuspects = 64
 
 // maintenance is the state of the rounds that keep the ring in order.
 type maintenance struct {
@@ -27,205 +19,6 @@ type maintenance struct {
 	retry   timer       // of a try to join that failed
 	suspect map[ID]Time // until when
 	checks  bool        // the predecessor is being asked whether it lives
-}
-
-// setView takes over what gossip believes.
-func (m *Member) setView(members []Ref) {
-	old := m.view
-	view := make([]Ref, 0, len(members)+1)
-	for _, r := range members {
-		if r.ID != m.self.ID {
-			view = append(view, r)
-		}
-	}
-	view = append(view, m.self)
-	slices.SortFunc(view, func(a, b Ref) int { return a.ID.Compare(b.ID) })
-	m.view = slices.CompactFunc(view, func(a, b Ref) bool { return a.ID == b.ID })
-	changed := !slices.Equal(old, m.view)
-	for _, r := range old {
-		if _, still := m.inView(r.ID); !still {
-			m.gone(r)
-		}
-	}
-	for _, r := range m.view {
-		i, _ := viewAt(old, r.ID)
-		if i == len(old) || old[i] != r {
-			delete(m.maintenance.suspect, r.ID)
-			m.remembered(r.ID)
-			m.readdress(r)
-		}
-	}
-	m.setList(m.succ)
-	if !changed {
-		return
-	}
-	m.maintenance.viewed = m.now
-	switch m.phase {
-	case joining:
-		m.keepTime()
-		m.tryJoin()
-	case member, leaving:
-		m.saveState()
-		m.stabilize()
-		m.repairSoon()
-	}
-}
-
-// viewAt is where a place is, or would be, in a view.
-func viewAt(view []Ref, id ID) (int, bool) {
-	return slices.BinarySearchFunc(view, id, func(r Ref, id ID) int { return r.ID.Compare(id) })
-}
-
-func (m *Member) inView(id ID) (Ref, bool) {
-	i, ok := viewAt(m.view, id)
-	if !ok {
-		return Ref{}, false
-	}
-	return m.view[i], true
-}
-
-// stableAfter is how long a view must not have changed before a member draws
-// conclusions from who is not in it: after a start, a partition or deaths,
-// gossip brings the news one by one.
-const stableAfter = time.Second
-
-func (m *Member) viewStable() bool { return m.now.Sub(m.maintenance.viewed) >= stableAfter }
-
-// listFits reports whether the successor list names those whom the view does, as
-// far as replicas are asked. When a partition heals, gossip sees the other side at
-// once; until the list does too, all who are asked may be of this side, and know
-// nothing of what the others have acknowledged.
-func (m *Member) listFits() bool {
-	if !m.oneHop() {
-		return true
-	}
-	n := min(2*QuorumOf(Hard, m.size()).N-1, len(m.view)-1, m.listLength())
-	if len(m.succ) < n {
-		return false
-	}
-	i, _ := viewAt(m.view, m.self.ID)
-	for k := range n {
-		if m.succ[k].ID != m.view[(i+1+k)%len(m.view)].ID {
-			return false
-		}
-	}
-	return true
-}
-
-// size is the number of members of the ring as far as this member knows. The
-// gossip of a newcomer has not named everybody yet, but its successor list,
-// copied from another's, does; and in a ring that gossip does not describe, how
-// close together its entries lie tells about how many there are.
-func (m *Member) size() int {
-	n := max(len(m.view), len(m.succ)+1)
-	if m.viewWhole || len(m.succ) < minListLength {
-		return n
-	}
-	// In shares of the ring, by the first 64 bits.
-	d := Distance(m.self.ID, m.succ[len(m.succ)-1].ID)
-	share := float64(binary.BigEndian.Uint64(d[:8])) / (1 << 63) / 2
-	return max(n, int(min(float64(len(m.succ))/share, 1e9)))
-}
-
-// counted is the size of the ring as far as quorums care. In a ring that gossip
-// does not describe it is a number that does not change with everybody who comes
-// or goes: anything from five members on is the same to a quorum.
-func (m *Member) counted() int {
-	if m.viewWhole || len(m.succ) < minListLength {
-		return m.size()
-	}
-	return minListLength + 1
-}
-
-// setList replaces the list of successors, and decides whether gossip describes
-// the ring: it does if it knows most of those whom the list has from others.
-// Only then can who owns what be told from the view.
-func (m *Member) setList(list []Ref) {
-	m.succ = list
-	known := 0
-	for _, r := range list {
-		if _, ok := m.inView(r.ID); ok {
-			known++
-		}
-	}
-	m.viewWhole = 2*known >= len(list)
-}
-
-// oneHop reports whether lookups go by the view.
-func (m *Member) oneHop() bool { return m.viewWhole && len(m.view) <= maxOneHop }
-
-// gone forgets a member that gossip has declared dead: what is asked of it is
-// answered with a failure now and not by a time-out later.
-func (m *Member) gone(r Ref) {
-	m.suspected(r.ID)
-	delete(m.rtt, r.ID)
-	m.fingers.remove(r.ID)
-	m.setList(slices.DeleteFunc(slices.Clone(m.succ), func(s Ref) bool { return s.ID == r.ID }))
-	var lost []uint64
-	for seq, req := range m.requests {
-		if req.to.ID == r.ID {
-			lost = append(lost, seq)
-		}
-	}
-	slices.Sort(lost)
-	for _, seq := range lost {
-		m.finish(seq, nil, errGone)
-	}
-}
-
-// readdress follows a member to another address: it is the same member.
-func (m *Member) readdress(r Ref) {
-	if m.pred.ID == r.ID {
-		m.pred = r
-	}
-	m.succ = slices.Clone(m.succ)
-	for i := range m.succ {
-		if m.succ[i].ID == r.ID {
-			m.succ[i] = r
-		}
-	}
-	m.fingers.readdress(r)
-}
-
-func (m *Member) suspected(id ID) {
-	if m.maintenance.suspect == nil {
-		m.maintenance.suspect = map[ID]Time{}
-	}
-	if len(m.maintenance.suspect) >= maxSuspects {
-		for other := range m.maintenance.suspect {
-			m.isSuspect(other) // forgets those whose time is over
-		}
-	}
-	m.maintenance.suspect[id] = m.now.Add(suspectFor)
-}
-
-// heardFrom notes that a member lives, whatever older requests come to; else a
-// first successor that has just answered would be left out of the list in favour
-// of the next.
-func (m *Member) heardFrom(id ID) {
-	delete(m.maintenance.suspect, id)
-	if t, ok := m.rtt[id]; ok {
-		t.last = m.now
-		m.rtt[id] = t
-	}
-}
-
-// unanswered suspects a member that has left a request unanswered, unless it was
-// heard of after that was sent: a patient request that a short partition swallowed
-// ends long after the heal.
-func (m *Member) unanswered(id ID, sent Time) {
-	if m.rtt[id].last <= sent {
-		m.suspected(id)
-	}
-}
-
-func (m *Member) isSuspect(id ID) bool {
-	until, ok := m.maintenance.suspect[id]
-	if ok && until <= m.now {
-		delete(m.maintenance.suspect, id)
-		return false
-	}
-	return ok
 }
 
 // trimmed brings a successor list into its form: ring order from this member,
@@ -355,11 +148,6 @@ func (m *Member) tryHead(candidates []Ref) {
 	})
 }
 
-// knowsOthers reports whether gossip believes that others live.
-func (m *Member) knowsOthers() bool {
-	return slices.ContainsFunc(m.view, func(r Ref) bool { return r.ID != m.self.ID && !m.isSuspect(r.ID) })
-}
-
 // adoptHead replaces the list whole; its first entry has just answered, and
 // named its predecessor.
 func (m *Member) adoptHead(list []Ref, pred Ref) {
@@ -376,61 +164,6 @@ func (m *Member) adoptHead(list []Ref, pred Ref) {
 		return
 	}
 	m.ask(m.succ[0], Rectify{}, func(Body, error) { m.endRound() })
-}
-
-// heard is what a member has said of its neighbours last, so that it need not
-// be sent again while it is the same: in a quiet ring that is most of the time.
-type heard struct {
-	from ID
-	last Neighbors
-	hash uint64
-}
-
-// question asks r for its neighbours, if they are not as they were.
-func (h *heard) question(r Ref) GetNeighbors {
-	if h.from != r.ID {
-		return GetNeighbors{}
-	}
-	return GetNeighbors{Known: h.hash}
-}
-
-// answer completes r's answer by what it had said before.
-func (h *heard) answer(r Ref, n Neighbors, ok bool) (Neighbors, bool) {
-	switch {
-	case !ok:
-		return n, false
-	case !n.Same:
-		*h = heard{r.ID, n, n.hash()}
-	case h.from == r.ID:
-		n = h.last
-	default:
-		return n, false // it was asked for all, by one who had forgotten
-	}
-	return n, true
-}
-
-// hash is never 0, which stands for nothing known. It tells what has changed by
-// itself from what has not; nobody gains by making two answers look alike.
-func (n Neighbors) hash() uint64 {
-	h := uint64(n.Purged) ^ uint64(n.Elder)<<1
-	if n.Joined {
-		h++
-	}
-	mix := func(v uint64) { h = bits.RotateLeft64((h^v)*0x9e3779b97f4a7c15, 29) }
-	add := func(r Ref) {
-		mix(binary.BigEndian.Uint64(r.ID[:8]))
-		mix(binary.BigEndian.Uint64(r.ID[8:16]))
-		mix(uint64(binary.BigEndian.Uint32(r.ID[16:])))
-		for i := range len(r.Addr) {
-			h = (h ^ uint64(r.Addr[i])) * 0x100000001b3 // as FNV-1a has it
-		}
-		mix(uint64(len(r.Addr)))
-	}
-	add(n.Pred)
-	for _, r := range n.Succ {
-		add(r)
-	}
-	return h | 1
 }
 
 func (m *Member) setSuccessors(list []Ref) {
@@ -488,63 +221,6 @@ func (m *Member) roundPause() time.Duration {
 		return m.cfg.Stabilize
 	}
 	return m.cfg.Stabilize * time.Duration(min(bits.Len(uint(n/smallRing)), maxPause))
-}
-
-// rectified handles a Rectify from r, which takes this member for its first
-// successor.
-func (m *Member) rectified(r Ref) {
-	if m.phase != member || r.ID == m.self.ID {
-		return
-	}
-	switch {
-	case r.ID == m.pred.ID:
-		m.pred = r
-	case m.pred.ID == m.self.ID || Between(m.pred.ID, r.ID, m.self.ID):
-		m.adoptPredecessor(r)
-	case !m.maintenance.checks:
-		// r lies before the present predecessor: right only if that is dead.
-		m.maintenance.checks = true
-		old := m.pred
-		m.ask(old, GetNeighbors{}, func(b Body, err error) {
-			m.maintenance.checks = false
-			if err == nil || m.pred.ID != old.ID || m.phase != member {
-				return
-			}
-			m.suspected(old.ID)
-			m.adoptPredecessor(r)
-		})
-	}
-}
-
-// adoptPredecessor changes the range this member owns. r has just been heard.
-func (m *Member) adoptPredecessor(r Ref) {
-	shrunk := Between(m.pred.ID, r.ID, m.self.ID) && m.pred.ID != m.self.ID
-	m.pred = r
-	m.event("predecessor", r, "predecessor is now %s", r.ID.Short())
-	m.rangeChanged(shrunk)
-	if len(m.succ) == 0 && r.ID != m.self.ID {
-		m.stabilize()
-	}
-}
-
-// departed handles a Departing from r.
-func (m *Member) departed(r Ref, d Departing) {
-	m.suspected(r.ID)
-	m.repair.missing = m.now.Add(-m.cfg.RestartGrace) // it does not come back in a moment
-	m.setList(slices.DeleteFunc(slices.Clone(m.succ), func(s Ref) bool { return s.ID == r.ID }))
-	if r.ID == m.pred.ID && m.phase == member {
-		switch p := d.Pred; {
-		case p.ID == m.self.ID:
-			m.adoptPredecessor(m.self)
-		case !m.isSuspect(p.ID):
-			m.ask(p, GetNeighbors{}, func(b Body, err error) {
-				if n, ok := b.(Neighbors); ok && n.Joined && m.pred.ID == r.ID && m.phase == member {
-					m.adoptPredecessor(p)
-				}
-			})
-		}
-	}
-	m.stabilize()
 }
 
 func (m *Member) neighbors() Neighbors {

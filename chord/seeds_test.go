@@ -33,6 +33,22 @@ func TestSeeds(t *testing.T) {
 	t.Logf("%d seeds, %.0f in a second", n, float64(n)/time.Since(began).Seconds())
 }
 
+// TestScenariosReplay plays some scenarios twice: the same to the last bit.
+func TestScenariosReplay(t *testing.T) {
+	for seed := range uint64(5) {
+		var traces [2]traceHash
+		var steps [2]int
+		for i := range traces {
+			s := newScenario(t, seed+1, 0)
+			s.play()
+			traces[i], steps[i] = s.trace, s.steps
+		}
+		if traces[0] != traces[1] || steps[0] != steps[1] {
+			t.Errorf("seed %d gives trace %x after %d steps, then %x after %d", seed+1, traces[0], steps[0], traces[1], steps[1])
+		}
+	}
+}
+
 // failure is what a seed has found.
 type failure struct {
 	seed      uint64

@@ -13,7 +13,9 @@ import (
 // gives the same run, as its trace hash tells.
 //
 //	simnet_test.go    time, events, links between hosts
-//	simhost_test.go   one host: its Member, its disk, its life and death
+//	simhost_test.go   one host: its Member, its life and death
+//	simdisk_test.go   its disk, and what that does wrong
+//	simcheck_test.go  what holds at a member and in the ring
 //	simgossip_test.go who believes whom alive
 //	simcopy_test.go   messages are copied and hashed on their way
 //	simops_test.go    clients: puts, gets, the history that must hold

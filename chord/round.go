@@ -1,0 +1,232 @@
+package chord
+
+import (
+	"slices"
+	"time"
+)
+
+// round is one comparison of this member's range with all its replicas.
+type round struct {
+	from, to ID
+	set      []Ref // this member first
+	ring     int   // members at its beginning, as counted
+	waiting  int
+	claims   []Claim
+	heard    map[ID]bool // who has answered, this member among them
+	failed   bool
+	pulled   int
+	pushed   int
+	epoch    uint64  // the highest seen
+	stale    bool    // some replica does not claim the epoch in force
+	equal    []Claim // of those that are equal now
+	counted  int     // how many of them are in the set and count so far
+	gave     bool    // the replicas were given what they lacked
+}
+
+func (m *Member) repairRound() {
+	r := &m.repair
+	if m.phase != member || r.running {
+		return
+	}
+	if grace := m.graceLeft(); grace > 0 {
+		r.timer = m.after(grace, m.repairRound)
+		return
+	}
+	r.running, r.again = true, false
+	clear(r.dirty)
+	set := m.replicas(QuorumOf(Hard, m.counted()).N)
+	rd := &round{from: m.pred.ID, to: m.self.ID, set: set, ring: m.counted(), heard: map[ID]bool{m.self.ID: true}}
+	own := m.claims.over(rd.from, rd.to)
+	rd.claims = append(rd.claims, own)
+	rd.epoch = max(own.Newest, r.epoch)
+	rd.waiting = 1
+	ask := set
+	if !r.complete {
+		ask = m.widened(set)
+	}
+	for _, r := range m.repair.offers {
+		if !slices.ContainsFunc(ask, func(a Ref) bool { return a.ID == r.ID }) {
+			ask = append(slices.Clip(ask), r)
+		}
+	}
+	// An owner that has just lost its predecessor first finds out whether the
+	// range can do without a new replica for a moment.
+	rd.gave = r.complete || r.missing == 0 || m.now.Sub(r.missing) >= m.cfg.RestartGrace
+	for i, other := range ask[1:] {
+		rd.waiting++
+		m.compare(other, Hard, rd.from, rd.to, rd.gave && i+1 < len(set), func(c comparison) {
+			m.compared(rd, c)
+		})
+	}
+	m.compared(rd, comparison{ok: true, self: true, member: m.self.ID})
+}
+
+func (m *Member) compared(rd *round, c comparison) {
+	rd.failed = rd.failed || !c.ok
+	rd.pulled += c.pulled
+	rd.pushed += c.pushed
+	if !c.self && c.answered {
+		m.overtaken(c.claim)
+		rd.claims = append(rd.claims, c.claim)
+		rd.heard[c.member] = true
+		rd.epoch = max(rd.epoch, c.claim.Newest)
+		rd.stale = rd.stale || c.claim.Newest > m.repair.epoch
+	}
+	if c.self {
+		c.claim = rd.claims[0]
+	}
+	if !c.ok {
+		m.repair.offers = slices.DeleteFunc(m.repair.offers, func(r Ref) bool { return r.ID == c.member })
+	}
+	if c.ok {
+		rd.equal = append(rd.equal, c.claim)
+	}
+	if named := func(r Ref) bool { return r.ID == c.member }; c.ok && slices.ContainsFunc(rd.set, named) {
+		rd.stale = rd.stale || !c.claim.Complete || c.claim.Epoch != m.repair.epoch
+		if slices.ContainsFunc(m.repair.config, named) {
+			rd.counted++
+		}
+	}
+	if rd.waiting--; rd.waiting == 0 {
+		m.endRepair(rd)
+	}
+}
+
+// endRepair judges a round.
+func (m *Member) endRepair(rd *round) {
+	r := &m.repair
+	r.behind = rd.pulled + rd.pushed
+	if m.phase != member || rd.from != m.pred.ID {
+		m.nextRound(repairDelay)
+		return
+	}
+	became := false
+	if !r.complete {
+		r.base, became = m.vouched(rd.claims, rd.heard, m.knownRing(rd.claims[0], rd.claims), !rd.failed && m.viewStable() && m.listFits())
+	}
+	if became {
+		r.complete = true
+		r.claimants = rd.remaining(nil, r.base)
+		m.observeRange()
+	}
+	// The ring as it was when the range was last complete: here, or as those
+	// claim who had it since.
+	was := m.ring
+	if len(r.config) == 0 {
+		was = newestClaim(rd.claims).Ring
+	}
+	switch {
+	case !r.complete || rd.failed || len(r.dirty) > 0:
+		m.nextRound(repairPause)
+	case became && m.graceLeft() > 0, !rd.gave:
+		m.nextRound(repairDelay)
+	case len(rd.set) < QuorumOf(Hard, rd.ring).N:
+		// Gossip knows of a member that is not on the ring: it is still joining,
+		// or out of reach and not yet declared dead. It may count, so nothing
+		// is granted to fewer.
+		m.nextRound(repairPause)
+	case rd.pulled > 0 && len(rd.set) > 1:
+		// What was taken over came too late for the others: look again.
+		m.nextRound(repairDelay)
+	case m.keeps(byMajority) && (rd.ring < was || !m.listFits()) && (!m.viewStable() || rd.remaining(r.config, r.base) < m.needed(QuorumOf(Hard, was))):
+		// A minority of those that count cannot know what the others have
+		// acknowledged meanwhile: it must not make itself the whole, neither in
+		// a smaller ring nor while it does not ask the ring that gossip sees.
+		m.nextRound(repairPause)
+	case became || rd.stale || !sameMembers(rd.set, r.config) || m.ring != rd.ring || m.claims.over(rd.from, rd.to).Epoch != r.epoch:
+		m.grant(rd)
+	default:
+		m.repaired()
+	}
+}
+
+// knownRing is how large the ring was for all that this member knows, when it
+// judges the claims to something by those who have answered: old claims may be
+// from when it was smaller. If they are newer than its own claim to the same,
+// the ring has gone on without this member, and what it knows means nothing.
+func (m *Member) knownRing(own Claim, claims []Claim) int {
+	if own.Newest > 0 && newestClaim(claims).Epoch > own.Newest {
+		return 0
+	}
+	return m.ring
+}
+
+// observeRange shows the clock every stamp of the range: this member now gives
+// the next ones.
+func (m *Member) observeRange() {
+	m.eachOwned(func(k Key) {
+		_ = m.cfg.Store.Fields(k, "", "", func(f Field) bool {
+			m.clock.observe(f.Stamp, m.ringMillis())
+			return true
+		})
+	})
+}
+
+// remaining tells how many of those that count so far, by the last grant if
+// this member made it, are in the set of the round and equal; else how many
+// claim the epoch by which this member has completed its range, or a later one,
+// and are equal now.
+func (rd *round) remaining(config []Ref, base uint64) (n int) {
+	if len(config) > 0 {
+		return rd.counted
+	}
+	for _, c := range rd.equal {
+		if c.Complete && c.Newest >= base {
+			n++
+		}
+	}
+	return n
+}
+
+// newestClaim gives the claim of the newest epoch, with the largest ring that
+// is named with it; the zero Claim if nobody claims.
+func newestClaim(claims []Claim) (newest Claim) {
+	for _, c := range claims {
+		switch {
+		case !c.Complete || c.Epoch < newest.Epoch:
+		case c.Epoch == newest.Epoch:
+			newest.Ring = max(newest.Ring, c.Ring)
+		default:
+			newest = c
+		}
+	}
+	return newest
+}
+
+func sameMembers(a, b []Ref) bool {
+	return slices.EqualFunc(a, b, func(x, y Ref) bool { return x.ID == y.ID })
+}
+
+func (m *Member) repaired() {
+	r := &m.repair
+	r.settled = !r.again
+	r.last, r.missing = m.now, 0
+	if m.now.Sub(m.began) >= elderAfter {
+		m.elder = m.ring
+	}
+	r.behind = 0
+	m.inContact()
+	m.orderPurge()
+	if m.ring == len(m.view) && m.now.Sub(m.maintenance.viewed) >= forgetAfter {
+		m.forgotten = nil
+	}
+	if !r.again {
+		r.offers = nil
+	}
+	m.rejudge()
+	m.straysSoon()
+	m.nextRound(m.cfg.Repair)
+}
+
+func (m *Member) nextRound(d time.Duration) {
+	r := &m.repair
+	r.running = false
+	if m.phase != member {
+		return
+	}
+	if r.again {
+		d = min(d, repairDelay)
+	}
+	m.timers.stop(r.timer)
+	r.timer = m.after(d, m.repairRound)
+}
