@@ -25,7 +25,7 @@ const (
 	publishEvery = 1500 * time.Millisecond
 	// A run of hours keeps as much as one of minutes: after so many names, the
 	// first ones are published again.
-	names      = 300
+	names      = 60
 	announcers = 20
 	// A read that has no confirmed answer by then has failed.
 	readPatience  = 2 * time.Second
