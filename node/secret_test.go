@@ -3,7 +3,10 @@ package node
 import (
 	"bytes"
 	"errors"
+	"fmt"
+	"io"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -181,4 +184,111 @@ func TestRingsWithDifferentSecretsDoNotMix(t *testing.T) {
 			t.Errorf("%d members", n.Members())
 		}
 	}
+}
+
+// Four pairs of nodes on one multicast group, which differ in the name of their
+// cluster or in their secret, become four rings of two.
+func TestRingsOnOneGroupDoNotMix(t *testing.T) {
+	x, y := testCluster(), testCluster()
+	group := fmt.Sprintf("239.255.4.3:%d", 20000+os.Getpid()%20000)
+	var cfgs []Config
+	kinds := []struct{ cluster, letters string }{{x, ""}, {x, "a"}, {x, "b"}, {y, "a"}}
+	for _, k := range kinds {
+		for range 2 {
+			cfg := testConfig(t, k.cluster)
+			cfg.Multicast, cfg.MulticastTTL, cfg.SecretFile = group, 0, secretFile(t, k.letters)
+			cfgs = append(cfgs, cfg)
+		}
+	}
+	nodes := startAll(t, cfgs...)
+	for i := range kinds {
+		a, b := nodes[2*i], nodes[2*i+1]
+		whole(t, a, b)
+		put(t, a, "\x01k", "f", fmt.Sprint(i))
+		wantValue(t, b, "\x01k", "f", fmt.Sprint(i))
+	}
+	for i, n := range nodes { // all have heard of all by now
+		if n.Members() != 2 {
+			t.Errorf("node %d, %+v, sees %d members", i, kinds[i/2], n.Members())
+		}
+	}
+}
+
+// What a client and a node with a secret say to each other cannot be read on the
+// wire, and without one it can: the recorder works.
+func TestNothingReadableTravels(t *testing.T) {
+	for _, letters := range []string{"", "a"} {
+		cfg := testConfig(t, testCluster())
+		cfg.SecretFile = secretFile(t, letters)
+		n := start(t, cfg)
+		wire := record(t, n.Ref().Addr)
+		c, err := rpc.Dial(t.Context(), wire.addr, cfg.Cluster, cfg.opened(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		secrets := []string{cfg.Cluster, "a telling key", "a telling field", "a telling value"}
+		reply, err := c.Call(t.Context(), chord.Put{Key: chord.Key("\x01" + secrets[1]), Updates: []chord.Update{{Name: secrets[2], Value: []byte(secrets[3])}}})
+		if r, ok := reply.(chord.PutReply); err != nil || !ok || r.Code != chord.CodeOK {
+			t.Fatalf("put: %+v, %v", reply, err)
+		}
+		if err := c.Close(); err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range secrets {
+			if open := strings.Contains(wire.heard.String(), s); open != (letters == "") {
+				t.Errorf("with the secret %q, %q travels readably: %v", letters, s, open)
+			}
+		}
+	}
+}
+
+// opened is the configuration's secret as a client would open it.
+func (c Config) opened(t *testing.T) *secret.Keeper {
+	t.Helper()
+	if c.SecretFile == "" {
+		return nil
+	}
+	return mustOpen(t, c.SecretFile)
+}
+
+// recorder passes one TCP connection on, and keeps what it hears.
+type recorder struct {
+	addr  string
+	heard lockedBuffer
+}
+
+func record(t *testing.T, to string) *recorder {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &recorder{addr: ln.Addr().String()}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		in, err := ln.Accept()
+		if err != nil {
+			return
+		}
+		defer in.Close()
+		out, err := net.Dial("tcp", to)
+		if err != nil {
+			return
+		}
+		defer out.Close()
+		var both sync.WaitGroup
+		both.Go(func() {
+			_, _ = io.Copy(io.MultiWriter(out, &r.heard), in)
+			_ = out.Close() // ends the other direction
+		})
+		_, _ = io.Copy(io.MultiWriter(in, &r.heard), out)
+		_ = in.Close()
+		both.Wait()
+	}()
+	t.Cleanup(func() {
+		_ = ln.Close()
+		<-ended
+	})
+	return r
 }
