@@ -19,7 +19,7 @@ type round struct {
 	epoch    uint64  // the highest seen
 	stale    bool    // some replica does not claim the epoch in force
 	equal    []Claim // of those that are equal now
-	counted  int     // how many of them are in the set and count so far
+	counted  int     // how many of them count so far
 	gave     bool    // the replicas were given what they lacked
 }
 
@@ -44,9 +44,17 @@ func (m *Member) repairRound() {
 	if !r.complete {
 		ask = m.widened(set)
 	}
-	for _, r := range m.repair.offers {
+	also := func(r Ref) {
 		if !slices.ContainsFunc(ask, func(a Ref) bool { return a.ID == r.ID }) {
 			ask = append(slices.Clip(ask), r)
+		}
+	}
+	for _, r := range m.repair.offers {
+		also(r)
+	}
+	for _, r := range m.repair.config {
+		if here, ok := m.inView(r.ID); ok {
+			also(here) // it counts until others do, wherever it stands by now
 		}
 	}
 	// An owner that has just lost its predecessor first finds out whether the
@@ -83,9 +91,9 @@ func (m *Member) compared(rd *round, c comparison) {
 	}
 	if named := func(r Ref) bool { return r.ID == c.member }; c.ok && slices.ContainsFunc(rd.set, named) {
 		rd.stale = rd.stale || !c.claim.Complete || c.claim.Epoch != m.repair.epoch
-		if slices.ContainsFunc(m.repair.config, named) {
-			rd.counted++
-		}
+	}
+	if c.ok && slices.ContainsFunc(m.repair.config, func(r Ref) bool { return r.ID == c.member }) {
+		rd.counted++
 	}
 	if rd.waiting--; rd.waiting == 0 {
 		m.endRepair(rd)
@@ -163,7 +171,7 @@ func (m *Member) observeRange() {
 }
 
 // remaining tells how many of those that count so far, by the last grant if
-// this member made it, are in the set of the round and equal; else how many
+// this member made it, are equal now, wherever they stand on the ring; else how many
 // claim the epoch by which this member has completed its range, or a later one,
 // and are equal now.
 func (rd *round) remaining(config []Ref, base uint64) (n int) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -57,8 +58,8 @@ type failure struct {
 }
 
 // findSeeds plays the seeds from first to last on all processors, until so many
-// have failed.
-func findSeeds(first, last uint64, without rule, enough int) (failures []failure) {
+// have failed by one of the invariants wanted, or by any if none is named.
+func findSeeds(first, last uint64, without rule, enough int, wanted ...string) (failures []failure) {
 	var next atomic.Uint64
 	next.Store(first)
 	var mu sync.Mutex
@@ -67,7 +68,7 @@ func findSeeds(first, last uint64, without rule, enough int) (failures []failure
 		wg.Go(func() {
 			for seed := next.Add(1) - 1; seed <= last; seed = next.Add(1) - 1 {
 				f := playSeed(seed, without)
-				if f.text == "" {
+				if f.text == "" || (len(wanted) > 0 && !slices.Contains(wanted, f.invariant)) {
 					continue
 				}
 				mu.Lock()

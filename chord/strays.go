@@ -98,8 +98,13 @@ func (m *Member) holdsAny(from, to ID) bool {
 // and enough replicas have all of it.
 func (m *Member) handStray(from ID, replicas []Ref, done func(bool)) {
 	owner := replicas[0]
+	if !m.keeps(keepStrays) {
+		m.dropMaps(from, owner.ID)
+		done(true)
+		return
+	}
 	m.compare(owner, Hard, from, owner.ID, true, func(c comparison) {
-		if m.keeps(keepStrays) && (!c.ok || !c.claim.Complete || c.claim.Epoch <= m.claims.newest(from, owner.ID) || c.pushed > 0) {
+		if !c.ok || !c.claim.Complete || c.claim.Epoch <= m.claims.newest(from, owner.ID) || c.pushed > 0 {
 			// The owner's own repair comes first: it may still need this
 			// member's claim, and brings what it got from here to the replicas.
 			done(false)
@@ -128,7 +133,7 @@ func (m *Member) replicasOf(owner Ref) []Ref {
 // confirmStray asks replicas whether they hold as much as this member does, by
 // the same grant as the owner or a later one.
 func (m *Member) confirmStray(from, to ID, epoch uint64, replicas []Ref, done func(bool)) {
-	if len(replicas) == 0 || !m.keeps(keepStrays) {
+	if len(replicas) == 0 {
 		done(true)
 		return
 	}
@@ -142,13 +147,17 @@ func (m *Member) confirmStray(from, to ID, epoch uint64, replicas []Ref, done fu
 }
 
 func (m *Member) dropStray(from, to ID) {
+	m.claims = m.claims.without(from, to)
+	m.saveState() // before the maps go
+	m.dropMaps(from, to)
+}
+
+func (m *Member) dropMaps(from, to ID) {
 	var keys []Key
 	_ = m.cfg.Store.Keys(Hard, from, to, func(k Key) bool {
 		keys = append(keys, k)
 		return true
 	})
-	m.claims = m.claims.without(from, to)
-	m.saveState()
 	for _, k := range keys {
 		m.store(StoreOp{Kind: StoreDrop, Key: k}, nil)
 	}

@@ -71,6 +71,9 @@ func (s *scenario) trouble() string {
 			return ""
 		}
 		h := s.pick(down)
+		if s.lost[h] && len(s.side) > 0 {
+			s.side[h] = s.side[s.pick(up)] // apart from all it would be a ring of its own
+		}
 		if s.chance(0.2) {
 			s.move(h)
 		}

@@ -14,7 +14,8 @@ type writing struct {
 	claims   map[ID]Claim // of the replicas at the beginning, if the owner had not completed its range by then
 	acked    map[ID]bool
 	asked    map[ID]bool
-	failed   Code // the last replica's refusal
+	failed   Code   // the last replica's refusal
+	epoch    uint64 // this member's grant when the write was stamped
 	timer    timer
 	growing  timer // set when a growing ring is given the time for more copies
 	waited   bool  // long enough
@@ -31,7 +32,7 @@ func (m *Member) write(op Put, held Stamp, deadline Time, claims map[ID]Claim, d
 		return
 	}
 	stamp := m.stampAbove(op.Key, held)
-	w := &writing{key: op.Key, deadline: deadline, done: done, claims: claims, acked: map[ID]bool{}, asked: map[ID]bool{}}
+	w := &writing{key: op.Key, deadline: deadline, done: done, claims: claims, acked: map[ID]bool{}, asked: map[ID]bool{}, epoch: m.repair.epoch}
 	for _, u := range op.Updates {
 		e := Entry{Value: u.Value, Stamp: stamp}
 		if u.TTL > 0 {
@@ -206,6 +207,7 @@ func (m *Member) judge(w *writing) {
 				m.judge(w)
 			})
 		}
+	case counting >= want && class == Hard && m.outrunHere(w):
 	case counting >= want:
 		m.endWrite(w, PutReply{Stamp: w.fields[0].Stamp, Copies: all, Want: want})
 	case class == Soft && settled && all > 0:
@@ -241,6 +243,22 @@ func (m *Member) outrun(w *writing, held Stamp) {
 	m.clock.observe(held, m.ringMillis())
 	m.ahead[w.key] = max(m.ahead[w.key], held)
 	m.endWrite(w, PutReply{Code: CodeNotOwner})
+}
+
+// outrunHere has a write begin again that was stamped before this member granted
+// its range last, if what the replicas had then brought is later: others may have
+// acknowledged it on their side of a partition, by the grant before.
+func (m *Member) outrunHere(w *writing) bool {
+	if w.epoch == m.repair.epoch {
+		return false
+	}
+	w.epoch = m.repair.epoch
+	held := m.heldStamp(w.key, w.fields)
+	if held <= w.fields[0].Stamp {
+		return false
+	}
+	m.outrun(w, held)
+	return true
 }
 
 // restartWrites has the writes that this member stamped as the complete owner
