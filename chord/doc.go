@@ -42,8 +42,10 @@
 // Quorums are counted among those the owner has granted to, and before its
 // first grant among those who claim the newest epoch. An owner that meets a
 // later epoch of somebody else's begins anew. One whose grant not all have
-// confirmed needs a quorum of both sets; if it dies in that moment, and a
-// partition divides them, two sides may both go on. With n <= 4 members, N-R of them
+// confirmed needs a quorum of both sets; but another that takes the range over
+// in a partition at that moment cannot know of the attempt, so that two sides may
+// both go on. It would take a second phase to exclude that: no claim counting
+// before enough holders of the one before know of it. With n <= 4 members, N-R of them
 // can be R again: two halves of such a ring may both go on without the other,
 // and when they meet again the later write of each field wins.
 //
