@@ -151,15 +151,14 @@ func dialHello(ctx context.Context, addr string, mine Hello, keeper *secret.Keep
 	dctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	d := net.Dialer{KeepAliveConfig: keepAlive, Control: endWhenUnheard}
-	conn, err := d.DialContext(dctx, "tcp", addr)
+	raw, err := d.DialContext(dctx, "tcp", addr)
 	if err != nil {
 		return nil, nil, Hello{}, err
 	}
-	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	stop := context.AfterFunc(ctx, func() { _ = raw.Close() })
 	defer stop()
-	_ = conn.SetDeadline(time.Now().Add(greetTimeout)) // an error shows in the handshake
-	raw := conn
-	conn, err = secure(ctx, raw, keeper)
+	_ = raw.SetDeadline(time.Now().Add(greetTimeout)) // an error shows in the handshake
+	conn, err := secure(ctx, raw, keeper)
 	if err != nil {
 		_ = raw.Close()
 		return nil, nil, Hello{}, err
