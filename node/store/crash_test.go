@@ -131,7 +131,7 @@ func TestADamagedFileIsNeverFatalNeverWrongNeverSilentlyShort(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(seed, 3))
 	t.Logf("seed %d", seed)
 	aside := 0
-	for round := range 120 {
+	for round := range 1000 {
 		b := append([]byte(nil), good...)
 		what := "flips"
 		switch round % 4 {
