@@ -27,7 +27,7 @@ const (
 	// first ones are published again.
 	names      = 60
 	announcers = 20
-	// A read that has no confirmed answer by then has failed.
+	// A read that has no confirmed answer by then has failed; see options.patience.
 	readPatience  = 2 * time.Second
 	writePatience = 12 * time.Second
 	// afterKill is for how long after a kill a few reads may fail.
@@ -36,6 +36,7 @@ const (
 
 // load is what the clients do all the time.
 type load struct {
+	patience  time.Duration // of a read
 	ring      []*communicator.Communicator
 	registers [registers]atomic.Pointer[register] // one in doubt gives its place to a new one
 	retired   retirees
@@ -69,7 +70,7 @@ func openRing(ctx context.Context, o *options, list string) (*communicator.Commu
 }
 
 func startLoad(o *options, list string) (*load, error) {
-	l := &load{files: newSetChecker(), peers: newSetChecker(), hash: sha1.Sum([]byte("killtest swarm"))}
+	l := &load{patience: o.patience(readPatience), files: newSetChecker(), peers: newSetChecker(), hash: sha1.Sum([]byte("killtest swarm"))}
 	ctx, stop := context.WithCancel(context.Background())
 	l.stop = stop
 	for i := range l.registers {
@@ -181,14 +182,16 @@ func (l *load) put(ctx context.Context, client int, name string, n uint64) (repl
 
 // get gives a confirmed value with its stamp, 0 for nothing.
 func (l *load) get(ctx context.Context, client int, name string) (uint64, chord.Stamp, error) {
-	ctx, cancel := context.WithTimeout(ctx, readPatience)
+	ctx, cancel := context.WithTimeout(ctx, l.patience)
 	defer cancel()
+	answers := 0
 	for {
 		answer, err := l.ring[client].Call(ctx, chord.Get{Key: testKey(name)})
 		if err != nil {
-			return 0, 0, err
+			return 0, 0, fmt.Errorf("%w, after %d answers that do not count", err, answers)
 		}
 		r := answer.(chord.GetReply)
+		answers++
 		switch {
 		case r.Code == chord.CodeNotFound:
 			return 0, 0, nil

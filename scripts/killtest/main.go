@@ -33,6 +33,7 @@ type options struct {
 	commit    string
 	cluster   string
 	onLab     bool
+	slack     int // on a shared machine, all promises of time are this much longer
 }
 
 func (o *options) nodeCast() string {
@@ -43,6 +44,9 @@ func (o *options) nodeCast() string {
 }
 
 func (o *options) clientCast() string { return o.nodeCast() }
+
+// patience is how long what is promised within d may take here.
+func (o *options) patience(d time.Duration) time.Duration { return d * time.Duration(o.slack) }
 
 // ttl keeps announcements on this machine where there is no lab around.
 func (o *options) ttl() int {
@@ -73,6 +77,7 @@ func run(args []string) error {
 	fs.StringVar(&o.program, "program", "bin/chordnode", "the chordnode to test")
 	fs.StringVar(&o.work, "work", "", "where data and logs go; removed by who made it")
 	fs.StringVar(&o.out, "out", "", "file for the result; standard output if none")
+	fs.IntVar(&o.slack, "slack", 1, "on a machine that others use too: allow every promise of time so many times as long")
 	fs.StringVar(&o.commit, "commit", "", "what is tested, for the result")
 	fs.StringVar(&inside, "inside", "", "used by killtest itself")
 	switch err := fs.Parse(args); {
@@ -81,8 +86,8 @@ func run(args []string) error {
 	case err != nil:
 		return err
 	}
-	if o.work == "" || o.members < 5 || o.rounds < 1 {
-		return errors.New("--work is missing, or there are fewer than 5 members or no round")
+	if o.work == "" || o.members < 5 || o.rounds < 1 || o.slack < 1 {
+		return errors.New("--work is missing, or there are fewer than 5 members, no round or no --slack")
 	}
 	if o.witnesses > o.members/4 {
 		return fmt.Errorf("--witnesses %d of %d: there must be neighbours left to kill", o.witnesses, o.members)
@@ -153,7 +158,7 @@ func test(o *options, l *lab) error {
 		list = f.addrs()
 	}
 	began := time.Now()
-	r := &report{Machine: thisMachine(o.commit), Modes: o.modes, Multicast: !o.join, Members: o.members}
+	r := &report{Machine: thisMachine(o.commit), Slack: o.slack, Modes: o.modes, Multicast: !o.join, Members: o.members}
 	ld, err := startLoad(o, list)
 	if err != nil {
 		return err

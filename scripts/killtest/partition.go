@@ -88,10 +88,10 @@ func (f *fleet) cuts(l *load, r *report) error {
 			c := cutResult{Kind: kind, CutSec: d.Seconds(), OneSec: one.Seconds(), WholeSec: whole.Seconds()}
 			switch {
 			case err != nil:
-			case one > oneAgain:
-				err = fmt.Errorf("one ring after %.1f s, that is more than %v", one.Seconds(), oneAgain)
-			case whole > wholeAgain:
-				err = fmt.Errorf("whole after %.1f s, that is more than %v", whole.Seconds(), wholeAgain)
+			case one > f.o.patience(oneAgain):
+				err = fmt.Errorf("one ring after %.1f s, that is more than %v", one.Seconds(), f.o.patience(oneAgain))
+			case whole > f.o.patience(wholeAgain):
+				err = fmt.Errorf("whole after %.1f s, that is more than %v", whole.Seconds(), f.o.patience(wholeAgain))
 			}
 			if err != nil {
 				c.Error = err.Error()

@@ -21,6 +21,7 @@ const (
 // report is what a run of kills or cuts has measured.
 type report struct {
 	Machine      machine          `json:"machine"`
+	Slack        int              `json:"slack"`
 	Modes        []string         `json:"modes"`
 	Multicast    bool             `json:"multicast"`
 	Members      int              `json:"members"`
@@ -76,8 +77,8 @@ func (r *report) verdict() (bad []string) {
 	say(r.Files[lost] > 0, "%d acknowledged names lost", r.Files[lost])
 	say(r.FailedLate > 0, "%d reads failed that were begun more than %v after a kill", r.FailedLate, afterKill)
 	say(r.FailedSoon*1000 > r.ReadsSoon, "%d of %d reads failed within %v of a kill", r.FailedSoon, r.ReadsSoon, afterKill)
-	say(r.WholeMax > wholeAgain.Seconds(), "it took %.1f s to be whole again", r.WholeMax)
-	say(r.WholeMedian > wholeMedian.Seconds(), "it took %.1f s in the median to be whole again", r.WholeMedian)
+	say(r.WholeMax > wholeAgain.Seconds()*float64(r.Slack), "it took %.1f s to be whole again", r.WholeMax)
+	say(r.WholeMedian > wholeMedian.Seconds()*float64(r.Slack), "it took %.1f s in the median to be whole again", r.WholeMedian)
 	say(r.Acked == 0 || r.Reads == 0, "nothing went through")
 	for name, s := range r.Slopes {
 		say(!s.Zero, "%s of a member grew by %.1f over the run, from about %.1f", name, s.Growth, s.Mean-s.Growth/2)
