@@ -2,13 +2,10 @@ package communicator
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"net/netip"
 	"sync"
 	"time"
-
-	"chordtorrent/chord"
 )
 
 // Caller carries an operation to some ring member and brings its answer back:
@@ -101,14 +98,3 @@ func (c *Communicator) Close() error {
 // are told: the local end of the connection to a ring member. It does not
 // block; the zero Addr means that there has been no connection yet.
 func (c *Communicator) LocalAddr() netip.Addr { return c.local() }
-
-// Status asks the ring member at hand for its view of itself and the ring.
-func (c *Communicator) Status(ctx context.Context) (chord.Status, error) {
-	ctx, cancel := c.bounded(ctx)
-	defer cancel()
-	rep, err := c.call(ctx, chord.GetStatus{})
-	if err != nil {
-		return chord.Status{}, fmt.Errorf("asking a ring member for its status: %w", err)
-	}
-	return rep.(chord.Status), nil
-}

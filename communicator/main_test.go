@@ -78,3 +78,10 @@ func onPuts(ring *ringtest.Ring, f func(n int, op chord.Put) *ringtest.Fault) {
 		return f(n, put)
 	})
 }
+
+// status is an operation that any ring member can answer at once.
+func status(ctx context.Context, c *Communicator) (chord.Status, error) {
+	rep, err := c.Call(ctx, chord.GetStatus{})
+	st, _ := rep.(chord.Status)
+	return st, err
+}

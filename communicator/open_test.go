@@ -143,7 +143,7 @@ func TestOpenFindsARingByMulticastAlone(t *testing.T) {
 	}()
 	cache := filepath.Join(t.TempDir(), "members.json")
 	c := open(t, Config{Multicast: testGroup, Cluster: cluster, CacheFile: cache, Wait: 20 * time.Second})
-	if _, err := c.Status(bg); err != nil {
+	if _, err := status(bg, c); err != nil {
 		t.Fatal(err)
 	}
 	// Next time the cache is enough.

@@ -80,7 +80,7 @@ func (p *pool) at() string {
 func TestASilentMemberIsGivenUp(t *testing.T) {
 	n := newFakeNet("10.0.0.1:8000", "10.0.0.2:8000")
 	inPool(t, n, poolConfig{resolve: list("10.0.0.1:8000")}, func(t *testing.T, c *Communicator, p *pool) {
-		if _, err := c.Status(bg); err != nil {
+		if _, err := status(bg, c); err != nil {
 			t.Fatal(err)
 		}
 		first := p.at()
@@ -101,7 +101,7 @@ func TestASilentMemberIsGivenUp(t *testing.T) {
 func TestALeavingMemberIsLeft(t *testing.T) {
 	n := newFakeNet("10.0.0.1:8000", "10.0.0.2:8000")
 	inPool(t, n, poolConfig{resolve: list("10.0.0.1:8000")}, func(t *testing.T, c *Communicator, p *pool) {
-		if _, err := c.Status(bg); err != nil {
+		if _, err := status(bg, c); err != nil {
 			t.Fatal(err)
 		}
 		n.ring.Intercept(func(i int, op any) *ringtest.Fault {
@@ -168,7 +168,7 @@ func TestARingIsFoundByMulticastAloneAndAgainWhenAllMembersChanged(t *testing.T)
 	cast := newFakeCast(discovery.Hint{Addrs: []string{"10.0.0.1:8000"}})
 	inPool(t, n, poolConfig{cast: cast}, func(t *testing.T, c *Communicator, p *pool) {
 		begin := time.Now()
-		if _, err := c.Status(bg); err != nil {
+		if _, err := status(bg, c); err != nil {
 			t.Fatal(err)
 		}
 		if took := time.Since(begin); took > 100*time.Millisecond {
@@ -192,7 +192,7 @@ func TestAMemberBeyondThisMachineIsPreferred(t *testing.T) {
 	n := newFakeNet("127.0.0.1:8000", "10.0.0.1:8000")
 	n.up["10.0.0.1:8000"] = loopbackGrace / 2
 	inPool(t, n, poolConfig{resolve: list("127.0.0.1:8000", "10.0.0.1:8000")}, func(t *testing.T, c *Communicator, p *pool) {
-		if _, err := c.Status(bg); err != nil {
+		if _, err := status(bg, c); err != nil {
 			t.Fatal(err)
 		}
 		if got := c.LocalAddr(); got != netip.MustParseAddr("10.9.9.9") {
@@ -203,7 +203,7 @@ func TestAMemberBeyondThisMachineIsPreferred(t *testing.T) {
 	n.up["10.0.0.1:8000"] = time.Second // too slow to wait for
 	inPool(t, n, poolConfig{resolve: list("127.0.0.1:8000", "10.0.0.1:8000")}, func(t *testing.T, c *Communicator, p *pool) {
 		begin := time.Now()
-		if _, err := c.Status(bg); err != nil {
+		if _, err := status(bg, c); err != nil {
 			t.Fatal(err)
 		}
 		if took := time.Since(begin); took > 10*loopbackGrace || !c.LocalAddr().IsLoopback() {
@@ -224,7 +224,7 @@ func TestDeadMembersAreTriedLessAndLess(t *testing.T) {
 		}
 		for range 10 { // callers come and go
 			ctx, cancel := context.WithTimeout(bg, time.Second)
-			if _, err := c.Status(ctx); !errors.Is(err, ErrNoRing) {
+			if _, err := status(ctx, c); !errors.Is(err, ErrNoRing) {
 				t.Error(err)
 			}
 			cancel()
@@ -245,7 +245,7 @@ func TestKnownMembersAreCachedAndTriedNextTime(t *testing.T) {
 	path := t.TempDir() + "/sub/members.json"
 	n := newFakeNet("10.0.0.1:8000", "10.0.0.2:8000", "10.0.0.3:8000")
 	inPool(t, n, poolConfig{resolve: list("10.0.0.1:8000"), cache: newMemberCache(path, "c")}, func(t *testing.T, c *Communicator, p *pool) {
-		if _, err := c.Status(bg); err != nil {
+		if _, err := status(bg, c); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()
@@ -260,7 +260,7 @@ func TestKnownMembersAreCachedAndTriedNextTime(t *testing.T) {
 	n.kill("10.0.0.1:8000")
 	n.kill("10.0.0.2:8000")
 	inPool(t, n, poolConfig{cache: newMemberCache(path, "c")}, func(t *testing.T, c *Communicator, p *pool) {
-		if _, err := c.Status(bg); err != nil {
+		if _, err := status(bg, c); err != nil {
 			t.Fatal(err)
 		}
 	})
@@ -355,10 +355,10 @@ func TestAListThatCannotBeLookedUpIsTriedAgain(t *testing.T) {
 	inPool(t, n, poolConfig{resolve: resolve}, func(t *testing.T, c *Communicator, p *pool) {
 		ctx, cancel := context.WithTimeout(bg, time.Second)
 		defer cancel()
-		if _, err := c.Status(ctx); !errors.Is(err, ErrNoRing) || !errors.Is(err, errTest) {
+		if _, err := status(ctx, c); !errors.Is(err, ErrNoRing) || !errors.Is(err, errTest) {
 			t.Fatalf("error %v", err)
 		}
-		if _, err := c.Status(bg); err != nil {
+		if _, err := status(bg, c); err != nil {
 			t.Fatal(err)
 		}
 	})
@@ -367,7 +367,7 @@ func TestAListThatCannotBeLookedUpIsTriedAgain(t *testing.T) {
 func TestTheMemberAtHandIsAskedNowAndThenWhoElseThereIs(t *testing.T) {
 	n := newFakeNet("10.0.0.1:8000")
 	inPool(t, n, poolConfig{resolve: list("10.0.0.1:8000")}, func(t *testing.T, c *Communicator, p *pool) {
-		if _, err := c.Status(bg); err != nil {
+		if _, err := status(bg, c); err != nil {
 			t.Fatal(err)
 		}
 		n.with(func() { n.up["10.0.0.2:8000"] = time.Millisecond })

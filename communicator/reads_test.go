@@ -238,7 +238,7 @@ func TestTheCallersContextEndsAnOperation(t *testing.T) {
 func TestStatusAndWrongAnswers(t *testing.T) {
 	c, ring := inRing(t)
 	ring.SetStatus(chord.Status{Cluster: "demo", Keys: 3})
-	if st, err := c.Status(bg); err != nil || st.Cluster != "demo" || st.Keys != 3 {
+	if st, err := status(bg, c); err != nil || st.Cluster != "demo" || st.Keys != 3 {
 		t.Errorf("%+v, %v", st, err)
 	}
 	if got := c.LocalAddr(); got != netip.MustParseAddr("127.0.0.1") {
@@ -246,7 +246,7 @@ func TestStatusAndWrongAnswers(t *testing.T) {
 	}
 	odd := New(oddCaller{}, netip.Addr{})
 	defer func() { _ = odd.Close() }()
-	if _, err := odd.Status(bg); err == nil {
+	if _, err := status(bg, odd); err == nil {
 		t.Error("an answer of another type passes")
 	}
 	if _, _, err := odd.Torrent(bg, "x"); err == nil || errors.Is(err, ErrNotFound) {
