@@ -209,20 +209,26 @@ func (j *joiner) dialFirst(ctx context.Context, member target) {
 // explain tells, of a member that lives and cannot be joined, why it refuses this
 // one, while this one is alone.
 func (j *joiner) explain(ctx context.Context, addr string) {
-	j.mu.Lock()
-	soon := time.Since(j.said) < sayEvery
-	j.mu.Unlock()
-	if j.ask == nil || soon || len(j.view()) > 1 {
+	if j.ask == nil || !j.mayTell(false) || len(j.view()) > 1 {
 		return
 	}
-	err := j.ask(ctx, addr)
-	if !errors.Is(err, rpc.ErrRefused) {
-		return
+	if err := j.ask(ctx, addr); errors.Is(err, rpc.ErrRefused) && j.mayTell(true) {
+		j.log.Warn("alone: a member that was to be joined refuses this one", "addr", addr, "err", err)
 	}
+}
+
+// mayTell reports whether nobody was told for a while; with tell somebody is now.
+// Several members may be dialed side by side.
+func (j *joiner) mayTell(tell bool) bool {
 	j.mu.Lock()
-	j.said = time.Now()
-	j.mu.Unlock()
-	j.log.Warn("alone: a member that was to be joined refuses this one", "addr", addr, "err", err)
+	defer j.mu.Unlock()
+	if time.Since(j.said) < sayEvery {
+		return false
+	}
+	if tell {
+		j.said = time.Now()
+	}
+	return true
 }
 
 // target is one member's addresses, best first.
