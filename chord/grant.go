@@ -68,7 +68,7 @@ func (m *Member) grant(rd *round) {
 // has neither arrived nor failed.
 func (r *repairState) flyingSince(serial uint64, set []Ref) bool {
 	for sent, to := range r.flying {
-		if sent <= serial && slices.ContainsFunc(set, func(s Ref) bool { return s.ID == to }) {
+		if sent <= serial && listed(set, to) {
 			return true
 		}
 	}
@@ -85,7 +85,7 @@ func (m *Member) granted(env Envelope, g Grant) {
 		return
 	}
 	m.claims = m.claims.with(Arc(g))
-	m.touched()
+	m.noteContact()
 	m.founded = m.founded && g.Ring == 1
 	m.saveStateThen(func(err error) {
 		if err != nil {

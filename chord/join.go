@@ -67,8 +67,7 @@ func (m *Member) joinBehind(candidates []Ref, lowest bool) {
 			// One that leaves has a predecessor still: there was a ring.
 			m.joinBehind(candidates[1:], lowest && n.Pred.IsZero() && m.self.ID.Compare(p.ID) < 0)
 		default:
-			m.refillIfOutdated(n.Purged, p)
-			m.yieldToOlder(n.Elder, p)
+			m.deferTo(n, p)
 			m.adoptPlace(p, n, candidates[1:])
 		}
 	})
@@ -146,6 +145,13 @@ func (m *Member) becomeAlone() {
 	}
 	m.becomeMember(m.self, nil)
 	m.event("alone", Ref{}, "began a ring of one")
+}
+
+// deferTo has this member give up what it holds or claims, if what another says of
+// the ring makes that void.
+func (m *Member) deferTo(n Neighbors, by Ref) {
+	m.refillIfOutdated(n.Purged, by)
+	m.yieldToOlder(n.Elder, by)
 }
 
 // elderAfter is how long a ring must have been for others to yield to it. Many

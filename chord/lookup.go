@@ -165,7 +165,7 @@ func (w *walking) answered(by Ref, hint OwnerHint) {
 	switch {
 	case hint.Owner:
 		w.end(by, hint.Pred)
-	case !Between(w.m.self.ID, hint.Pred.ID, w.id) && slices.ContainsFunc(w.silent, func(r Ref) bool { return r.ID == hint.Pred.ID }):
+	case !Between(w.m.self.ID, hint.Pred.ID, w.id) && listed(w.silent, hint.Pred.ID):
 		// Both lie behind the place. It would be the owner, if the silent one before it is dead, which
 		// it has not noticed. That one gets time to say no.
 		w.heir, w.candidates = by, nil

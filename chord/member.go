@@ -87,7 +87,8 @@ type Member struct {
 
 	purged  Stamp // as in State
 	contact int64 // as in State
-	touch   Time  // the same in this life, by this member's own clock
+	// contactHere is the same in this life, by this member's own clock.
+	contactHere Time
 
 	forgotten []ID // as in State
 

@@ -18,6 +18,19 @@ func QuorumOf(class Class, n int) Quorum {
 	return q
 }
 
+// quorum is the arithmetic that holds for this member's range now: after the
+// ring as it was when the range was last repaired completely, and before that
+// after the ring as gossip sees it.
+func (m *Member) quorum(class Class) Quorum {
+	if class == Soft {
+		return QuorumOf(Soft, len(m.view))
+	}
+	if len(m.repair.config) == 0 {
+		return QuorumOf(Hard, max(m.ring, len(m.view)))
+	}
+	return QuorumOf(Hard, m.ring)
+}
+
 const minListLength = 12
 
 // ListLength is L, the length of a successor list in a ring of n members:

@@ -244,13 +244,16 @@ func (m *Member) writeBack(r *reading, p page, values map[string]Field, done fun
 			done(ok)
 		}
 	}
+	if len(p.lagging) == 0 {
+		end(CodeOK)
+		return
+	}
+	set := m.writeSet(r.op.Key.Class())
 	for _, other := range r.whom {
 		names := p.lagging[other.ID]
-		counts := r.answers[other.ID].Claim.Complete || slices.ContainsFunc(m.writeSet(r.op.Key.Class()), func(w Ref) bool { return w.ID == other.ID })
-		if len(names) == 0 || !counts {
+		if counts := r.answers[other.ID].Claim.Complete || listed(set, other.ID); len(names) == 0 || !counts {
 			continue // one who is only asked because it might know gets no copy
 		}
-		delete(p.lagging, other.ID)
 		for _, batch := range m.batches(r.op.Key, names, values) {
 			waiting++
 			m.mergeAt(other, r.op.Key, batch, end)

@@ -28,23 +28,26 @@ func (m *Member) refusal(env Envelope) string {
 	}
 	switch b := env.Body.(type) {
 	case Neighbors:
-		return first(impossibleRefs(append([]Ref{b.Pred}, b.Succ...)), impossibleRing(b.Elder))
+		return first(impossibleRefs(b.Pred, b.Succ), impossibleRing(b.Elder))
 	case Departing:
-		return impossibleRefs(append([]Ref{b.Pred}, b.Succ...))
+		return impossibleRefs(b.Pred, b.Succ)
 	case OwnerHint:
-		return impossibleRefs(append([]Ref{b.Pred}, b.Next...))
+		return impossibleRefs(b.Pred, b.Next)
 	case ForwardedGet:
-		return impossibleRefs([]Ref{b.Hint})
+		return impossibleRefs(b.Hint, nil)
 	case ForwardedPut:
-		return impossibleRefs([]Ref{b.Hint})
+		return impossibleRefs(b.Hint, nil)
 	case Forsake:
 		if b.ID == (ID{}) {
 			return "impossible_id"
 		}
 	case MergeFields:
-		return m.impossibleFields(b.Key, b.Fields)
+		if len(b.Key) > MaxKeyBytes {
+			return "name_too_long"
+		}
+		return m.impossibleFields(b.Fields)
 	case Fields:
-		return m.impossibleFields("-", b.Fields)
+		return m.impossibleFields(b.Fields)
 	case Stamps:
 		if len(b.Items) > maxStamps {
 			return "too_many"
@@ -75,19 +78,20 @@ func first(reasons ...string) string {
 	return reasons[i]
 }
 
-// impossibleRefs looks at members that are named: the zero Ref stands for none.
-func impossibleRefs(refs []Ref) string {
-	if len(refs) > maxNamed {
+// impossibleRefs looks at members that are named, one and a list: the zero Ref
+// stands for none.
+func impossibleRefs(one Ref, list []Ref) string {
+	if len(list) >= maxNamed {
 		return "too_many"
 	}
-	for _, r := range refs {
-		switch {
-		case r == Ref{}:
-		case r.ID == (ID{}), r.Addr == "", len(r.Addr) > maxAddrBytes:
-			return "impossible_id"
-		}
+	if impossibleRef(one) || slices.ContainsFunc(list, impossibleRef) {
+		return "impossible_id"
 	}
 	return ""
+}
+
+func impossibleRef(r Ref) bool {
+	return r != Ref{} && (r.ID == (ID{}) || r.Addr == "" || len(r.Addr) > maxAddrBytes)
 }
 
 func impossibleRing(n int) string {
@@ -97,19 +101,24 @@ func impossibleRing(n int) string {
 	return ""
 }
 
-func (m *Member) impossibleFields(key Key, fields []Field) string {
+func (m *Member) impossibleFields(fields []Field) string {
 	for _, f := range fields {
-		if len(f.Value) > MaxValueBytes {
-			return "value_too_large"
+		if reason := tooLarge(f); reason != "" {
+			return reason
 		}
-		if len(f.Name) > MaxFieldBytes {
-			return "name_too_long"
-		}
-	}
-	if len(key) > MaxKeyBytes {
-		return "name_too_long"
 	}
 	return m.impossibleStamps(len(fields), func(i int) Stamp { return fields[i].Stamp })
+}
+
+// tooLarge says which limit a field exceeds, "" if none.
+func tooLarge(f Field) string {
+	switch {
+	case len(f.Value) > MaxValueBytes:
+		return "value_too_large"
+	case len(f.Name) > MaxFieldBytes:
+		return "name_too_long"
+	}
+	return ""
 }
 
 func (m *Member) impossibleStamps(n int, stamp func(int) Stamp) string {

@@ -149,7 +149,7 @@ func (m *Member) graceLeft() time.Duration {
 	if len(r.config) > 0 {
 		left, ring = 1, m.ring
 		for _, c := range r.config[1:] {
-			if slices.ContainsFunc(m.succ, func(s Ref) bool { return s.ID == c.ID }) {
+			if listed(m.succ, c.ID) {
 				left++
 			}
 		}

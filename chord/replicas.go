@@ -15,6 +15,11 @@ func host(r Ref) string {
 	return h
 }
 
+// listed reports whether a member is in a list of them.
+func listed(list []Ref, id ID) bool {
+	return slices.ContainsFunc(list, func(r Ref) bool { return r.ID == id })
+}
+
 // replicas gives the members that should hold this member's range: itself and
 // the n-1 that follow, on distinct hosts while there are enough of those.
 func (m *Member) replicas(n int) []Ref {
@@ -30,7 +35,7 @@ func (m *Member) replicas(n int) []Ref {
 		if len(set) >= n {
 			break
 		}
-		if !slices.ContainsFunc(set, func(s Ref) bool { return s.ID == r.ID }) {
+		if !listed(set, r.ID) {
 			set = append(set, r)
 		}
 	}
@@ -44,7 +49,7 @@ func (m *Member) writeSet(class Class) []Ref {
 	if class == Hard {
 		for _, counting := range append([][]Ref{m.repair.config}, m.repair.attempts...) {
 			for _, r := range counting {
-				if !slices.ContainsFunc(set, func(s Ref) bool { return s.ID == r.ID }) {
+				if !listed(set, r.ID) {
 					set = append(set, r)
 				}
 			}
@@ -67,7 +72,7 @@ func (m *Member) readSet(class Class) []Ref {
 func (m *Member) widened(set []Ref) []Ref {
 	want := 2 * len(set)
 	for _, r := range m.succ {
-		if len(set) < want && !slices.ContainsFunc(set, func(s Ref) bool { return s.ID == r.ID }) {
+		if len(set) < want && !listed(set, r.ID) {
 			set = append(set, r)
 		}
 	}

@@ -95,8 +95,8 @@ func (m *Member) answered(env Envelope) {
 	if len(m.rtt) >= maxRTTs {
 		clear(m.rtt) // those still of interest are soon there again
 	}
-	m.rtt[env.From.ID] = roundTrip{smoothed: d}
-	m.heardFrom(env.From.ID)
+	m.rtt[env.From.ID] = roundTrip{d, m.now}
+	delete(m.maintenance.suspect, env.From.ID) // it lives
 	m.finish(env.Seq, env.Body, nil)
 }
 

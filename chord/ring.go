@@ -67,7 +67,7 @@ func (m *Member) heads() []Ref {
 		if r.IsZero() || r.ID == m.self.ID || m.isSuspect(r.ID) {
 			return
 		}
-		if !slices.ContainsFunc(list, func(o Ref) bool { return o.ID == r.ID }) {
+		if !listed(list, r.ID) {
 			list = append(list, r)
 		}
 	}
@@ -124,8 +124,7 @@ func (m *Member) tryHead(candidates []Ref) {
 			m.tryHead(candidates[1:])
 			return
 		}
-		m.refillIfOutdated(n.Purged, s)
-		m.yieldToOlder(n.Elder, s)
+		m.deferTo(n, s)
 		list := append([]Ref{s}, n.Succ...)
 		if p := n.Pred; p.IsZero() || p.ID == m.self.ID || m.isSuspect(p.ID) || !Between(m.self.ID, p.ID, s.ID) {
 			m.adoptHead(list, n.Pred)

@@ -79,7 +79,7 @@ func (m *Member) unsampled() (others []Ref) {
 			return
 		}
 		sampled := slices.ContainsFunc(m.ringClock.samples, func(s clockSample) bool { return s.of.ID == r.ID })
-		if !sampled && !slices.ContainsFunc(others, func(o Ref) bool { return o.ID == r.ID }) {
+		if !sampled && !listed(others, r.ID) {
 			others = append(others, r)
 		}
 	}

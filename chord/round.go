@@ -45,7 +45,7 @@ func (m *Member) repairRound() {
 		ask = m.widened(set)
 	}
 	also := func(r Ref) {
-		if !slices.ContainsFunc(ask, func(a Ref) bool { return a.ID == r.ID }) {
+		if !listed(ask, r.ID) {
 			ask = append(slices.Clip(ask), r)
 		}
 	}
@@ -89,10 +89,10 @@ func (m *Member) compared(rd *round, c comparison) {
 	if c.ok {
 		rd.equal = append(rd.equal, c.claim)
 	}
-	if named := func(r Ref) bool { return r.ID == c.member }; c.ok && slices.ContainsFunc(rd.set, named) {
+	if c.ok && listed(rd.set, c.member) {
 		rd.stale = rd.stale || !c.claim.Complete || c.claim.Epoch != m.repair.epoch
 	}
-	if c.ok && slices.ContainsFunc(m.repair.config, func(r Ref) bool { return r.ID == c.member }) {
+	if c.ok && listed(m.repair.config, c.member) {
 		rd.counted++
 	}
 	if rd.waiting--; rd.waiting == 0 {

@@ -27,7 +27,7 @@ type scenario struct {
 	moves int
 }
 
-// weather is what the network does to messages, and what clocks show.
+// weathers are what the network does to messages, and what clocks show.
 var weathers = []struct {
 	name string
 	set  func(*simOptions)

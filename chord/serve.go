@@ -212,7 +212,7 @@ func checkFields(key Key, fields []Field) Code {
 		switch {
 		case f.Name == "":
 			return CodeBadRequest
-		case len(f.Name) > MaxFieldBytes || len(f.Value) > MaxValueBytes:
+		case tooLarge(f) != "":
 			return CodeTooLarge
 		}
 	}

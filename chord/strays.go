@@ -55,7 +55,7 @@ func (m *Member) handStrays() {
 	for i, owner := range m.view {
 		before := m.view[(i+n-1)%n]
 		replicas := m.ringReplicas(i)
-		if slices.ContainsFunc(replicas, func(o Ref) bool { return o.ID == m.self.ID }) {
+		if listed(replicas, m.self.ID) {
 			if owner.ID != m.self.ID && !m.claims.over(before.ID, owner.ID).Complete {
 				r.lacking++
 				r.handing++
@@ -111,7 +111,7 @@ func (m *Member) handStray(from ID, replicas []Ref, done func(bool)) {
 			return
 		}
 		m.confirmStray(from, owner.ID, c.claim.Epoch, replicas[1:QuorumOf(Hard, len(m.view)).W], func(ok bool) {
-			ok = ok && !slices.ContainsFunc(m.replicasOf(owner), func(o Ref) bool { return o.ID == m.self.ID }) &&
+			ok = ok && !listed(m.replicasOf(owner), m.self.ID) &&
 				!slices.ContainsFunc(m.repair.touched, func(id ID) bool { return InArc(from, id, owner.ID) })
 			if ok {
 				m.dropStray(from, owner.ID)

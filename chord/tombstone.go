@@ -63,7 +63,7 @@ func (m *Member) orderPurge() {
 // need not be there.
 func (m *Member) purge(p Purge, done func(error)) {
 	m.purged = max(m.purged, p.Horizon)
-	m.touched() // the round that led here has just compared it
+	m.noteContact() // the round that led here has just compared it
 	m.saveStateThen(func(err error) {
 		if err != nil {
 			done(err)
@@ -100,19 +100,17 @@ func (m *Member) purgedBy(other Stamp) Stamp { return min(max(m.purged, other), 
 // inContact notes that what this member holds has been compared with what the
 // ring holds: nothing that it still has was deleted and purged before.
 func (m *Member) inContact() {
-	before := m.contact
-	m.touched()
+	m.contactHere = m.now
 	// Written down now and then: an older time only makes it refill sooner.
-	if m.contact-before < m.cfg.TombstoneLife.Milliseconds()/purgeSteps {
-		m.contact = before
-		return
+	if now := m.ringMillis(); now-m.contact >= m.cfg.TombstoneLife.Milliseconds()/purgeSteps {
+		m.contact = now
+		m.saveState()
 	}
-	m.saveState()
 }
 
-// touched is inContact that leaves the writing to the caller.
-func (m *Member) touched() {
-	m.touch = m.now
+// noteContact is inContact for who writes the state down anyway.
+func (m *Member) noteContact() {
+	m.contactHere = m.now
 	if now := m.ringMillis(); len(m.ringClock.samples) >= 2 || now > m.contact {
 		m.contact = now // by two clocks alone it is not put back
 	}
@@ -127,7 +125,7 @@ func (m *Member) refillIfOutdated(purged Stamp, by Ref) {
 	if m.contact == 0 || min(purged, m.horizon()) <= stampAt(m.contact) {
 		return
 	}
-	if m.touch != 0 && m.now.Sub(m.touch) < m.cfg.TombstoneLife/2 {
+	if m.contactHere != 0 && m.now.Sub(m.contactHere) < m.cfg.TombstoneLife/2 {
 		return // by its own clock it was in contact: only ring time has moved, as with a third member
 	}
 	m.event("refill", by, "was away for so long that %s has forgotten what was deleted meanwhile: begins with empty maps, which the ring fills", by.ID.Short())

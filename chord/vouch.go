@@ -2,6 +2,7 @@ package chord
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 )
 
@@ -62,6 +63,7 @@ func (m *Member) vouched(claims []Claim, heard map[ID]bool, ring int, all bool) 
 		return !c.Complete
 	})
 	slices.SortStableFunc(claims, func(a, b Claim) int { return cmp.Compare(b.Epoch, a.Epoch) })
+	heard = maps.Clone(heard)
 	for _, id := range m.forgotten {
 		heard[id] = true // nothing more will be heard
 	}

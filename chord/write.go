@@ -207,8 +207,10 @@ func (m *Member) judge(w *writing) {
 				m.judge(w)
 			})
 		}
-	case counting >= want && class == Hard && m.outrunHere(w):
 	case counting >= want:
+		if class == Hard && m.outrunHere(w) {
+			return
+		}
 		m.endWrite(w, PutReply{Stamp: w.fields[0].Stamp, Copies: all, Want: want})
 	case class == Soft && settled && all > 0:
 		m.endWrite(w, PutReply{Stamp: w.fields[0].Stamp, Copies: all, Want: want}) // best effort
@@ -295,17 +297,4 @@ func (m *Member) endWrite(w *writing, r PutReply) {
 	m.timers.stop(w.timer)
 	m.timers.stop(w.growing)
 	w.done(r)
-}
-
-// quorum is the arithmetic that holds for this member's range now: after the
-// ring as it was when the range was last repaired completely, and before that
-// after the ring as gossip sees it.
-func (m *Member) quorum(class Class) Quorum {
-	if class == Soft {
-		return QuorumOf(Soft, len(m.view))
-	}
-	if len(m.repair.config) == 0 {
-		return QuorumOf(Hard, max(m.ring, len(m.view)))
-	}
-	return QuorumOf(Hard, m.ring)
 }
