@@ -10,6 +10,15 @@ type Arc struct {
 	Epoch    uint64
 	Ring     int
 	Holders  Holders // to whom it was granted; the zero Holders if that is not known
+	Next     Intent  // the last grant that this member was told of since; the zero Intent if none
+}
+
+// Intent is a grant that a range's owner has told of beforehand: others may count
+// by it now, or never will.
+type Intent struct {
+	Epoch   uint64
+	Ring    int
+	Holders Holders
 }
 
 // arcs is a set of disjoint claimed ranges.
@@ -19,7 +28,7 @@ type arcs []Arc
 func (a arcs) at(id ID) Claim {
 	for _, arc := range a {
 		if InArc(arc.From, id, arc.To) {
-			return Claim{Complete: true, Epoch: arc.Epoch, Ring: arc.Ring, Holders: arc.Holders, Newest: arc.Epoch}
+			return Claim{Complete: true, Epoch: arc.Epoch, Ring: arc.Ring, Holders: arc.Holders, Newest: arc.Epoch, Next: arc.Next}
 		}
 	}
 	return Claim{}
@@ -30,7 +39,7 @@ func (a arcs) at(id ID) Claim {
 // count. One that is not complete tells what is known of parts of it.
 func (a arcs) over(from, to ID) Claim {
 	none := a.partly(from, to)
-	claim := Claim{Newest: none.Newest}
+	claim := Claim{Newest: none.Newest, Next: none.Next}
 	cursor, whole := from, from == to
 	for range len(a) + 1 { // the arc it begins in may be the one it ends in
 		i := slices.IndexFunc(a, func(arc Arc) bool {
@@ -53,15 +62,18 @@ func (a arcs) over(from, to ID) Claim {
 	return none
 }
 
-// newest gives the highest epoch of the claims that overlap the arc (from, to].
-func (a arcs) newest(from, to ID) (epoch uint64) { return a.partly(from, to).Newest }
-
 // partly gives the highest epoch of the claims that overlap the arc (from, to],
-// and the ring it was granted in.
+// the ring it was granted in, and the latest grant that was told of.
 func (a arcs) partly(from, to ID) (c Claim) {
 	for _, arc := range a {
-		if arc.Epoch > c.Newest && (InArc(from, arc.To, to) || InArc(arc.From, to, arc.To)) {
+		if !InArc(from, arc.To, to) && !InArc(arc.From, to, arc.To) {
+			continue
+		}
+		if arc.Epoch > c.Newest {
 			c.Newest, c.Ring = arc.Epoch, arc.Ring
+		}
+		if arc.Next.Epoch > c.Next.Epoch {
+			c.Next = arc.Next
 		}
 	}
 	return c
@@ -82,6 +94,22 @@ func (a arcs) without(from, to ID) arcs {
 // with gives the set with a new claim that replaces what it overlaps.
 func (a arcs) with(arc Arc) arcs { return append(a.without(arc.From, arc.To), arc) }
 
+// telling gives the set with a grant noted on what it has of the arc (from, to].
+func (a arcs) telling(from, to ID, next Intent) arcs {
+	list := a.without(from, to)
+	for _, arc := range a {
+		inside := []Arc{arc}
+		if from != to {
+			inside = cut(arc, to, from)
+		}
+		for _, piece := range inside {
+			piece.Next = next
+			list = append(list, piece)
+		}
+	}
+	return list
+}
+
 // cut gives what is left of arc when (from, to] is taken out: 0 to 2 pieces.
 func cut(arc Arc, from, to ID) []Arc {
 	// Measured from arc.From, so that the ring's seam does not matter. The
@@ -90,7 +118,11 @@ func cut(arc Arc, from, to ID) []Arc {
 	end := Distance(arc.From, arc.To)
 	start, stop := Distance(arc.From, from), Distance(arc.From, to)
 	beyond := func(d ID) bool { return !whole && d.Compare(end) > 0 }
-	piece := func(f, t ID) Arc { return Arc{From: f, To: t, Epoch: arc.Epoch, Ring: arc.Ring, Holders: arc.Holders} }
+	piece := func(f, t ID) Arc {
+		part := arc
+		part.From, part.To = f, t
+		return part
+	}
 	var zero ID
 	switch {
 	case start.Compare(stop) < 0 || stop == zero:

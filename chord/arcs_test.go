@@ -50,18 +50,26 @@ func TestArcsAgainstPlaces(t *testing.T) {
 			if r.IntN(4) == 0 {
 				to = from // the whole ring
 			}
-			take := r.IntN(3) == 0
-			did = append(did, fmt.Sprintf("(%d, %d] take %v", from, to, take))
+			what := []string{"claim", "claim", "tell", "take"}[r.IntN(4)]
+			did = append(did, fmt.Sprintf("(%d, %d] %s", from, to, what))
 			claim := Claim{Complete: true, Epoch: epoch + 1, Ring: 1 + r.IntN(6), Newest: epoch + 1}
-			if take {
+			next := Intent{Epoch: epoch + 1, Ring: claim.Ring}
+			switch what {
+			case "take":
 				claim = Claim{}
 				a = a.without(placeID(from), placeID(to))
-			} else {
+			case "tell":
+				a = a.telling(placeID(from), placeID(to), next)
+			default:
 				a = a.with(Arc{From: placeID(from), To: placeID(to), Epoch: claim.Epoch, Ring: claim.Ring})
 			}
 			for p := range want {
-				if inside(from, p, to) {
+				switch {
+				case !inside(from, p, to):
+				case what != "tell":
 					want[p] = claim
+				case want[p].Complete:
+					want[p].Next = next
 				}
 			}
 			if got := covered(a); got != want {
@@ -97,6 +105,9 @@ func TestArcsAgainstPlaces(t *testing.T) {
 			whole = Claim{}
 		}
 		for p := range places {
+			if inside(from, p, to) && want[p].Next.Epoch > whole.Next.Epoch {
+				whole.Next = want[p].Next
+			}
 			if inside(from, p, to) && want[p].Newest > whole.Newest {
 				whole.Newest = want[p].Newest
 				if !complete {

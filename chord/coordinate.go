@@ -117,7 +117,7 @@ func (m *Member) coordinatePut(op Put, stampBy, deadline Time, done func(PutRepl
 		return
 	}
 	m.readStamps(op, func(held Stamp, claims map[ID]Claim) {
-		if _, known := newestQuorum(claims); !known && m.now.Add(lastTry) < deadline {
+		if _, known := m.newestQuorum(claims); !known && m.now.Add(lastTry) < deadline {
 			// Whoever has not answered may hold a higher stamp.
 			m.after(readAgain, func() { m.coordinatePut(op, stampBy, deadline, done) })
 			return
@@ -183,8 +183,9 @@ func (m *Member) readStamps(op Put, done func(Stamp, map[ID]Claim)) {
 }
 
 // newestQuorum gives the quorum of the newest epoch that is claimed, and
-// whether a read quorum of that epoch is among those who claim.
-func newestQuorum(claims map[ID]Claim) (q Quorum, known bool) {
+// whether a read quorum of that epoch is among those who claim, none of whom was
+// told of a later one.
+func (m *Member) newestQuorum(claims map[ID]Claim) (q Quorum, known bool) {
 	var newest Claim
 	count := 0
 	for _, c := range claims {
@@ -199,6 +200,11 @@ func newestQuorum(claims map[ID]Claim) (q Quorum, known bool) {
 	}
 	if !newest.Complete {
 		return Quorum{}, false
+	}
+	for _, c := range claims {
+		if c.Next.Epoch > newest.Epoch && !m.answersFor(c.Next.Epoch) {
+			return QuorumOf(Hard, max(newest.Ring, c.Next.Ring)), false
+		}
 	}
 	q = QuorumOf(Hard, newest.Ring)
 	return q, count >= max(q.R, q.N-q.R+1)

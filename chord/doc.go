@@ -42,11 +42,15 @@
 // Quorums are counted among those the owner has granted to, and before its
 // first grant among those who claim the newest epoch. An owner that meets a
 // later epoch of somebody else's begins anew. One whose grant not all have
-// confirmed needs a quorum of both sets; but another that takes the range over
-// in a partition at that moment cannot know of the attempt, so that two sides may
-// both go on. It would take a second phase to exclude that: no claim counting
-// before enough holders of the one before know of it. With n <= 4 members, N-R of them
-// can be R again: two halves of such a ring may both go on without the other,
+// confirmed needs a quorum of both sets.
+//
+// A grant goes in two waves (grant.go): newcomers hear of it when those who
+// count so far know. So no quorum of newcomers counts while one of those that they
+// replace has never heard of it, wherever a partition cuts the ring meanwhile. Who
+// was told of a grant that it did not get counts by the epoch before only
+// where enough of those have answered whom it was for, without it.
+//
+// With n <= 4 members, N-R of them can be R again: two halves of such a ring may both go on without the other,
 // and when they meet again the later write of each field wins.
 //
 // A range is at a member in one of the states of [RangeState].

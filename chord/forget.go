@@ -92,7 +92,7 @@ func (m *Member) trustSelf() ForgetReply {
 		return ForgetReply{Code: CodeBadRequest, Of: len(m.view)}
 	}
 	m.ring = 1
-	m.claims = arcs{{From: m.self.ID, To: m.self.ID, Epoch: m.nextEpoch(max(m.given, m.claims.newest(m.self.ID, m.self.ID))), Ring: 1, Holders: holdersOf([]Ref{m.self})}}
+	m.claims = arcs{{From: m.self.ID, To: m.self.ID, Epoch: m.nextEpoch(max(m.given, m.claims.partly(m.self.ID, m.self.ID).highest())), Ring: 1, Holders: holdersOf([]Ref{m.self})}}
 	m.event("forget", m.self, "takes what it holds for all there is, by an operator's word")
 	m.saveState()
 	m.repairSoon()

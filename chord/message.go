@@ -98,14 +98,28 @@ type ForwardedPut struct {
 
 // Claim is how far a member vouches for what it holds of a range: Complete
 // since the owner's round Epoch, when the ring had Ring members. Newest is the
-// highest epoch it knows of any part of the range, complete or not.
+// highest epoch it holds any part of the range by, complete or not, and Next the
+// latest grant of any part that it was told of and does not hold by.
 type Claim struct {
 	Complete bool
 	Epoch    uint64
 	Ring     int
 	Holders  Holders // of Epoch
 	Newest   uint64
+	Next     Intent
 }
+
+// latest is the epoch of the last grant the claim knows of that is one of the
+// range itself, or of a part of it that was only told of.
+func (c Claim) latest() uint64 {
+	if c.Complete {
+		return max(c.Epoch, c.Next.Epoch)
+	}
+	return c.Next.Epoch
+}
+
+// highest is the highest epoch the claim knows of.
+func (c Claim) highest() uint64 { return max(c.Newest, c.Next.Epoch) }
 
 // GetStamps asks for the stamps of a map's fields, without their values.
 type GetStamps struct {
@@ -201,7 +215,14 @@ type Grant struct {
 	Holders  Holders
 }
 
-// Granted is the answer to Grant.
+// Prepare tells a member that counts so far, and will not by a Grant that is
+// about to come, of that; the answer is Granted. See grant.
+type Prepare struct {
+	From, To ID
+	Next     Intent
+}
+
+// Granted is the answer to Grant, Prepare, Purge and Forsake.
 type Granted struct{ Code Code }
 
 func (GetNeighbors) body() {}
@@ -223,6 +244,7 @@ func (Merged) body()       {}
 func (Summarize) body()    {}
 func (Summary) body()      {}
 func (Grant) body()        {}
+func (Prepare) body()      {}
 func (Granted) body()      {}
 func (Rectified) body()    {}
 func (Purge) body()        {}

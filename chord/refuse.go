@@ -52,16 +52,21 @@ func (m *Member) refusal(env Envelope) string {
 		if len(b.Items) > maxStamps {
 			return "too_many"
 		}
-		return first(impossibleRing(b.Claim.Ring), m.impossibleStamps(len(b.Items), func(i int) Stamp { return b.Items[i].Stamp }))
+		return first(impossibleClaim(b.Claim), m.impossibleStamps(len(b.Items), func(i int) Stamp { return b.Items[i].Stamp }))
 	case Merged:
-		return impossibleRing(b.Claim.Ring)
+		return impossibleClaim(b.Claim)
 	case Summary:
-		return impossibleRing(b.Claim.Ring)
+		return impossibleClaim(b.Claim)
 	case Grant:
 		if b.To != env.From.ID {
 			return "foreign_range" // only its owner grants a range
 		}
 		return impossibleRing(b.Ring)
+	case Prepare:
+		if b.To != env.From.ID {
+			return "foreign_range"
+		}
+		return impossibleRing(b.Next.Ring)
 	case Purge:
 		if b.To != env.From.ID {
 			return "foreign_range"
@@ -92,6 +97,10 @@ func impossibleRefs(one Ref, list []Ref) string {
 
 func impossibleRef(r Ref) bool {
 	return r != Ref{} && (r.ID == (ID{}) || r.Addr == "" || len(r.Addr) > maxAddrBytes)
+}
+
+func impossibleClaim(c Claim) string {
+	return first(impossibleRing(c.Ring), impossibleRing(c.Next.Ring))
 }
 
 func impossibleRing(n int) string {

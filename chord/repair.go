@@ -25,7 +25,7 @@ type repairState struct {
 	complete bool
 	config   []Ref  // the replicas that count, this member first; empty until the first round ends
 	epoch    uint64 // of config
-	base     uint64 // the oldest epoch whose claims completed the range, before there is a config
+	base     base   // by what the range is complete, before there is a config
 	dirty    map[ID]bool
 	behind   int // maps found differing in the last round
 	settled  bool
@@ -36,7 +36,7 @@ type repairState struct {
 	lacking  int           // ranges that should be held here and were not granted, at the last look
 	handing  int           // of these, being brought to their owners
 	straying bool          // this member may hold copies that their owner lacks
-	attempts [][]Ref       // the sets of grants since config that not all have confirmed
+	attempts []attempt     // grants since config that not all have confirmed
 	flying   map[uint64]ID // writes on their way to replicas, by the serial of their sending
 	// missing is since when a replica that counts, or the predecessor, has been
 	// out of reach; 0: it has not.
@@ -48,6 +48,14 @@ type repairState struct {
 	purged    Stamp // the horizon of the last purge of this range that all replicas have confirmed
 	paid      Time  // until when what was transferred takes up the rate
 	touched   []ID  // places of maps merged into while strays are handed over
+}
+
+// base is the oldest epoch whose claims completed a range, the ring that was
+// taken for its own, and the latest grant that any of the claims knew of.
+type base struct {
+	epoch uint64
+	ring  int
+	known uint64
 }
 
 // startData begins the care for data when the member takes its place.
@@ -87,11 +95,15 @@ func (m *Member) epochMark() uint64 {
 }
 
 // overtaken looks at a claim to something this member owns. If another member
-// has granted it later than this one, the range has gone on elsewhere, as on
-// the other side of a partition, and has to be completed anew.
+// has granted it later than this one, or is about to, the range has gone on
+// elsewhere, as on the other side of a partition, and has to be completed anew.
 func (m *Member) overtaken(c Claim) {
 	r := &m.repair
-	if len(r.config) == 0 || !c.Complete || c.Epoch <= r.epoch || c.Epoch&0xffff == m.epochMark() {
+	since := r.base.known
+	if len(r.config) > 0 {
+		since = r.epoch
+	}
+	if !r.complete || c.latest() <= since || m.answersFor(c.latest()) {
 		return
 	}
 	r.complete, r.config = false, nil

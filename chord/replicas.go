@@ -47,12 +47,16 @@ func (m *Member) replicas(n int) []Ref {
 func (m *Member) writeSet(class Class) []Ref {
 	set := m.replicas(QuorumOf(class, m.size()).N)
 	if class == Hard {
-		for _, counting := range append([][]Ref{m.repair.config}, m.repair.attempts...) {
+		add := func(counting []Ref) {
 			for _, r := range counting {
 				if !listed(set, r.ID) {
 					set = append(set, r)
 				}
 			}
+		}
+		add(m.repair.config)
+		for _, a := range m.repair.attempts {
+			add(a.set)
 		}
 	}
 	return set

@@ -5,6 +5,12 @@ import (
 	"time"
 )
 
+// claimant is a member with what it claims.
+type claimant struct {
+	Ref
+	claim Claim
+}
+
 // round is one comparison of this member's range with all its replicas.
 type round struct {
 	from, to ID
@@ -16,11 +22,10 @@ type round struct {
 	failed   bool
 	pulled   int
 	pushed   int
-	epoch    uint64  // the highest seen
-	stale    bool    // some replica does not claim the epoch in force
-	equal    []Claim // of those that are equal now
-	counted  int     // how many of them count so far
-	gave     bool    // the replicas were given what they lacked
+	epoch    uint64     // the highest seen
+	stale    bool       // some replica does not claim the epoch in force
+	equal    []claimant // that are equal now
+	gave     bool       // the replicas were given what they lacked
 }
 
 func (m *Member) repairRound() {
@@ -38,7 +43,7 @@ func (m *Member) repairRound() {
 	rd := &round{from: m.pred.ID, to: m.self.ID, set: set, ring: m.counted(), heard: map[ID]bool{m.self.ID: true}}
 	own := m.claims.over(rd.from, rd.to)
 	rd.claims = append(rd.claims, own)
-	rd.epoch = max(own.Newest, r.epoch)
+	rd.epoch = max(own.highest(), r.epoch)
 	rd.waiting = 1
 	ask := set
 	if !r.complete {
@@ -63,13 +68,13 @@ func (m *Member) repairRound() {
 	for i, other := range ask[1:] {
 		rd.waiting++
 		m.compare(other, Hard, rd.from, rd.to, rd.gave && i+1 < len(set), func(c comparison) {
-			m.compared(rd, c)
+			m.compared(rd, other, c)
 		})
 	}
-	m.compared(rd, comparison{ok: true, self: true, member: m.self.ID})
+	m.compared(rd, m.self, comparison{ok: true, self: true, member: m.self.ID})
 }
 
-func (m *Member) compared(rd *round, c comparison) {
+func (m *Member) compared(rd *round, other Ref, c comparison) {
 	rd.failed = rd.failed || !c.ok
 	rd.pulled += c.pulled
 	rd.pushed += c.pushed
@@ -77,8 +82,8 @@ func (m *Member) compared(rd *round, c comparison) {
 		m.overtaken(c.claim)
 		rd.claims = append(rd.claims, c.claim)
 		rd.heard[c.member] = true
-		rd.epoch = max(rd.epoch, c.claim.Newest)
-		rd.stale = rd.stale || c.claim.Newest > m.repair.epoch
+		rd.epoch = max(rd.epoch, c.claim.highest())
+		rd.stale = rd.stale || c.claim.highest() > m.repair.epoch
 	}
 	if c.self {
 		c.claim = rd.claims[0]
@@ -87,13 +92,10 @@ func (m *Member) compared(rd *round, c comparison) {
 		m.repair.offers = slices.DeleteFunc(m.repair.offers, func(r Ref) bool { return r.ID == c.member })
 	}
 	if c.ok {
-		rd.equal = append(rd.equal, c.claim)
+		rd.equal = append(rd.equal, claimant{other, c.claim})
 	}
 	if c.ok && listed(rd.set, c.member) {
 		rd.stale = rd.stale || !c.claim.Complete || c.claim.Epoch != m.repair.epoch
-	}
-	if c.ok && listed(m.repair.config, c.member) {
-		rd.counted++
 	}
 	if rd.waiting--; rd.waiting == 0 {
 		m.endRepair(rd)
@@ -110,19 +112,24 @@ func (m *Member) endRepair(rd *round) {
 	}
 	became := false
 	if !r.complete {
-		r.base, became = m.vouched(rd.claims, rd.heard, m.knownRing(rd.claims[0], rd.claims), !rd.failed && m.viewStable() && m.listFits())
+		r.base.epoch, r.base.ring, became = m.vouched(rd.claims, rd.heard, m.knownRing(rd.claims[0], rd.claims), !rd.failed && m.viewStable() && m.listFits())
 	}
 	if became {
 		r.complete = true
-		r.claimants = rd.remaining(nil, r.base)
+		r.claimants = len(rd.remaining(nil, r.base.epoch))
+		r.base.known = 0
+		for _, c := range rd.claims {
+			r.base.known = max(r.base.known, c.latest())
+		}
 		m.observeRange()
 	}
 	// The ring as it was when the range was last complete: here, or as those
-	// claim who had it since.
+	// claim by whom it was completed.
 	was := m.ring
 	if len(r.config) == 0 {
-		was = newestClaim(rd.claims).Ring
+		was = r.base.ring
 	}
+	counting := rd.remaining(r.config, r.base.epoch)
 	switch {
 	case !r.complete || rd.failed || len(r.dirty) > 0:
 		m.nextRound(repairPause)
@@ -136,13 +143,14 @@ func (m *Member) endRepair(rd *round) {
 	case rd.pulled > 0 && len(rd.set) > 1:
 		// What was taken over came too late for the others: look again.
 		m.nextRound(repairDelay)
-	case m.keeps(byMajority) && (rd.ring < was || !m.listFits()) && (!m.viewStable() || rd.remaining(r.config, r.base) < m.needed(QuorumOf(Hard, was))):
+	case m.keeps(byMajority) && (m.keeps(fillFirst) || len(r.config) > 0) &&
+		(len(counting) < m.needed(QuorumOf(Hard, was)) || (rd.ring < was || !m.listFits()) && !m.viewStable()):
 		// A minority of those that count cannot know what the others have
 		// acknowledged meanwhile: it must not make itself the whole, neither in
 		// a smaller ring nor while it does not ask the ring that gossip sees.
 		m.nextRound(repairPause)
-	case became || rd.stale || !sameMembers(rd.set, r.config) || m.ring != rd.ring || m.claims.over(rd.from, rd.to).Epoch != r.epoch:
-		m.grant(rd)
+	case became || rd.stale || len(r.attempts) > 0 || !sameMembers(rd.set, r.config) || m.ring != rd.ring || m.claims.over(rd.from, rd.to).Epoch != r.epoch:
+		m.grant(rd, counting)
 	default:
 		m.repaired()
 	}
@@ -170,20 +178,17 @@ func (m *Member) observeRange() {
 	})
 }
 
-// remaining tells how many of those that count so far, by the last grant if
-// this member made it, are equal now, wherever they stand on the ring; else how many
-// claim the epoch by which this member has completed its range, or a later one,
-// and are equal now.
-func (rd *round) remaining(config []Ref, base uint64) (n int) {
-	if len(config) > 0 {
-		return rd.counted
-	}
+// remaining lists who of those that count so far, by the last grant if
+// this member made it, are equal now, wherever they stand on the ring; else who
+// claims the epoch by which this member has completed its range, or a later one,
+// and is equal now.
+func (rd *round) remaining(config []Ref, base uint64) (list []Ref) {
 	for _, c := range rd.equal {
-		if c.Complete && c.Newest >= base {
-			n++
+		if listed(config, c.ID) || len(config) == 0 && c.claim.Complete && c.claim.Newest >= base {
+			list = append(list, c.Ref)
 		}
 	}
-	return n
+	return list
 }
 
 // newestClaim gives the claim of the newest epoch, with the largest ring that

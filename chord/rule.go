@@ -17,6 +17,7 @@ const (
 	writeBack      // before a read is answered, those who lag have what it found
 	aboveHeld      // a write is stamped above what is held of its field
 	byMajority     // a minority grants nothing, however whole it looks to itself
+	oldFirst       // newcomers count when those who count so far know of it
 	keepStrays     // a copy that belongs elsewhere is kept until others have it
 	keepTombstones // what is deleted is remembered
 )

@@ -70,6 +70,8 @@ func (m *Member) serve(env Envelope) {
 		m.reply(env, m.summary(b))
 	case Grant:
 		m.granted(env, b)
+	case Prepare:
+		m.prepared(env, b)
 	case Forsake:
 		m.forsaken(env, b.ID)
 	case Purge:

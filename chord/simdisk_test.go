@@ -30,6 +30,38 @@ func (h *simHost) dropped(key Key) (b *breach) {
 	return b
 }
 
+// yields looks at a claim that is about to be given up: W others have one. Who gives
+// up all of them has found that they are void.
+func (h *simHost) yields(st *State) *breach {
+	if h.net.hi == nil || len(st.Arcs) == 0 {
+		return nil
+	}
+	for _, was := range h.disk.State().Arcs {
+		if arcs(st.Arcs).at(was.To).Complete {
+			continue
+		}
+		if n := h.net.vouching(h, was.To, h.net.now.Add(-time.Second)); n < QuorumOf(Hard, len(h.m.view)).W {
+			return broke("strays are kept", "%s gives up its claim at %s, and %d others have one", h, was.To.Short(), n)
+		}
+	}
+	return nil
+}
+
+// vouching counts the other members that claim a place, or have lost what they
+// had since then.
+func (net *simNet) vouching(but *simHost, id ID, since Time) (n int) {
+	for _, h := range net.hosts {
+		claims := arcs(h.disk.State().Arcs)
+		if h.m != nil {
+			claims = h.m.claims
+		}
+		if h != but && (claims.at(id).Complete || h.wiped >= since) {
+			n++
+		}
+	}
+	return n
+}
+
 // write applies soft ops at once and hard ones when the disk is done, each
 // group as a whole and in order; confirmation follows.
 func (h *simHost) write(ops []StoreOp) {
@@ -38,6 +70,9 @@ func (h *simHost) write(ops []StoreOp) {
 	for _, op := range ops {
 		if op.Kind == StoreDrop && op.Key.Class() == Hard {
 			net.fails(h.dropped(op.Key))
+		}
+		if op.Kind == StoreState {
+			net.fails(h.yields(op.State))
 		}
 		op = copyOp(op)
 		net.trace.note(uint64(op.Kind), uint64(len(op.Merge)))

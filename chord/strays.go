@@ -98,13 +98,14 @@ func (m *Member) holdsAny(from, to ID) bool {
 // and enough replicas have all of it.
 func (m *Member) handStray(from ID, replicas []Ref, done func(bool)) {
 	owner := replicas[0]
-	if !m.keeps(keepStrays) {
-		m.dropMaps(from, owner.ID)
-		done(true)
-		return
-	}
 	m.compare(owner, Hard, from, owner.ID, true, func(c comparison) {
-		if !c.ok || !c.claim.Complete || c.claim.Epoch <= m.claims.newest(from, owner.ID) || c.pushed > 0 {
+		if !m.keeps(keepStrays) {
+			m.dropStray(from, owner.ID)
+			done(true)
+			return
+		}
+		held := m.claims.partly(from, owner.ID)
+		if !c.ok || !c.claim.Complete || c.claim.Epoch <= held.Newest || c.claim.Epoch < held.Next.Epoch || c.pushed > 0 {
 			// The owner's own repair comes first: it may still need this
 			// member's claim, and brings what it got from here to the replicas.
 			done(false)

@@ -11,14 +11,14 @@ func (m *Member) enough(r *reading) bool {
 	if r.op.Key.Class() == Soft {
 		return len(r.answers) >= m.quorum(Soft).R
 	}
-	for _, set := range m.repair.attempts {
+	for _, a := range m.repair.attempts {
 		count := 0
-		for _, c := range set {
+		for _, c := range a.set {
 			if s, ok := r.answers[c.ID]; ok && s.Code == CodeOK {
 				count++
 			}
 		}
-		if count < QuorumOf(Hard, len(set)).R {
+		if count < QuorumOf(Hard, len(a.set)).R {
 			return false
 		}
 	}
@@ -39,7 +39,7 @@ func (m *Member) enough(r *reading) bool {
 		claims = append(claims, s.Claim)
 		heard[id] = true
 	}
-	_, ok := m.vouched(claims, heard, max(m.ring, m.size()), r.asked && r.waiting == 0 && !r.silent && m.viewStable() && m.listFits())
+	_, _, ok := m.vouched(claims, heard, max(m.ring, m.size()), r.asked && r.waiting == 0 && !r.silent && m.viewStable() && m.listFits())
 	return ok
 }
 
@@ -50,12 +50,16 @@ func (m *Member) enough(r *reading) bool {
 // more members are gone than the promises cover: an epoch in force was granted to
 // all N, and N less two dead is R, or fewer by an operator's word (see needed). Who
 // has it was complete then all the same, so such claims count among those of the
-// epoch before, and so on.
+// epoch before, and so on. It is the same with a later epoch that nobody claims
+// who was heard, but that some were told of.
 //
-// ring is the size of the ring as the judging member knows it: old claims may
-// be from when it was smaller. base is the oldest epoch that was counted.
-func (m *Member) vouched(claims []Claim, heard map[ID]bool, ring int, all bool) (base uint64, ok bool) {
+// known is the size of the ring as the judging member knows it: old claims may
+// be from when it was smaller. base is the oldest epoch that was counted, in a
+// ring of that size.
+func (m *Member) vouched(claims []Claim, heard map[ID]bool, known int, all bool) (base uint64, ring int, ok bool) {
 	var parts []Claim // of the range, by who does not have all of it
+	ring = known
+	every := claims
 	claims = slices.DeleteFunc(slices.Clone(claims), func(c Claim) bool {
 		if !c.Complete && c.Newest > 0 {
 			parts = append(parts, c)
@@ -86,11 +90,21 @@ func (m *Member) vouched(claims []Claim, heard map[ID]bool, ring int, all bool) 
 			q.R = max(q.R, q.N-q.R+1)
 		}
 		if last && i+1 >= q.R {
-			return c.Epoch, true
+			return c.Epoch, ring, !m.goneOn(c.Epoch, every, heard, ring, all)
 		}
 		if last && !all {
-			return 0, false
+			return 0, 0, false
 		}
 	}
-	return 0, false
+	return 0, 0, false
+}
+
+// goneOn reports whether a grant after an epoch, which some have been told of, may
+// have come into force with others: not all have answered, or too many of its
+// holders are not among those who have.
+func (m *Member) goneOn(epoch uint64, claims []Claim, heard map[ID]bool, ring int, all bool) bool {
+	return slices.ContainsFunc(claims, func(c Claim) bool {
+		q := QuorumOf(Hard, max(ring, c.Next.Ring))
+		return c.Next.Epoch > epoch && !m.answersFor(c.Next.Epoch) && (!all || c.Next.Holders.without(heard) > q.N-q.R)
+	})
 }

@@ -15,6 +15,7 @@ type writing struct {
 	acked    map[ID]bool
 	asked    map[ID]bool
 	failed   Code   // the last replica's refusal
+	base     uint64 // the newest epoch that is claimed in claims
 	epoch    uint64 // this member's grant when the write was stamped
 	timer    timer
 	growing  timer // set when a growing ring is given the time for more copies
@@ -33,6 +34,11 @@ func (m *Member) write(op Put, held Stamp, deadline Time, claims map[ID]Claim, d
 	}
 	stamp := m.stampAbove(op.Key, held)
 	w := &writing{key: op.Key, deadline: deadline, done: done, claims: claims, acked: map[ID]bool{}, asked: map[ID]bool{}, epoch: m.repair.epoch}
+	for _, c := range claims {
+		if c.Complete {
+			w.base = max(w.base, c.Epoch)
+		}
+	}
 	for _, u := range op.Updates {
 		e := Entry{Value: u.Value, Stamp: stamp}
 		if u.TTL > 0 {
@@ -70,6 +76,9 @@ func (m *Member) push(w *writing) {
 		m.mergeWrite(r, w.key, w.fields, func(reply Merged) {
 			delete(m.repair.flying, flight)
 			w.acked[r.ID] = reply.Code == CodeOK
+			if later := reply.Claim.latest(); w.claims != nil && later > w.base && !m.answersFor(later) {
+				m.endWrite(w, PutReply{Code: CodeNotOwner}) // it counts by what is over
+			}
 			if reply.Held > w.fields[0].Stamp {
 				m.outrun(w, reply.Held)
 			}
@@ -141,25 +150,19 @@ func (m *Member) copies(w *writing) (all, counting, want int) {
 	case len(config) > 0:
 		counting = w.ackedBy(config)
 	default:
-		q, known := newestQuorum(w.claims)
+		q, known := m.newestQuorum(w.claims)
 		if !known {
 			return all, 0, max(q.W, want)
 		}
-		newest := uint64(0)
-		for _, c := range w.claims {
-			if c.Complete {
-				newest = max(newest, c.Epoch)
-			}
-		}
 		for id, c := range w.claims {
-			if c.Complete && c.Epoch == newest && w.acked[id] {
+			if c.Complete && c.Epoch == w.base && w.acked[id] {
 				counting++
 			}
 		}
 		want = q.W
 	}
 	for _, next := range m.repair.attempts {
-		if w.ackedBy(next) < min(want, len(next)) {
+		if w.ackedBy(next.set) < min(want, len(next.set)) {
 			counting = min(counting, want-1) // those who may count next must have it as well
 		}
 	}

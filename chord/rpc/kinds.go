@@ -4,7 +4,7 @@ import "chordtorrent/chord"
 
 // Version is the version of this table and of everything in it. Two programs
 // of different versions refuse each other in their Hello.
-const Version = 3
+const Version = 4
 
 // role says when a message may travel.
 type role uint8
@@ -72,4 +72,5 @@ var kinds = [maxKinds]kind{
 	62: {message, chord.ClockIs{}},
 	63: {message, chord.Forsake{}},
 	64: {message, chord.Rectified{}},
+	65: {message, chord.Prepare{}},
 }
