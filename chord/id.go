@@ -130,7 +130,8 @@ func HashKey(k Key) ID { return sha1.Sum([]byte(k)) }
 // SplitWidest gives an identifier in the middle of the widest of some arcs: who
 // joins a ring draws places at random, asks for the arcs they lie in, and takes
 // this one, so that members own about equal shares (the more arcs, the more
-// equal). A little chance keeps two who choose the same arc apart.
+// equal). It is anywhere in the middle sixteenth, so that two who choose the same
+// arc at the same time share it.
 func SplitWidest(rng *rand.Rand, gaps []Arc) ID {
 	var widest Arc
 	var width ID // less one, so that the whole ring is the widest
@@ -139,13 +140,14 @@ func SplitWidest(rng *rand.Rand, gaps []Arc) ID {
 			widest, width = a, w
 		}
 	}
-	part := sixteenth(sixteenth(width)) // 1/256
-	at := widest.From
-	for range 126 + rng.IntN(5) {
+	at, part := widest.From, sixteenth(sixteenth(width))
+	for range 120 + rng.IntN(16) {
 		at = plus(at, part)
 	}
-	for i := IDBytes / 2; i < IDBytes; i++ {
-		at[i] = byte(rng.Uint32())
+	for part = sixteenth(part); part != (ID{}); part = sixteenth(part) {
+		for range rng.IntN(16) {
+			at = plus(at, part)
+		}
 	}
 	return at
 }

@@ -3,6 +3,7 @@ package chord
 import (
 	"math/big"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -90,5 +91,34 @@ func TestKeyClass(t *testing.T) {
 		if got := key.Class(); got != want {
 			t.Errorf("class of %q is %d, want %d", key, got, want)
 		}
+	}
+}
+
+// TestSplitWidest has many choose the same arc at the same time: all take places in
+// its middle, and few the place of another.
+func TestSplitWidest(t *testing.T) {
+	rng := rand.New(rand.NewPCG(testSeed(t, 1), 1))
+	narrow, wide := Arc{From: ID{0x90}, To: ID{0xa0}}, Arc{From: ID{0xc0}, To: ID{0x40}} // over the seam
+	from, to := ID{0xc0 + 0x3c}, ID{0x04}
+	var taken []ID
+	for range 1000 {
+		id := SplitWidest(rng, []Arc{narrow, wide})
+		if !InArc(previous(from), id, to) {
+			t.Fatalf("%s is not in the middle sixteenth of (%s, %s]", id.Short(), wide.From.Short(), wide.To.Short())
+		}
+		taken = append(taken, id)
+	}
+	slices.SortFunc(taken, ID.Compare)
+	close := 0
+	for i := range taken[1:] {
+		if d := Distance(taken[i], taken[i+1]); d.Compare(ID{0, 0, 0, 0x10}) < 0 { // a hundred-millionth of the arc
+			close++
+		}
+	}
+	if close > 5 {
+		t.Errorf("%d of 1000 lie within a hundred-millionth of the arc behind another", close)
+	}
+	if id := SplitWidest(rng, []Arc{{From: ID{7}, To: ID{7}}}); !InArc(ID{0x80 - 8 + 7 - 1}, id, ID{0x80 + 8 + 7}) {
+		t.Errorf("of the whole ring %s is taken, which is not its middle", id.Short())
 	}
 }
