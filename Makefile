@@ -48,7 +48,7 @@ fuzz: ## every fuzz target for FUZZTIME (60s)
 bench: ## the Go benchmarks, in the form benchstat reads
 	go test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./...
 
-kill-test: ARGS ?= --mode rounds,cuts --cuts '6|6' --cut-for 10s
+kill-test: ARGS ?= --mode rounds,cuts,full-disk --cuts '6|6' --cut-for 10s
 kill-test: ## 12 real chordnodes under load, some killed, some cut off; needs root; more with ARGS='--rounds 200'
 	@scripts/kill-test.sh $(ARGS)
 

@@ -242,6 +242,28 @@ func TestNothingReadableTravels(t *testing.T) {
 	}
 }
 
+// What nodes say to each other on their way into one ring, gossip and messages,
+// cannot be read either.
+func TestNothingReadableTravelsBetweenNodes(t *testing.T) {
+	for _, letters := range []string{"", "a"} {
+		cluster := testCluster()
+		cfgs := []Config{testConfig(t, cluster), testConfig(t, cluster)}
+		for i := range cfgs {
+			cfgs[i].SecretFile = secretFile(t, letters)
+		}
+		a := start(t, cfgs[0])
+		wire := record(t, a.Ref().Addr)
+		cfgs[1].Join = wire.addr
+		b := start(t, cfgs[1])
+		whole(t, a, b)
+		for _, s := range []string{cluster, string(presence{ID: b.Ref().ID, Addr: b.Ref().Addr}.encode()[1:21]), b.Ref().Addr} {
+			if open := strings.Contains(wire.heard.String(), s); open != (letters == "") {
+				t.Errorf("with the secret %q, %q travels readably: %v", letters, s, open)
+			}
+		}
+	}
+}
+
 // opened is the configuration's secret as a client would open it.
 func (c Config) opened(t *testing.T) *secret.Keeper {
 	t.Helper()
@@ -251,7 +273,7 @@ func (c Config) opened(t *testing.T) *secret.Keeper {
 	return mustOpen(t, c.SecretFile)
 }
 
-// recorder passes one TCP connection on, and keeps what it hears.
+// recorder passes TCP connections on, and keeps what it hears.
 type recorder struct {
 	addr  string
 	heard lockedBuffer
@@ -267,28 +289,37 @@ func record(t *testing.T, to string) *recorder {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		in, err := ln.Accept()
-		if err != nil {
-			return
+		var passing sync.WaitGroup
+		defer passing.Wait()
+		for {
+			in, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			passing.Go(func() { r.pass(in, to) })
 		}
-		defer in.Close()
-		out, err := net.Dial("tcp", to)
-		if err != nil {
-			return
-		}
-		defer out.Close()
-		var both sync.WaitGroup
-		both.Go(func() {
-			_, _ = io.Copy(io.MultiWriter(out, &r.heard), in)
-			_ = out.Close() // ends the other direction
-		})
-		_, _ = io.Copy(io.MultiWriter(in, &r.heard), out)
-		_ = in.Close()
-		both.Wait()
 	}()
 	t.Cleanup(func() {
 		_ = ln.Close()
 		<-ended
 	})
 	return r
+}
+
+// pass passes one connection on to its end.
+func (r *recorder) pass(in net.Conn, to string) {
+	defer in.Close()
+	out, err := net.Dial("tcp", to)
+	if err != nil {
+		return
+	}
+	defer out.Close()
+	var both sync.WaitGroup
+	defer both.Wait()
+	both.Go(func() {
+		_, _ = io.Copy(io.MultiWriter(out, &r.heard), in)
+		_ = out.Close() // ends the other direction
+	})
+	_, _ = io.Copy(io.MultiWriter(in, &r.heard), out)
+	_ = in.Close()
 }

@@ -92,6 +92,29 @@ func TestOnlyWhoKnowsTheSecretIsLetInAndOthersAreToldWhy(t *testing.T) {
 	}
 }
 
+// TestAClosedPortSpeaksOnlyTLS13WithCertificates comes with an older version, and
+// without a certificate: nothing but alerts comes back.
+func TestAClosedPortSpeaksOnlyTLS13WithCertificates(t *testing.T) {
+	s, addr := startClosed(t, "a")
+	for name, change := range map[string]func(*tls.Config){
+		"TLS 1.2":        func(c *tls.Config) { c.MinVersion, c.MaxVersion = tls.VersionTLS12, tls.VersionTLS12 },
+		"no certificate": func(c *tls.Config) { c.Certificates = nil },
+	} {
+		cfg := secretOf(t, "a").TLS().Clone()
+		change(cfg)
+		conn, err := tls.Dial("tcp", addr, cfg)
+		if err != nil {
+			continue
+		}
+		_ = conn.SetDeadline(time.Now().Add(firstByteTimeout + 5*time.Second))
+		if n, err := conn.Read(make([]byte, 1)); n > 0 || err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("%s: %d bytes came back, %v", name, n, err)
+		}
+		_ = conn.Close()
+	}
+	until(t, "both are counted", func() bool { return s.Counters()["tls_failed"]+s.Counters()["other_secret"] == 2 })
+}
+
 func TestWhatIsNoHandshakeEnds(t *testing.T) {
 	s, addr := startClosed(t, "a")
 	for name, in := range map[string][]byte{

@@ -67,7 +67,7 @@ func run(args []string) error {
 	var o options
 	var inside, modes, cuts, cutFor string
 	fs := flag.NewFlagSet("killtest", flag.ContinueOnError)
-	fs.StringVar(&modes, "mode", "rounds", "rounds: kill two neighbours again and again; constant: one every 3 s; cuts: partitions; or several of them, a,b; or latency: joining and finding")
+	fs.StringVar(&modes, "mode", "rounds", "rounds: kill two neighbours again and again; constant: one every 3 s; cuts: partitions; full-disk: one member has no space for a while; or several of them, a,b; or latency: joining and finding")
 	fs.IntVar(&o.rounds, "rounds", 3, "how often")
 	fs.IntVar(&o.witnesses, "witnesses", 0, "members that rounds never kills, to see whether they grow")
 	fs.IntVar(&o.members, "members", 12, "chordnodes")
@@ -198,8 +198,10 @@ func (f *fleet) run(mode string, l *load, r *report) error {
 		return f.killConstantly(l, r)
 	case "cuts":
 		return f.cuts(l, r)
+	case "full-disk":
+		return f.fullDisk(l, r)
 	}
-	return fmt.Errorf("--mode %q: there are rounds, constant, cuts and latency", mode)
+	return fmt.Errorf("--mode %q: there are rounds, constant, cuts, full-disk and latency", mode)
 }
 
 // lastLook reads everything from a ring that is whole.

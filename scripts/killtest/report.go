@@ -49,6 +49,7 @@ type report struct {
 	Histories    int              `json:"histories_linearizable"`
 	Undecided    int              `json:"histories_undecided"`
 	Cuts         []cutResult      `json:"partitions,omitempty"`
+	FullDisk     *diskResult      `json:"full_disk,omitempty"`
 	Slopes       map[string]slope `json:"slopes_of_witnesses,omitempty"`
 	Failures     []string         `json:"failed_reads,omitempty"`
 	Violations   []string         `json:"violations"`
@@ -105,6 +106,9 @@ func (r *report) table() string {
 	}
 	for _, c := range r.Cuts {
 		row("cut "+c.Kind, "for %.0f s; one ring %.1f s after it healed, whole after %.1f s %s", c.CutSec, c.OneSec, c.WholeSec, c.Error)
+	}
+	if d := r.FullDisk; d != nil {
+		row("full disk", "%d writes acknowledged meanwhile; whole %.1f s after there was space", d.Acked, d.WholeSec)
 	}
 	row("writes", "%d: %d acknowledged, %d degraded, %d refused", r.Writes, r.Acked, r.Degraded, r.Refused)
 	row("reads", "%d; %d of %d failed within %v of a kill, %d later", r.Reads, r.FailedSoon, r.ReadsSoon, afterKill, r.FailedLate)
