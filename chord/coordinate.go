@@ -130,11 +130,12 @@ func (m *Member) coordinatePut(op Put, stampBy, deadline Time, done func(PutRepl
 	})
 }
 
-// heldStamp is the highest stamp held here of the fields with these names.
+// heldStamp is the highest stamp held here of the fields with these names, but for
+// those that are held as they are given.
 func (m *Member) heldStamp(key Key, fields []Field) (held Stamp) {
 	for _, u := range fields {
 		_ = m.cfg.Store.Fields(key, u.Name, "", func(f Field) bool {
-			if f.Name == u.Name {
+			if f.Name == u.Name && !f.equal(u.Entry) {
 				held = max(held, f.Stamp)
 			}
 			return false

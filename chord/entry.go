@@ -1,6 +1,9 @@
 package chord
 
-import "time"
+import (
+	"bytes"
+	"time"
+)
 
 // Time is nanoseconds since the Unix epoch on the clock of whoever drives a
 // Member: the machine's in a chordnode, a virtual one in a simulation.
@@ -61,6 +64,10 @@ type Entry struct {
 	Stamp   Stamp
 	Expires int64 // milliseconds since the Unix epoch, ring time; 0 means never
 	Deleted bool  // tombstone; Value is empty then
+}
+
+func (e Entry) equal(o Entry) bool {
+	return e.Stamp == o.Stamp && e.Deleted == o.Deleted && e.Expires == o.Expires && bytes.Equal(e.Value, o.Value)
 }
 
 // Field is a named entry of a map.

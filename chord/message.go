@@ -168,7 +168,8 @@ type MergeFields struct {
 
 // Merged is the answer to MergeFields. By its claim for the key the replica
 // tells a writer whether another has become the owner since, and by Held, the
-// highest stamp it had of these fields before, whether another has written.
+// highest stamp of what it had of these fields before, if it was not the same, whether
+// another has written.
 type Merged struct {
 	Code  Code
 	Claim Claim

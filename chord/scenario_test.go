@@ -90,7 +90,7 @@ func (s *scenario) play() {
 		s.traffic(s.between(50*time.Millisecond, 3*time.Second))
 		if s.small() || s.chance(0.25) {
 			s.recover()
-		} else if s.unsettled(len(s.up())) == nil && len(s.side) == 0 && !s.doubt {
+		} else if s.unsettled(len(s.up())) == nil && len(s.side) == 0 && !s.doubt && !s.rotten() {
 			s.isWhole()
 		}
 	}
@@ -168,8 +168,17 @@ func (s *scenario) settles() {
 		s.settleWithin(time.Minute, len(s.up()))
 		s.doubt = false
 	}
+	if s.rotten() { // nobody may have looked at it yet
+		s.wait("what has rotted is mended", time.Minute, func() bool { return !s.rotten() })
+		s.settleWithin(time.Minute, len(s.up()))
+	}
 	s.opt = weather
 	s.isWhole()
+}
+
+// rotten reports whether a member up has damaged rows, noticed or not.
+func (s *scenario) rotten() bool {
+	return slices.ContainsFunc(s.up(), func(h *simHost) bool { return len(h.damaged) > 0 })
 }
 
 func (s *scenario) up() (up []*simHost) {

@@ -36,6 +36,7 @@ func (m *Member) setView(members []Ref) {
 	if !changed {
 		return
 	}
+	m.setOffset() // those who have gone say nothing any more
 	m.maintenance.viewed = m.now
 	switch m.phase {
 	case joining:
@@ -136,6 +137,7 @@ func (m *Member) oneHop() bool { return m.viewWhole && len(m.view) <= maxOneHop 
 func (m *Member) gone(r Ref) {
 	m.suspected(r.ID)
 	delete(m.rtt, r.ID)
+	m.ringClock.samples = slices.DeleteFunc(m.ringClock.samples, func(s clockSample) bool { return s.of.ID == r.ID })
 	m.fingers.remove(r.ID)
 	m.setList(slices.DeleteFunc(slices.Clone(m.succ), func(s Ref) bool { return s.ID == r.ID }))
 	var lost []uint64

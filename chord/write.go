@@ -79,7 +79,7 @@ func (m *Member) push(w *writing) {
 			if later := reply.Claim.latest(); w.claims != nil && later > w.base && !m.answersFor(later) {
 				m.endWrite(w, PutReply{Code: CodeNotOwner}) // it counts by what is over
 			}
-			if reply.Held > w.fields[0].Stamp {
+			if reply.Held >= w.fields[0].Stamp && m.keeps(aboveHeld) {
 				m.outrun(w, reply.Held)
 			}
 			if reply.Code != CodeOK {
@@ -111,12 +111,13 @@ func (m *Member) mergeWrite(r Ref, key Key, fields []Field, done func(Merged)) {
 		for _, f := range fields {
 			m.clock.observe(f.Stamp, m.ringMillis())
 		}
+		held := m.heldStamp(key, fields)
 		m.store(StoreOp{Kind: StoreMerge, Key: key, Merge: fields}, func(err error) {
 			if err != nil {
 				done(Merged{Code: CodeStore})
 				return
 			}
-			done(Merged{})
+			done(Merged{Held: held})
 		})
 		return
 	}
@@ -238,8 +239,8 @@ func (m *Member) underWay() []*writing {
 	return list
 }
 
-// outrun has a write begin again with a higher stamp: a replica held a later
-// one of its field, acknowledged perhaps before this write began, by another
+// outrun has a write begin again with a higher stamp: a replica held another one
+// of its field as late or later, acknowledged perhaps before this write began, by another
 // who took itself for the owner or had another idea of the time.
 func (m *Member) outrun(w *writing, held Stamp) {
 	if w.ended || w.key.Class() == Soft {
@@ -259,7 +260,7 @@ func (m *Member) outrunHere(w *writing) bool {
 	}
 	w.epoch = m.repair.epoch
 	held := m.heldStamp(w.key, w.fields)
-	if held <= w.fields[0].Stamp {
+	if held < w.fields[0].Stamp {
 		return false
 	}
 	m.outrun(w, held)
