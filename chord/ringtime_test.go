@@ -69,3 +69,21 @@ func TestClockSetRight(t *testing.T) {
 		net.fatalf("all agree, and %s is still %v off", h, h.m.ringClock.offset)
 	}
 }
+
+// TestAClockThatIsGoneCountsNoMore loses the only other member, whose clock was half
+// a year behind: the one left goes by its own at once. Until then both went by the
+// middle.
+func TestAClockThatIsGoneCountsNoMore(t *testing.T) {
+	net := newSimNet(t, simOptions{seed: testSeed(t, 1)})
+	a, b := net.host(), net.host()
+	b.skew = -180 * 24 * time.Hour
+	a.start()
+	b.start()
+	net.settle(2)
+	net.wait("ring time is in the middle", 5*time.Second, func() bool { return a.m.ringClock.offset < -80*24*time.Hour })
+	b.crash(false)
+	net.wait("gossip drops it", 5*time.Second, func() bool { return len(a.m.view) == 1 })
+	if off := a.m.ringClock.offset; off != 0 {
+		net.fatalf("alone, a member takes its clock to be %v off", -off)
+	}
+}
