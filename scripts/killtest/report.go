@@ -39,6 +39,8 @@ type report struct {
 	ReadsSoon    int64            `json:"reads_within_2s_of_a_kill"`
 	FailedSoon   int64            `json:"reads_failed_within_2s_of_a_kill"`
 	FailedLate   int64            `json:"reads_failed_later"`
+	ReadsCut     int64            `json:"reads_while_cut_or_killed_without_waiting"`
+	FailedCut    int64            `json:"reads_failed_while_cut_or_killed_without_waiting"`
 	WholeMedian  float64          `json:"whole_again_median_sec"`
 	WholeMax     float64          `json:"whole_again_max_sec"`
 	Published    int64            `json:"published"`
@@ -60,6 +62,7 @@ type report struct {
 func (r *report) fill(l *load) {
 	r.Writes, r.Acked, r.Degraded, r.Refused = l.writes.Load(), l.acked.Load(), l.degraded.Load(), l.refused.Load()
 	r.Reads, r.ReadsSoon, r.FailedSoon, r.FailedLate = l.reads.Load(), l.readsSoon.Load(), l.failedSoon.Load(), l.failedLate.Load()
+	r.ReadsCut, r.FailedCut = l.readsCut.Load(), l.failedCut.Load()
 	r.Published, r.NotPublished, r.ListsRead = l.published.Load(), l.notPublished.Load(), l.listsRead.Load()
 	r.Files, r.Peers = l.files.fates(), l.peers.fates()
 	l.mu.Lock()
@@ -112,6 +115,9 @@ func (r *report) table() string {
 	}
 	row("writes", "%d: %d acknowledged, %d degraded, %d refused", r.Writes, r.Acked, r.Degraded, r.Refused)
 	row("reads", "%d; %d of %d failed within %v of a kill, %d later", r.Reads, r.FailedSoon, r.ReadsSoon, afterKill, r.FailedLate)
+	if r.ReadsCut > 0 {
+		row("reads in trouble", "%d of %d failed while the ring was cut, or members were killed without waiting", r.FailedCut, r.ReadsCut)
+	}
 	row("all_files", "%v, read %d times", r.Files, r.ListsRead)
 	row("peers", "%v", r.Peers)
 	row("histories", "%d linearizable, %d undecided", r.Histories, r.Undecided)
