@@ -113,10 +113,10 @@ func (s *Splitter) accept() {
 }
 
 // sort reads the first bytes of a connection and hands it to its branch.
-func (s *Splitter) sort(conn net.Conn) {
-	stop := context.AfterFunc(s.ctx, func() { _ = conn.Close() })
-	_ = conn.SetDeadline(time.Now().Add(firstByteTimeout)) // an error shows in the read
-	to, conn, reason := s.branchOf(conn)
+func (s *Splitter) sort(raw net.Conn) {
+	stop := context.AfterFunc(s.ctx, func() { _ = raw.Close() })
+	_ = raw.SetDeadline(time.Now().Add(firstByteTimeout)) // an error shows in the read
+	to, conn, reason := s.branchOf(raw)
 	if _, told := strangerWords[reason]; !stop() && !told {
 		reason = "closing"
 	}
