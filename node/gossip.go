@@ -1,13 +1,11 @@
 package node
 
 import (
-	"bytes"
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"log"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -26,6 +24,7 @@ type gossip struct {
 	ml        *memberlist.Memberlist
 	transport *gossipTransport
 	keys      *memberlist.Keyring // nil: not encrypted
+	lines     gossipLog
 
 	mu    sync.Mutex
 	alive map[string]presence // by name in gossip
@@ -43,12 +42,12 @@ func gossipLabel(cluster string) string {
 // declared dead in 2 to 3 seconds: half a second to notice that it does not
 // answer, then 1.5 s in which it may object, or 3 s if nobody else has
 // noticed.
-func gossipConfig(self presence, cluster string, t *gossipTransport, log *slog.Logger) *memberlist.Config {
+func gossipConfig(self presence, cluster string, t *gossipTransport, lines *gossipLog) *memberlist.Config {
 	c := memberlist.DefaultLANConfig()
 	c.Name = self.name()
 	c.Transport = t
 	c.Label = gossipLabel(cluster)
-	c.Logger = quiet(log)
+	c.Logger = lines.logger()
 	c.ProbeInterval = 500 * time.Millisecond
 	c.ProbeTimeout = 200 * time.Millisecond
 	c.SuspicionMult = 3
@@ -64,10 +63,10 @@ func gossipConfig(self presence, cluster string, t *gossipTransport, log *slog.L
 
 func startGossip(self presence, cluster string, keys [][]byte, t *gossipTransport, log *slog.Logger, changed func()) (*gossip, error) {
 	g := &gossip{
-		log: log, self: self, changed: changed, transport: t,
+		log: log, self: self, changed: changed, transport: t, lines: gossipLog{to: log},
 		alive: map[string]presence{},
 	}
-	c := gossipConfig(self, cluster, t, log)
+	c := gossipConfig(self, cluster, t, &g.lines)
 	ring, err := keyring(keys)
 	if err != nil {
 		return nil, fmt.Errorf("start gossip: %w", err)
@@ -99,6 +98,13 @@ func (g *gossip) members() []presence {
 	}
 	slices.SortFunc(out, func(a, b presence) int { return a.ID.Compare(b.ID) })
 	return out
+}
+
+// refused counts what was no gossip, or not that of this ring, by reason.
+func (g *gossip) refused() map[string]uint64 {
+	counts := map[string]uint64{"not_gossip": g.transport.foreign.Load()}
+	maps.Copy(counts, g.lines.snapshot())
+	return counts
 }
 
 // join exchanges views with whoever listens at addr.
@@ -166,15 +172,3 @@ func (metadata) NotifyMsg([]byte)                  {}
 func (metadata) GetBroadcasts(int, int) [][]byte   { return nil }
 func (metadata) LocalState(bool) []byte            { return nil }
 func (metadata) MergeRemoteState(_ []byte, _ bool) {}
-
-// quiet makes a logger that passes lines on as debug messages.
-func quiet(to *slog.Logger) *log.Logger { return log.New(lineWriter{to}, "", 0) }
-
-type lineWriter struct{ to *slog.Logger }
-
-func (w lineWriter) Write(p []byte) (int, error) {
-	if w.to.Enabled(context.Background(), slog.LevelDebug) {
-		w.to.Debug("gossip", "text", string(bytes.TrimSpace(p)))
-	}
-	return len(p), nil
-}

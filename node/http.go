@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
@@ -50,7 +51,7 @@ func (h *httpServer) serve(n *Node) {
 		WriteTimeout:      30 * time.Second,
 		IdleTimeout:       60 * time.Second,
 		MaxHeaderBytes:    16 << 10,
-		ErrorLog:          quiet(n.log),
+		ErrorLog:          slog.NewLogLogger(n.log.Handler(), slog.LevelDebug),
 	}
 	h.wg.Go(func() {
 		if err := h.srv.Serve(h.ln); !errors.Is(err, http.ErrServerClosed) {

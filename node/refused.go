@@ -54,7 +54,7 @@ func (n *Node) dropped() dropCounts {
 		"port":   n.split.Counters(),
 		"rpc":    n.transport.Counters(),
 		"ring":   n.loop.refused.snapshot(),
-		"gossip": {"not_gossip": n.gossip.transport.foreign.Load()},
+		"gossip": n.gossip.refused(),
 	}
 	if n.multicast != nil {
 		parts["discovery"] = n.multicast.Counters()

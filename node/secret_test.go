@@ -184,6 +184,24 @@ func TestRingsWithDifferentSecretsDoNotMix(t *testing.T) {
 			t.Errorf("%d members", n.Members())
 		}
 	}
+	// The gossip of each counts by reason what it did not take.
+	cfg := testConfig(t, testCluster())
+	other := start(t, cfg) // a ring of another name
+	for _, c := range []struct {
+		from, to *Node
+		reason   string
+	}{
+		{nodes[1], nodes[0], "secret_where_none_is"},
+		{nodes[0], nodes[1], "no_secret"},
+		{nodes[2], nodes[1], "other_secret"},
+		{other, nodes[0], "other_cluster"},
+	} {
+		before := c.to.gossip.refused()[c.reason]
+		if err := c.from.gossip.join(c.to.Ref().Addr); err == nil {
+			t.Errorf("%s: joined", c.reason)
+		}
+		eventually(t, c.reason+" is counted", func() bool { return c.to.gossip.refused()[c.reason] > before })
+	}
 }
 
 // Four pairs of nodes on one multicast group, which differ in the name of their
