@@ -1,6 +1,7 @@
 package chord
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -103,5 +104,36 @@ func TestWhoIsToldOfAGrantVouchesNoMore(t *testing.T) {
 		if _, _, ok := m.vouched(c.claims, heard, 6, c.all); ok != c.want {
 			t.Errorf("%s: %v, want %v", c.what, ok, c.want)
 		}
+	}
+}
+
+// TestALateGrantIsRefused has an owner's messages about grants come in the wrong
+// order: who knows of a later one takes over no earlier one.
+func TestALateGrantIsRefused(t *testing.T) {
+	net, hosts := ringOf(t, simOptions{seed: testSeed(t, 1)}, 3)
+	h, owner := hosts[0], hosts[1]
+	from, to := owner.m.pred.ID, owner.ref.ID
+	later, earlier := uint64(1)<<60, uint64(1)<<59
+	var codes []Code
+	net.watch = func(env Envelope) {
+		if g, ok := env.Body.(Granted); ok && env.From == h.ref {
+			codes = append(codes, g.Code)
+		}
+	}
+	for _, b := range []Body{
+		Prepare{From: from, To: to, Next: Intent{Epoch: later, Ring: 3}},
+		Prepare{From: from, To: to, Next: Intent{Epoch: earlier, Ring: 3}},
+		Grant{From: from, To: to, Epoch: earlier, Ring: 3},
+		Grant{From: from, To: to, Epoch: later, Ring: 3},
+	} {
+		before := len(codes)
+		h.receive(Envelope{From: owner.ref, To: h.ref, Seq: 1, Body: b})
+		net.wait("an answer", time.Second, func() bool { return len(codes) > before })
+	}
+	if want := []Code{CodeOK, CodeNotOwner, CodeNotOwner, CodeOK}; !slices.Equal(codes, want) {
+		t.Errorf("answers %v, want %v", codes, want)
+	}
+	if c := h.m.claims.over(from, to); c.Epoch != later || c.Next.Epoch != 0 {
+		t.Errorf("claims %+v", c)
 	}
 }
