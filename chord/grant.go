@@ -82,6 +82,15 @@ func (m *Member) answersFor(epoch uint64) bool {
 		(len(r.config) > 0 && epoch <= r.epoch || len(r.attempts) > 0 && epoch >= r.attempts[0].epoch)
 }
 
+// granting is the epoch of those who count by this member's grant; 0: it has made
+// none that is in force.
+func (m *Member) granting() uint64 {
+	if len(m.repair.config) == 0 {
+		return 0
+	}
+	return m.repair.epoch
+}
+
 // announce grants to those of whom who are in the set, and prepares the others for
 // it; done is told whether all have confirmed.
 func (m *Member) announce(order Grant, set, whom []Ref, done func(bool)) {

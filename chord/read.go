@@ -60,6 +60,7 @@ type reading struct {
 	patience Time // until when too few answers are asked for again
 	done     func(GetReply)
 	round    int
+	granted  uint64 // the epoch of those who count in this round, see Member.granting
 	whom     []Ref // who is asked in this round, this member first
 	answers  map[ID]Stamps
 	waiting  int
@@ -88,6 +89,7 @@ func (m *Member) readRound(r *reading) {
 		return
 	}
 	r.round++
+	r.granted = m.granting()
 	r.decided, r.silent, r.asked, r.waiting = false, false, false, 0
 	ask := GetStamps{Key: r.op.Key, Prefix: r.op.Prefix, After: r.op.After}
 	r.whom, r.answers = []Ref{m.self}, map[ID]Stamps{m.self.ID: m.stamps(ask)}
@@ -129,6 +131,9 @@ func (m *Member) decide(r *reading) {
 	case !m.owns(HashKey(r.op.Key)):
 		r.decided = true
 		r.done(GetReply{Code: CodeNotOwner})
+	case r.granted != m.granting():
+		// This member's own answer is from before it had what counts now.
+		m.readRound(r)
 	case m.enough(r):
 		m.resolve(r)
 	case r.waiting > 0:
