@@ -2,6 +2,7 @@ package node
 
 import (
 	"net/http"
+	"regexp"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -20,6 +21,10 @@ type metrics struct {
 	seconds  *prometheus.HistogramVec
 }
 
+// liveHeap adds what the last garbage collection has found in use: unlike the
+// process's size, which goes in steps, it shows at once whether something leaks.
+var liveHeap = collectors.WithGoCollectorRuntimeMetrics(collectors.GoRuntimeMetricsRule{Matcher: regexp.MustCompile(`^/gc/heap/live:bytes$`)})
+
 // opBounds are upper bounds in seconds: a local read to one that times out.
 var opBounds = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10}
 
@@ -37,7 +42,7 @@ func newMetrics() *metrics {
 		}, []string{"op"}),
 	}
 	m.registry.MustRegister(m.ended, m.seconds,
-		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+		collectors.NewGoCollector(liveHeap), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 

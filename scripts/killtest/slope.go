@@ -14,6 +14,7 @@ import (
 type usage struct {
 	FDs        float64
 	Anonymous  float64 // bytes resident that no file backs: the database's pages are the system's to keep
+	LiveHeap   float64 // bytes that the last garbage collection has found in use
 	Goroutines float64
 }
 
@@ -39,8 +40,9 @@ func (m *member) usage() (u usage, err error) {
 	if text, err = io.ReadAll(io.LimitReader(reply.Body, 1<<20)); err != nil {
 		return u, err
 	}
+	u.LiveHeap = valueOf(string(text), "go_gc_heap_live_bytes")
 	u.Goroutines = valueOf(string(text), "go_goroutines")
-	if math.IsNaN(u.Anonymous + u.Goroutines) {
+	if math.IsNaN(u.Anonymous + u.LiveHeap + u.Goroutines) {
 		return u, fmt.Errorf("%s/status or %s/metrics lacks a figure", dir, m.http)
 	}
 	return u, nil
@@ -118,8 +120,8 @@ func (s *series) fit() (f slope, ok bool) {
 
 // growth follows the witnesses: members that a run never kills.
 type growth struct {
-	began                  time.Time
-	fds, bytes, goroutines series
+	began                        time.Time
+	fds, bytes, live, goroutines series
 }
 
 func (g *growth) sample(witnesses []*member) error {
@@ -137,19 +139,25 @@ func (g *growth) sample(witnesses []*member) error {
 		}
 		sum.FDs += u.FDs
 		sum.Anonymous += u.Anonymous
+		sum.LiveHeap += u.LiveHeap
 		sum.Goroutines += u.Goroutines
 	}
 	n, at := float64(len(witnesses)), time.Since(g.began)
 	g.fds.add(at, sum.FDs/n)
 	g.bytes.add(at, sum.Anonymous/n)
+	g.live.add(at, sum.LiveHeap/n)
 	g.goroutines.add(at, sum.Goroutines/n)
 	return nil
 }
 
+// inReserve names the figure that is told and not judged: what a process holds
+// beyond its live heap is the collector's reserve, which comes and stays in steps.
+const inReserve = "anonymous_bytes"
+
 // slopes gives the verdict on each figure; nil after too few samples.
 func (g *growth) slopes() map[string]slope {
 	out := map[string]slope{}
-	for name, s := range map[string]*series{"fds": &g.fds, "anonymous_bytes": &g.bytes, "goroutines": &g.goroutines} {
+	for name, s := range map[string]*series{"fds": &g.fds, inReserve: &g.bytes, "live_heap_bytes": &g.live, "goroutines": &g.goroutines} {
 		if f, ok := s.fit(); ok {
 			out[name] = f
 		}
