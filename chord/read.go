@@ -61,7 +61,7 @@ type reading struct {
 	done     func(GetReply)
 	round    int
 	granted  uint64 // the epoch of those who count in this round, see Member.granting
-	whom     []Ref // who is asked in this round, this member first
+	whom     []Ref  // who is asked in this round, this member first
 	answers  map[ID]Stamps
 	waiting  int
 	asked    bool // everybody, in this round
