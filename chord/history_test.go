@@ -89,10 +89,14 @@ func (hi *history) put(h *simHost, key Key, u Update) *simOp {
 		switch r.Code {
 		case CodeOK:
 			hi.acked++
-			if r.Copies < r.Want || r.Want < 1 || r.Copies < hi.copies {
+			floor := max(r.Want, 1)
+			if !hi.split { // else a side may have shrunk to two
+				floor = max(floor, hi.copies)
+			}
+			if r.Copies < floor {
 				hi.net.fails(broke("acknowledged at W", "%s is acknowledged: %s", o, showPut(r)))
 			}
-			if n := hi.net.durable(key, u.Name, r.Stamp, o.began); n < max(r.Want, hi.copies) {
+			if n := hi.net.durable(key, u.Name, r.Stamp, o.began); n < floor {
 				hi.net.fails(broke("acknowledged when durable", "%s is acknowledged, %s, and %d disks have it", o, showPut(r), n))
 			}
 			if r.Stamp <= before && !hi.split {

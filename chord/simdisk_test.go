@@ -2,6 +2,7 @@ package chord
 
 import (
 	"errors"
+	"maps"
 	"time"
 )
 
@@ -119,6 +120,9 @@ func (h *simHost) apply(group []StoreOp) {
 		h.disk.Apply(op)
 		for _, f := range op.Merge {
 			delete(h.damaged, fieldName{op.Key, f.Name}) // the row is written anew
+		}
+		if op.Kind == StoreDrop {
+			maps.DeleteFunc(h.damaged, func(n fieldName, _ bool) bool { return n.key == op.Key })
 		}
 	}
 }
