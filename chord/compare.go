@@ -7,6 +7,7 @@ type comparison struct {
 	answered bool
 	ok       bool  // both copies are equal now, as far as nothing was written meanwhile
 	claim    Claim // the other's, at the beginning
+	claims   arcs  // what that is made of
 	pulled   int   // maps that were newer there
 	pushed   int   // maps that were newer here; handed over only if that was asked
 }
@@ -57,7 +58,7 @@ func (c *comparing) ask(after, end ID, list bool, then func(Summary)) {
 		}
 		c.purged = s.Purged
 		if !c.result.answered {
-			c.result.claim, c.result.answered = s.Claim, true
+			c.result.claim, c.result.claims, c.result.answered = s.Claim, s.claims(c.from, c.to), true
 		}
 		then(s)
 	})
@@ -191,7 +192,7 @@ func (m *Member) summary(q Summarize) Summary {
 		}
 	}
 	if s.Code == CodeOK {
-		s.Claim = m.claims.over(q.From, q.To)
+		s.Claim, s.Claims = m.claims.over(q.From, q.To), m.claims.pieces(q.From, q.To)
 	}
 	s.Purged = m.purged
 	s.Code = CodeOK // what is damaged is not held: that is an answer, but vouches for nothing

@@ -40,7 +40,8 @@
 // The owner of a range grants it, under an epoch, to the replicas whose copies
 // it has found equal to its own; a claim is what a replica remembers of that.
 // Quorums are counted among those the owner has granted to, and before its
-// first grant among those who claim the newest epoch. An owner that meets a
+// first grant among those who claim the newest epoch, part by part of a range that
+// has grown (part.go). An owner that meets a
 // later epoch of somebody else's begins anew. One whose grant not all have
 // confirmed needs a quorum of both sets.
 //

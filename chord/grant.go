@@ -19,19 +19,29 @@ type attempt struct {
 // arrived.
 //
 // It goes in two waves. First those are told who count so far, also the ones
-// that will no longer; when they know, the newcomers. Else, if the ring is cut
+// that will no longer, or only in a part of the range; when they know, the newcomers. Else, if the ring is cut
 // between the two, newcomers could make a quorum of the new epoch on one side, and
 // those who have never heard of it one of the old epoch on the other.
 //
 // If not all confirm, some may yet go by the new epoch, beyond a partition
 // perhaps: until a later grant succeeds, this member needs a quorum of both.
-func (m *Member) grant(rd *round, counting []Ref) {
+func (m *Member) grant(rd *round, counting remaining) {
 	m.given = m.nextEpoch(max(rd.epoch, m.given))
 	order := Grant{From: rd.from, To: rd.to, Epoch: m.given, Ring: rd.ring, Holders: holdersOf(rd.set)}
 	m.repair.attempted(order.Epoch, rd.set)
-	newcomers := slices.DeleteFunc(slices.Clone(rd.set), func(r Ref) bool { return listed(counting, r.ID) })
-	if !m.keeps(oldFirst) {
-		counting, newcomers = rd.set, nil
+	old, newcomers := []Ref(nil), []Ref(nil) // of the set
+	for _, r := range rd.set {
+		if listed(counting.all, r.ID) || !m.keeps(oldFirst) {
+			old = append(old, r)
+		} else {
+			newcomers = append(newcomers, r)
+		}
+	}
+	first := slices.Clone(old)
+	for _, r := range slices.Concat(counting.all, counting.some) {
+		if !listed(first, r.ID) && m.keeps(oldFirst) {
+			first = append(first, r)
+		}
 	}
 	began := m.serial
 	failed := func() {
@@ -46,12 +56,12 @@ func (m *Member) grant(rd *round, counting []Ref) {
 			failed()
 			return
 		}
-		m.announce(order, rd.set, counting, func(ok bool) {
+		m.announce(order, old, first, func(ok bool) {
 			if !ok {
 				failed()
 				return
 			}
-			m.announce(order, rd.set, newcomers, func(ok bool) {
+			m.announce(order, newcomers, newcomers, func(ok bool) {
 				r := &m.repair
 				if !ok || !r.complete || m.phase != member || rd.from != m.pred.ID || len(r.dirty) > 0 || r.flyingSince(began, rd.set) {
 					failed()

@@ -198,11 +198,14 @@ type KeyDigest struct {
 type Summary struct {
 	Code  Code
 	Claim Claim // for the whole range
-	Equal bool
-	Parts []Digest
-	Keys  []KeyDigest
-	End   ID
-	More  bool
+	// Claims are what Claim is made of, unless that is one claim to the whole range,
+	// or none to any of it.
+	Claims []Arc
+	Equal  bool
+	Parts  []Digest
+	Keys   []KeyDigest
+	End    ID
+	More   bool
 	// Purged is up to which the asked one may have forgotten tombstones.
 	Purged Stamp
 }

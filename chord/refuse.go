@@ -56,6 +56,9 @@ func (m *Member) refusal(env Envelope) string {
 	case Merged:
 		return impossibleClaim(b.Claim)
 	case Summary:
+		if len(b.Claims) > maxPieces || slices.ContainsFunc(b.Claims, func(a Arc) bool { return impossibleRing(a.Ring) != "" }) {
+			return "impossible_claims"
+		}
 		return impossibleClaim(b.Claim)
 	case Grant:
 		if b.To != env.From.ID {

@@ -50,11 +50,10 @@ type repairState struct {
 	touched   []ID  // places of maps merged into while strays are handed over
 }
 
-// base is the oldest epoch whose claims completed a range, the ring that was
-// taken for its own, and the latest grant that any of the claims knew of.
+// base is what has completed the parts of a range, and the latest grant that any
+// of the claims knew of.
 type base struct {
-	epoch uint64
-	ring  int
+	parts []part
 	known uint64
 }
 

@@ -8,7 +8,7 @@ import (
 // claimant is a member with what it claims.
 type claimant struct {
 	Ref
-	claim Claim
+	claims arcs
 }
 
 // round is one comparison of this member's range with all its replicas.
@@ -18,6 +18,7 @@ type round struct {
 	ring     int   // members at its beginning, as counted
 	waiting  int
 	claims   []Claim
+	held     []arcs      // what the claims are made of
 	heard    map[ID]bool // who has answered, this member among them
 	failed   bool
 	pulled   int
@@ -42,7 +43,7 @@ func (m *Member) repairRound() {
 	set := m.replicas(QuorumOf(Hard, m.counted()).N)
 	rd := &round{from: m.pred.ID, to: m.self.ID, set: set, ring: m.counted(), heard: map[ID]bool{m.self.ID: true}}
 	own := m.claims.over(rd.from, rd.to)
-	rd.claims = append(rd.claims, own)
+	rd.claims, rd.held = append(rd.claims, own), append(rd.held, m.claims)
 	rd.epoch = max(own.highest(), r.epoch)
 	rd.waiting = 1
 	ask := set
@@ -80,19 +81,19 @@ func (m *Member) compared(rd *round, other Ref, c comparison) {
 	rd.pushed += c.pushed
 	if !c.self && c.answered {
 		m.overtaken(c.claim)
-		rd.claims = append(rd.claims, c.claim)
+		rd.claims, rd.held = append(rd.claims, c.claim), append(rd.held, c.claims)
 		rd.heard[c.member] = true
 		rd.epoch = max(rd.epoch, c.claim.highest())
 		rd.stale = rd.stale || c.claim.highest() > m.repair.epoch
 	}
 	if c.self {
-		c.claim = rd.claims[0]
+		c.claim, c.claims = rd.claims[0], rd.held[0]
 	}
 	if !c.ok {
 		m.repair.offers = slices.DeleteFunc(m.repair.offers, func(r Ref) bool { return r.ID == c.member })
 	}
 	if c.ok {
-		rd.equal = append(rd.equal, claimant{other, c.claim})
+		rd.equal = append(rd.equal, claimant{other, c.claims})
 	}
 	if c.ok && listed(rd.set, c.member) {
 		rd.stale = rd.stale || !c.claim.Complete || c.claim.Epoch != m.repair.epoch
@@ -112,11 +113,11 @@ func (m *Member) endRepair(rd *round) {
 	}
 	became := false
 	if !r.complete {
-		r.base.epoch, r.base.ring, became = m.vouched(rd.claims, rd.heard, m.knownRing(rd.claims[0], rd.claims), !rd.failed && m.viewStable() && m.listFits())
+		r.base.parts, became = m.vouchedParts(rd, !rd.failed && m.viewStable() && m.listFits())
 	}
 	if became {
 		r.complete = true
-		r.claimants = len(rd.remaining(nil, r.base.epoch))
+		r.claimants = len(m.remaining(rd).all)
 		r.base.known = 0
 		for _, c := range rd.claims {
 			r.base.known = max(r.base.known, c.latest())
@@ -127,9 +128,12 @@ func (m *Member) endRepair(rd *round) {
 	// claim by whom it was completed.
 	was := m.ring
 	if len(r.config) == 0 {
-		was = r.base.ring
+		was = 0
+		for _, p := range r.base.parts {
+			was = max(was, p.ring)
+		}
 	}
-	counting := rd.remaining(r.config, r.base.epoch)
+	counting := m.remaining(rd)
 	switch {
 	case !r.complete || rd.failed || len(r.dirty) > 0:
 		m.nextRound(repairPause)
@@ -144,7 +148,7 @@ func (m *Member) endRepair(rd *round) {
 		// What was taken over came too late for the others: look again.
 		m.nextRound(repairDelay)
 	case m.keeps(byMajority) && (m.keeps(fillFirst) || len(r.config) > 0) &&
-		(len(counting) < m.needed(QuorumOf(Hard, was)) || (rd.ring < was || !m.listFits()) && !m.viewStable()):
+		(!counting.enough || (rd.ring < was || !m.listFits()) && !m.viewStable()):
 		// A minority of those that count cannot know what the others have
 		// acknowledged meanwhile: it must not make itself the whole, neither in
 		// a smaller ring nor while it does not ask the ring that gossip sees.
@@ -176,19 +180,6 @@ func (m *Member) observeRange() {
 			return true
 		})
 	})
-}
-
-// remaining lists who of those that count so far, by the last grant if
-// this member made it, are equal now, wherever they stand on the ring; else who
-// claims the epoch by which this member has completed its range, or a later one,
-// and is equal now.
-func (rd *round) remaining(config []Ref, base uint64) (list []Ref) {
-	for _, c := range rd.equal {
-		if listed(config, c.ID) || len(config) == 0 && c.claim.Complete && c.claim.Newest >= base {
-			list = append(list, c.Ref)
-		}
-	}
-	return list
 }
 
 // newestClaim gives the claim of the newest epoch, with the largest ring that
