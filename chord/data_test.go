@@ -239,8 +239,8 @@ func TestDataMovesToJoiner(t *testing.T) {
 			net.settle(n)
 			hi.verify(net.hosts...)
 		}
-		if hi.acked < 150 {
-			t.Errorf("too little was acknowledged while members joined: %s", hi)
+		if hi.failed > 0 {
+			t.Errorf("writes failed while members joined, though nobody was missing: %s", hi)
 		}
 		wantCopies(net, keys, Hard)
 	})

@@ -37,6 +37,9 @@ func (m *Member) setView(members []Ref) {
 		return
 	}
 	m.setOffset() // those who have gone say nothing any more
+	if m.phase != idle && !m.ringClock.enough(len(m.view)) {
+		m.keepTime() // writes wait for it
+	}
 	m.maintenance.viewed = m.now
 	switch m.phase {
 	case joining:
