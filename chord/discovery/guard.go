@@ -1,6 +1,7 @@
 package discovery
 
 import (
+	"maps"
 	"net/netip"
 	"time"
 
@@ -30,7 +31,7 @@ type guard struct {
 	total   *rate.Limiter
 	sources map[netip.AddrPort]*source
 	senders map[chord.ID]*sender
-	swept   time.Time // when a full map was last looked through
+	swept   time.Time // when the maps were last looked through
 
 	crowded int       // members at the time counted
 	counted time.Time // crowded is counted anew after a second
@@ -78,20 +79,18 @@ func (g *guard) admit(now time.Time, from netip.AddrPort) bool {
 	return s.packets.AllowN(now, 1) && g.total.AllowN(now, 1)
 }
 
-// makeRoom forgets old entries of a full map, looking at most once a second,
-// and when there are none any entry: the newest packet is never the one that
-// does not count, whatever came before.
-func makeRoom[K comparable, V interface{ last() time.Time }](g *guard, now time.Time, m map[K]V, most int) {
-	if len(m) < most {
-		return
+// makeRoom forgets old entries now and then, of a full map as often as once a
+// second, and when there are none any entry: the newest packet is never the one
+// that does not count, whatever came before.
+func makeRoom[K comparable, V any](g *guard, now time.Time, m map[K]V, most int) {
+	pause := forget
+	if len(m) >= most {
+		pause = time.Second
 	}
-	if now.Sub(g.swept) >= time.Second {
+	if now.Sub(g.swept) >= pause {
 		g.swept = now
-		for k, v := range m {
-			if now.Sub(v.last()) > forget {
-				delete(m, k)
-			}
-		}
+		maps.DeleteFunc(g.sources, func(_ netip.AddrPort, s *source) bool { return now.Sub(s.seen) > forget })
+		maps.DeleteFunc(g.senders, func(_ chord.ID, s *sender) bool { return now.Sub(s.seen) > forget })
 	}
 	for k := range m {
 		if len(m) < most {
@@ -100,9 +99,6 @@ func makeRoom[K comparable, V interface{ last() time.Time }](g *guard, now time.
 		delete(m, k)
 	}
 }
-
-func (s *source) last() time.Time { return s.seen }
-func (s *sender) last() time.Time { return s.seen }
 
 // mayAnswer takes an answer to a source into account that was admitted.
 func (g *guard) mayAnswer(now time.Time, to netip.AddrPort) bool {

@@ -106,3 +106,21 @@ func TestAFloodFromManySourcesIsBounded(t *testing.T) {
 		t.Errorf("%d sources and %d senders are kept", len(g.sources), len(g.senders))
 	}
 }
+
+// TestWhoIsSilentIsForgotten has many come and go, far fewer than there is room for.
+func TestWhoIsSilentIsForgotten(t *testing.T) {
+	g := newGuard()
+	now := time.Unix(1_700_000_000, 0)
+	for i := range 300 {
+		from := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), 1234)
+		if !g.admit(now, from) || !g.fresh(now, packet{Sender: chord.ID{1, byte(i >> 8), byte(i)}, Seq: 1}) {
+			t.Fatalf("packet %d does not count", i)
+		}
+	}
+	now = now.Add(forget + time.Second)
+	g.admit(now, netip.MustParseAddrPort("10.1.0.1:1234"))
+	g.fresh(now, packet{Sender: chord.ID{2}, Seq: 1})
+	if len(g.sources) != 1 || len(g.senders) != 1 {
+		t.Errorf("%d sources and %d senders are remembered, of whom one has spoken lately", len(g.sources), len(g.senders))
+	}
+}

@@ -63,7 +63,10 @@ func valueOf(text, name string) float64 {
 }
 
 // series is one figure over a run, the mean of several processes each time.
-type series struct{ at, value []float64 }
+type series struct {
+	at, value []float64
+	floor     float64 // a growth that does not count
+}
 
 func (s *series) add(at time.Duration, value float64) {
 	s.at, s.value = append(s.at, at.Hours()), append(s.value, value)
@@ -84,6 +87,10 @@ const (
 	// slack is a growth that is not told from noise, relative to the mean: a
 	// heap has no steady size.
 	slack = 0.05
+	// atLeast is what a live heap may grow in any case: by the members that are
+	// remembered when others have come in their place, up to 256, and by the keys that
+	// each round adds.
+	atLeast = 128 << 10
 )
 
 // fit lays a straight line through all but the first quarter, in which caches
@@ -114,7 +121,7 @@ func (s *series) fit() (f slope, ok bool) {
 		squares += off * off
 	}
 	f.Noise = math.Sqrt(squares / n)
-	f.Zero = f.Growth <= max(2*f.Noise, slack*f.Mean) // not so for NaN
+	f.Zero = f.Growth <= max(2*f.Noise, slack*f.Mean, s.floor) // not so for NaN
 	return f, true
 }
 
@@ -152,12 +159,18 @@ func (g *growth) sample(witnesses []*member) error {
 
 // inReserve names the figure that is told and not judged: what a process holds
 // beyond its live heap is the collector's reserve, which comes and stays in steps.
-const inReserve = "anonymous_bytes"
+const (
+	inReserve = "anonymous_bytes"
+	liveHeap  = "live_heap_bytes"
+)
 
 // slopes gives the verdict on each figure; nil after too few samples.
 func (g *growth) slopes() map[string]slope {
 	out := map[string]slope{}
-	for name, s := range map[string]*series{"fds": &g.fds, inReserve: &g.bytes, "live_heap_bytes": &g.live, "goroutines": &g.goroutines} {
+	for name, s := range map[string]*series{"fds": &g.fds, inReserve: &g.bytes, liveHeap: &g.live, "goroutines": &g.goroutines} {
+		if name == liveHeap {
+			s.floor = atLeast
+		}
 		if f, ok := s.fit(); ok {
 			out[name] = f
 		}
