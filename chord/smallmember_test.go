@@ -138,7 +138,7 @@ func (all *smallIDs) index(r Ref) uint8 {
 	if r.IsZero() {
 		return noSlot
 	}
-	return uint8(r.Addr[0] - 'a')
+	return r.Addr[0] - 'a'
 }
 
 func (all *smallIDs) members(mask uint8) (refs []Ref) {

@@ -128,7 +128,7 @@ func (s *scenario) falseDeath(a, b *simHost) string {
 	s.hi.split = s.hi.split || s.small()
 	s.doubt = true
 	s.checkAlways()
-	s.simNet.lie(a, b, s.between(time.Second, 4*time.Second))
+	s.lie(a, b, s.between(time.Second, 4*time.Second))
 	return fmt.Sprintf("%s takes %s for dead", a, b)
 }
 

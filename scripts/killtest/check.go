@@ -236,6 +236,6 @@ func quantile(d []time.Duration, q float64) float64 {
 	if len(d) == 0 {
 		return 0
 	}
-	s := slices.SortedFunc(slices.Values(d), func(a, b time.Duration) int { return cmp.Compare(a, b) })
+	s := slices.SortedFunc(slices.Values(d), cmp.Compare[time.Duration])
 	return s[min(len(s)-1, int(q*float64(len(s))))].Seconds()
 }

@@ -47,7 +47,7 @@ func (m *member) start(l *lab, program string) (ready <-chan error, err error) {
 	if err != nil {
 		return nil, err
 	}
-	defer log.Close() //nolint:errcheck // the process has its own
+	defer log.Close() // the process has its own
 	fmt.Fprintf(log, "--- started %s\n", time.Now().Format(time.RFC3339Nano))
 	cmd.Stderr = log
 	out, err := cmd.StdoutPipe()
