@@ -21,6 +21,9 @@ type Intent struct {
 	Holders Holders
 }
 
+// overlaps reports whether the arc has a place in common with (from, to].
+func (a Arc) overlaps(from, to ID) bool { return InArc(from, a.To, to) || InArc(a.From, to, a.To) }
+
 // arcs is a set of disjoint claimed ranges.
 type arcs []Arc
 
@@ -66,7 +69,7 @@ func (a arcs) over(from, to ID) Claim {
 // the ring it was granted in, and the latest grant that was told of.
 func (a arcs) partly(from, to ID) (c Claim) {
 	for _, arc := range a {
-		if !InArc(from, arc.To, to) && !InArc(arc.From, to, arc.To) {
+		if !arc.overlaps(from, to) {
 			continue
 		}
 		if arc.Epoch > c.Newest {

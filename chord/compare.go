@@ -2,8 +2,6 @@ package chord
 
 // comparison is the outcome of comparing an arc with another member's copy.
 type comparison struct {
-	member   ID
-	self     bool // this member itself: nothing to compare
 	answered bool
 	ok       bool  // both copies are equal now, as far as nothing was written meanwhile
 	claim    Claim // the other's, at the beginning
@@ -25,7 +23,7 @@ const listAtMost = 256
 func (m *Member) compare(other Ref, class Class, from, to ID, give bool, done func(comparison)) {
 	c := &comparing{
 		m: m, other: other, class: class, from: from, to: to, give: give,
-		result: comparison{member: other.ID}, done: done,
+		done: done,
 	}
 	c.parts(from, to, func() {
 		c.result.ok = true

@@ -41,9 +41,8 @@
 // it has found equal to its own; a claim is what a replica remembers of that.
 // Quorums are counted among those the owner has granted to, and before its
 // first grant among those who claim the newest epoch, part by part of a range that
-// has grown (part.go). An owner that meets a
-// later epoch of somebody else's begins anew. One whose grant not all have
-// confirmed needs a quorum of both sets.
+// has grown (part.go). An owner that meets a later epoch of somebody else's begins
+// anew. One whose grant not all have confirmed needs a quorum of both sets.
 //
 // A grant goes in two waves (grant.go): newcomers hear of it when those who
 // count so far know. So no quorum of newcomers counts while one of those that they
@@ -51,8 +50,9 @@
 // was told of a grant that it did not get counts by the epoch before only
 // where enough of those have answered whom it was for, without it.
 //
-// With n <= 4 members, N-R of them can be R again: two halves of such a ring may both go on without the other,
-// and when they meet again the later write of each field wins.
+// With n <= 4 members, N-R of them can be R again: two halves of such a ring may
+// both go on without the other, and when they meet again the later write of each
+// field wins.
 //
 // A range is at a member in one of the states of [RangeState].
 //

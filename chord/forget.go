@@ -53,13 +53,7 @@ func (m *Member) forsaken(env Envelope, id ID) {
 		m.reply(env, Granted{Code: CodeBadRequest})
 		return
 	}
-	m.noteForgotten(id, func(err error) {
-		if err != nil {
-			m.reply(env, Granted{Code: CodeStore})
-			return
-		}
-		m.reply(env, Granted{})
-	})
+	m.noteForgotten(id, m.confirms(env))
 }
 
 func (m *Member) noteForgotten(id ID, done func(error)) {

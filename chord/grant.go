@@ -19,9 +19,10 @@ type attempt struct {
 // arrived.
 //
 // It goes in two waves. First those are told who count so far, also the ones
-// that will no longer, or only in a part of the range; when they know, the newcomers. Else, if the ring is cut
-// between the two, newcomers could make a quorum of the new epoch on one side, and
-// those who have never heard of it one of the old epoch on the other.
+// that will no longer, or only in a part of the range; when they know, the
+// newcomers. Else, if the ring is cut between the two, newcomers could make a
+// quorum of the new epoch on one side, and those who have never heard of it one of
+// the old epoch on the other.
 //
 // If not all confirm, some may yet go by the new epoch, beyond a partition
 // perhaps: until a later grant succeeds, this member needs a quorum of both.
@@ -50,7 +51,7 @@ func (m *Member) grant(rd *round, counting remaining) {
 	}
 	// An epoch that anybody may remember is not granted again, to others, not
 	// even after a restart.
-	m.claims = m.claims.telling(rd.from, rd.to, Intent{order.Epoch, order.Ring, order.Holders})
+	m.claims = m.claims.telling(rd.from, rd.to, order.intent())
 	m.saveStateThen(func(err error) {
 		if err != nil {
 			failed()
@@ -117,7 +118,7 @@ func (m *Member) announce(order Grant, set, whom []Ref, done func(bool)) {
 		}
 		var body Body = order
 		if !listed(set, other.ID) {
-			body = Prepare{From: order.From, To: order.To, Next: Intent{order.Epoch, order.Ring, order.Holders}}
+			body = Prepare{From: order.From, To: order.To, Next: order.intent()}
 		}
 		waiting++
 		m.call(other, storeTimeout, body, func(b Body, err error) {
@@ -146,6 +147,8 @@ func (m *Member) inForce(order Grant, set []Ref) {
 func (g Grant) arc() Arc {
 	return Arc{From: g.From, To: g.To, Epoch: g.Epoch, Ring: g.Ring, Holders: g.Holders}
 }
+
+func (g Grant) intent() Intent { return Intent{g.Epoch, g.Ring, g.Holders} }
 
 // flyingSince reports whether a write to one of the set was sent by then and
 // has neither arrived nor failed.
@@ -188,11 +191,17 @@ func (m *Member) prepared(env Envelope, p Prepare) {
 // may be about the range that this member takes for its own.
 func (m *Member) replySaved(env Envelope) {
 	m.overtaken(m.claims.over(m.pred.ID, m.self.ID))
-	m.saveStateThen(func(err error) {
+	m.saveStateThen(m.confirms(env))
+}
+
+// confirms answers a request with Granted when what it asked for is durable, or
+// says that it is not.
+func (m *Member) confirms(env Envelope) func(error) {
+	return func(err error) {
 		if err != nil {
 			m.reply(env, Granted{Code: CodeStore})
 			return
 		}
 		m.reply(env, Granted{})
-	})
+	}
 }

@@ -19,7 +19,7 @@ type part struct {
 // all of it.
 func (a arcs) pieces(from, to ID) (list []Arc) {
 	for _, arc := range a {
-		if InArc(from, arc.To, to) || InArc(arc.From, to, arc.To) {
+		if arc.overlaps(from, to) {
 			list = append(list, arc)
 		}
 	}

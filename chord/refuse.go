@@ -56,8 +56,13 @@ func (m *Member) refusal(env Envelope) string {
 	case Merged:
 		return impossibleClaim(b.Claim)
 	case Summary:
-		if len(b.Claims) > maxPieces || slices.ContainsFunc(b.Claims, func(a Arc) bool { return impossibleRing(a.Ring) != "" }) {
-			return "impossible_claims"
+		if len(b.Claims) > maxPieces {
+			return "too_many"
+		}
+		for _, a := range b.Claims {
+			if reason := first(impossibleRing(a.Ring), impossibleRing(a.Next.Ring)); reason != "" {
+				return reason
+			}
 		}
 		return impossibleClaim(b.Claim)
 	case Grant:

@@ -31,6 +31,8 @@ func TestImpossibleMessagesAreRefused(t *testing.T) {
 		{"a grant of another's range", "foreign_range", other, false, Grant{From: ID{1}, To: hosts[2].ref.ID, Epoch: 1 << 60, Ring: 3}},
 		{"a grant to come of another's range", "foreign_range", other, false, Prepare{From: ID{1}, To: hosts[2].ref.ID}},
 		{"a grant to come in a ring of less than nobody", "impossible_ring", other, true, Summary{Claim: Claim{Next: Intent{Epoch: 1, Ring: -1}}}},
+		{"claims without end", "too_many", other, true, Summary{Claims: make([]Arc, maxPieces+1)}},
+		{"a claim to a part in a ring of less than nobody", "impossible_ring", other, true, Summary{Claims: []Arc{{Ring: -1}}}},
 		{"a purge of another's range", "foreign_range", other, false, Purge{From: ID{1}, To: hosts[2].ref.ID}},
 		{"a stamp of the far future", "stamp_in_future", other, false, MergeFields{Key: "\x01k", Fields: field(Field{Name: "f", Entry: Entry{Stamp: future}})}},
 		{"the last stamp there is", "stamp_in_future", other, true, Stamps{Items: []FieldStamp{{Name: "f", Stamp: ^Stamp(0)}}}},

@@ -72,30 +72,27 @@ func (m *Member) repairRound() {
 			m.compared(rd, other, c)
 		})
 	}
-	m.compared(rd, m.self, comparison{ok: true, self: true, member: m.self.ID})
+	m.compared(rd, m.self, comparison{ok: true, claim: own, claims: m.claims})
 }
 
 func (m *Member) compared(rd *round, other Ref, c comparison) {
 	rd.failed = rd.failed || !c.ok
 	rd.pulled += c.pulled
 	rd.pushed += c.pushed
-	if !c.self && c.answered {
+	if c.answered {
 		m.overtaken(c.claim)
 		rd.claims, rd.held = append(rd.claims, c.claim), append(rd.held, c.claims)
-		rd.heard[c.member] = true
+		rd.heard[other.ID] = true
 		rd.epoch = max(rd.epoch, c.claim.highest())
 		rd.stale = rd.stale || c.claim.highest() > m.repair.epoch
 	}
-	if c.self {
-		c.claim, c.claims = rd.claims[0], rd.held[0]
-	}
 	if !c.ok {
-		m.repair.offers = slices.DeleteFunc(m.repair.offers, func(r Ref) bool { return r.ID == c.member })
+		m.repair.offers = slices.DeleteFunc(m.repair.offers, func(r Ref) bool { return r.ID == other.ID })
 	}
 	if c.ok {
 		rd.equal = append(rd.equal, claimant{other, c.claims})
 	}
-	if c.ok && listed(rd.set, c.member) {
+	if c.ok && listed(rd.set, other.ID) {
 		rd.stale = rd.stale || !c.claim.Complete || c.claim.Epoch != m.repair.epoch
 	}
 	if rd.waiting--; rd.waiting == 0 {
@@ -115,9 +112,10 @@ func (m *Member) endRepair(rd *round) {
 	if !r.complete {
 		r.base.parts, became = m.vouchedParts(rd, !rd.failed && m.viewStable() && m.listFits())
 	}
+	counting := m.remaining(rd)
 	if became {
 		r.complete = true
-		r.claimants = len(m.remaining(rd).all)
+		r.claimants = len(counting.all)
 		r.base.known = 0
 		for _, c := range rd.claims {
 			r.base.known = max(r.base.known, c.latest())
@@ -133,7 +131,6 @@ func (m *Member) endRepair(rd *round) {
 			was = max(was, p.ring)
 		}
 	}
-	counting := m.remaining(rd)
 	switch {
 	case !r.complete || rd.failed || len(r.dirty) > 0:
 		m.nextRound(repairPause)

@@ -80,13 +80,7 @@ func (m *Member) purgedFor(env Envelope, p Purge) {
 		m.reply(env, Granted{Code: CodeNotReady})
 		return
 	}
-	m.purge(p, func(err error) {
-		if err != nil {
-			m.reply(env, Granted{Code: CodeStore})
-			return
-		}
-		m.reply(env, Granted{})
-	})
+	m.purge(p, m.confirms(env))
 }
 
 // forgettable reports whether a field that only one of two copies holds is a
