@@ -5,18 +5,16 @@ import (
 	"context"
 	"log"
 	"log/slog"
-	"maps"
 	"strings"
-	"sync"
+
+	"chordtorrent/chord"
 )
 
 // gossipLog takes what memberlist writes. It passes it on as debug messages, and
 // counts what was refused: memberlist tells that nowhere else.
 type gossipLog struct {
 	to *slog.Logger
-
-	mu     sync.Mutex
-	counts map[string]uint64
+	refusals
 }
 
 // gossipRefusals are parts of memberlist's lines, in the order in which they are
@@ -39,21 +37,9 @@ func (g *gossipLog) Write(p []byte) (int, error) {
 	}
 	for _, r := range gossipRefusals {
 		if strings.Contains(line, r.text) {
-			g.mu.Lock()
-			if g.counts == nil {
-				g.counts = map[string]uint64{}
-			}
-			g.counts[r.reason]++
-			g.mu.Unlock()
+			g.add(r.reason, chord.Ref{}) // memberlist says who only in words
 			break
 		}
 	}
 	return len(p), nil
-}
-
-// snapshot gives the counts, by reason.
-func (g *gossipLog) snapshot() map[string]uint64 {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return maps.Clone(g.counts)
 }

@@ -16,7 +16,7 @@ import (
 // rubbish does not fill it.
 const refusedEvery = time.Minute
 
-// refusals counts the messages that the Member has refused, by reason.
+// refusals counts what was refused, by reason.
 type refusals struct {
 	mu     sync.Mutex
 	counts map[string]uint64
