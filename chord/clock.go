@@ -40,9 +40,11 @@ func (c *hybridClock) observe(s Stamp, ms int64) {
 	}
 }
 
-// nextStamp gives a stamp above every one this member has seen.
+// nextStamp gives a stamp above every one this member has seen. Of two clocks that
+// are all it knows it goes by the faster: what is deleted by the slower, or by the
+// middle, could be so old that it is forgotten as soon as a third comes.
 func (m *Member) nextStamp() Stamp {
-	s, grown := m.clock.stamp(m.ringMillis())
+	s, grown := m.clock.stamp(m.fasterMillis())
 	if grown {
 		m.saveState()
 	}

@@ -43,20 +43,22 @@ func (m *Member) put(op Put, patience time.Duration, done func(PutReply)) {
 		return
 	}
 	deadline := m.now.Add(patience)
+	tried := Stamp(0)
 	m.route(op.Key, deadline, func(owner Ref, again func(Ref)) {
 		finish := func(r PutReply, hint Ref) {
 			if r.Code == CodeNotOwner || r.Code == CodeLeaving {
+				tried = max(tried, r.Stamp)
 				again(hint)
 				return
 			}
 			done(r)
 		}
 		if owner.ID == m.self.ID {
-			m.coordinatePut(op, deadline, deadline, func(r PutReply) { finish(r, Ref{}) })
+			m.coordinatePut(op, tried, deadline, deadline, func(r PutReply) { finish(r, Ref{}) })
 			return
 		}
 		sent := m.now
-		m.call(owner, deadline.Sub(m.now), ForwardPut{Op: op, Left: deadline.Sub(m.now), Sent: m.ringMillis()}, func(b Body, err error) {
+		m.call(owner, deadline.Sub(m.now), ForwardPut{Op: op, Left: deadline.Sub(m.now), Sent: m.ringMillis(), Tried: tried}, func(b Body, err error) {
 			f, ok := b.(ForwardedPut)
 			switch {
 			case ok:
@@ -91,8 +93,10 @@ func fieldsOf(op Put) []Field {
 }
 
 // coordinatePut runs a Put at the owner: one stamp, until stampBy, every replica,
-// an acknowledgement when W of those that count have it.
-func (m *Member) coordinatePut(op Put, stampBy, deadline Time, done func(PutReply)) {
+// an acknowledgement when W of those that count have it. tried is the highest
+// stamp that it was tried with before, by another owner perhaps: some may hold it
+// by that one, and would take it over what was written after this one.
+func (m *Member) coordinatePut(op Put, tried Stamp, stampBy, deadline Time, done func(PutReply)) {
 	if !m.owns(HashKey(op.Key)) || (m.now > stampBy && op.Key.Class() == Hard) {
 		done(PutReply{Code: CodeNotOwner})
 		return
@@ -108,25 +112,25 @@ func (m *Member) coordinatePut(op Put, stampBy, deadline Time, done func(PutRepl
 			done(PutReply{Code: CodeUnavailable})
 			return
 		}
-		m.after(readAgain, func() { m.coordinatePut(op, stampBy, deadline, done) })
+		m.after(readAgain, func() { m.coordinatePut(op, tried, stampBy, deadline, done) })
 		return
 	}
 	if op.Key.Class() == Soft || (m.repair.complete && len(m.repair.config) > 0) {
 		// Whatever was acknowledged in this range is held here.
-		m.write(op, m.heldStamp(op.Key, fieldsOf(op)), deadline, nil, done)
+		m.write(op, max(tried, m.heldStamp(op.Key, fieldsOf(op))), deadline, nil, done)
 		return
 	}
 	m.readStamps(op, func(held Stamp, claims map[ID]Claim) {
 		if _, known := m.newestQuorum(claims); !known && m.now.Add(lastTry) < deadline {
 			// Whoever has not answered may hold a higher stamp.
-			m.after(readAgain, func() { m.coordinatePut(op, stampBy, deadline, done) })
+			m.after(readAgain, func() { m.coordinatePut(op, tried, stampBy, deadline, done) })
 			return
 		}
 		if m.now > stampBy {
 			done(PutReply{Code: CodeNotOwner})
 			return
 		}
-		m.write(op, held, deadline, claims, done)
+		m.write(op, max(tried, held), deadline, claims, done)
 	})
 }
 

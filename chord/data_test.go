@@ -409,3 +409,34 @@ func TestStatus(t *testing.T) {
 		t.Errorf("members are not in ring order: %v", st.Members)
 	}
 }
+
+// TestAWriteIsStampedAboveItsLastTry has the first owner of a key say that it has
+// begun a write and is no longer the one: what it stamped it with may be held
+// somewhere, so the next stamp is above it.
+func TestAWriteIsStampedAboveItsLastTry(t *testing.T) {
+	net, hosts := ringOf(t, simOptions{seed: testSeed(t, 1)}, 5)
+	key, at := Key("\x01key"), hosts[0]
+	owner := hosts[slices.IndexFunc(hosts, func(h *simHost) bool { return h.m.owns(HashKey(key)) })]
+	if owner == at {
+		at = hosts[1]
+	}
+	tried := stampAt(net.now.Add(3 * time.Minute).Millis())
+	var sent []Envelope
+	net.watch = func(env Envelope) {
+		if _, ok := env.Body.(ForwardPut); ok {
+			sent = append(sent, env)
+		}
+	}
+	net.cutOneWay(owner, at)
+	op := at.begin(Put{Key: key, Updates: []Update{{Name: "f", Value: []byte("v")}}}, func(*simOp) {})
+	net.wait("the write is passed on", time.Second, func() bool { return len(sent) == 1 })
+	at.receive(Envelope{From: owner.ref, To: at.ref, Seq: sent[0].Seq, Reply: true, Body: ForwardedPut{Reply: PutReply{Code: CodeNotOwner, Stamp: tried}}})
+	net.heal()
+	net.wait("the write is acknowledged", 5*time.Second, func() bool { return op.reply != nil })
+	if r := op.reply.(PutReply); r.Code != CodeOK || r.Stamp <= tried {
+		net.fatalf("answer %+v, want a stamp above %v", r, tried)
+	}
+	if again := sent[len(sent)-1].Body.(ForwardPut); len(sent) < 2 || again.Tried != tried {
+		net.fatalf("passed on %d times, the last time as tried with %v, not %v", len(sent), again.Tried, tried)
+	}
+}

@@ -137,3 +137,23 @@ func TestALateGrantIsRefused(t *testing.T) {
 		t.Errorf("claims %+v", c)
 	}
 }
+
+// TestAnOwnerWhoseVouchersHaveLostTheirsBeginsAnew has an owner that completed its
+// range by an epoch which too few still hold, as after a grant that was never in force
+// and two lost disks: it asks who vouches now, and does not wait for ever.
+func TestAnOwnerWhoseVouchersHaveLostTheirsBeginsAnew(t *testing.T) {
+	net, hosts := ringOf(t, simOptions{seed: testSeed(t, 1)}, 6)
+	hosts[0].mustPut("\x01k", "f", "v")
+	h := hosts[0]
+	h.call(h.boot, func(m *Member, now Time) {
+		lost := m.repair.epoch + 1<<16
+		m.repair.base = base{parts: []part{{to: m.self.ID, base: lost, ring: 6}}, known: lost}
+		m.repair.config, m.repair.claimants = nil, 3
+		m.repairSoon()
+	})
+	net.settle(6)
+	if !h.m.repair.complete || len(h.m.repair.config) != 5 {
+		net.fatalf("complete %v, with %d replicas", h.m.repair.complete, len(h.m.repair.config))
+	}
+	hosts[1].mustGet("\x01k", "f", "v")
+}

@@ -83,11 +83,13 @@ type ForwardedGet struct {
 
 // ForwardPut hands a client's Put to the owner of the key; Left is for how long
 // the client waits. Sent is when this was sent, in milliseconds of ring time: the
-// owner stamps the write within stampWithin of it or not at all.
+// owner stamps the write within stampWithin of it or not at all. Tried is the
+// highest stamp that it was tried with before, which the next is to be above.
 type ForwardPut struct {
-	Op   Put
-	Left time.Duration
-	Sent int64
+	Op    Put
+	Left  time.Duration
+	Sent  int64
+	Tried Stamp
 }
 
 // ForwardedPut is the answer to ForwardPut.

@@ -35,8 +35,10 @@ func (m *Member) refusal(env Envelope) string {
 		return impossibleRefs(b.Pred, b.Next)
 	case ForwardedGet:
 		return impossibleRefs(b.Hint, nil)
+	case ForwardPut:
+		return m.impossibleStamps(1, func(int) Stamp { return b.Tried })
 	case ForwardedPut:
-		return impossibleRefs(b.Hint, nil)
+		return first(impossibleRefs(b.Hint, nil), m.impossibleStamps(1, func(int) Stamp { return b.Reply.Stamp }))
 	case Forsake:
 		if b.ID == (ID{}) {
 			return "impossible_id"

@@ -36,6 +36,8 @@ func TestImpossibleMessagesAreRefused(t *testing.T) {
 		{"a purge of another's range", "foreign_range", other, false, Purge{From: ID{1}, To: hosts[2].ref.ID}},
 		{"a stamp of the far future", "stamp_in_future", other, false, MergeFields{Key: "\x01k", Fields: field(Field{Name: "f", Entry: Entry{Stamp: future}})}},
 		{"the last stamp there is", "stamp_in_future", other, true, Stamps{Items: []FieldStamp{{Name: "f", Stamp: ^Stamp(0)}}}},
+		{"a write that was tried in the far future", "stamp_in_future", other, false, ForwardPut{Op: Put{Key: "\x01k"}, Tried: future}},
+		{"a write stamped in the far future", "stamp_in_future", other, true, ForwardedPut{Reply: PutReply{Stamp: future}}},
 		{"a value over its cap", "value_too_large", other, false, MergeFields{Key: "\x01k", Fields: field(Field{Name: "f", Entry: Entry{Stamp: 1, Value: make([]byte, MaxValueBytes+1)}})}},
 		{"a value over its cap, as an answer", "value_too_large", other, true, Fields{Fields: field(Field{Name: "f", Entry: Entry{Stamp: 1, Value: make([]byte, MaxValueBytes+1)}})}},
 		{"a name over its cap", "name_too_long", other, false, MergeFields{Key: "\x01k", Fields: field(Field{Name: strings.Repeat("n", MaxFieldBytes+1)})}},

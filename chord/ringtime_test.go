@@ -87,3 +87,22 @@ func TestAClockThatIsGoneCountsNoMore(t *testing.T) {
 		net.fatalf("alone, a member takes its clock to be %v off", -off)
 	}
 }
+
+// TestOfTwoClocksTheFasterStamps has two members, one of them half a year behind:
+// whoever owns a key, what it deletes is not so old that it could be forgotten at
+// once when a third member comes and ring time is what most clocks say.
+func TestOfTwoClocksTheFasterStamps(t *testing.T) {
+	net := newSimNet(t, simOptions{seed: testSeed(t, 1)})
+	a, b := net.host(), net.host()
+	b.skew = -180 * 24 * time.Hour
+	a.start()
+	b.start()
+	net.settle(2)
+	net.wait("both know two clocks", 5*time.Second, func() bool { return a.m.ringClock.offset != 0 && b.m.ringClock.offset != 0 })
+	for i := range 20 {
+		r := a.mustPut(Key([]byte{1, byte(i)}), "f", "v")
+		if off := time.Duration(r.Stamp.Millis()-net.now.Millis()) * time.Millisecond; off < -time.Second {
+			net.fatalf("stamped %v back", -off)
+		}
+	}
+}

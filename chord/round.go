@@ -149,6 +149,12 @@ func (m *Member) endRepair(rd *round) {
 		// A minority of those that count cannot know what the others have
 		// acknowledged meanwhile: it must not make itself the whole, neither in
 		// a smaller ring nor while it does not ask the ring that gossip sees.
+		if !became && !counting.enough && len(r.config) == 0 {
+			// Of those by whom it was completed some have lost what they held since,
+			// without having granted it to others. Who vouches for it now may be enough.
+			r.complete = false
+			m.restartWrites()
+		}
 		m.nextRound(repairPause)
 	case became || rd.stale || len(r.attempts) > 0 || !sameMembers(rd.set, r.config) || m.ring != rd.ring || m.claims.over(rd.from, rd.to).Epoch != r.epoch:
 		m.grant(rd, counting)

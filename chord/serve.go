@@ -45,7 +45,7 @@ func (m *Member) serve(env Envelope) {
 			return
 		}
 		age := max(0, time.Duration(m.ringMillis()-b.Sent)*time.Millisecond)
-		m.coordinatePut(b.Op, m.now.Add(stampWithin-age), m.now.Add(m.forwarded(b.Left)), func(r PutReply) {
+		m.coordinatePut(b.Op, b.Tried, m.now.Add(stampWithin-age), m.now.Add(m.forwarded(b.Left)), func(r PutReply) {
 			m.reply(env, ForwardedPut{Reply: r, Hint: m.hintFor(b.Op.Key, r.Code)})
 		})
 	case GetStamps:

@@ -96,7 +96,7 @@ func (m *Member) purgedBy(other Stamp) Stamp { return min(max(m.purged, other), 
 func (m *Member) inContact() {
 	m.contactHere = m.now
 	// Written down now and then: an older time only makes it refill sooner.
-	if now := m.contactMillis(); now-m.contact >= m.cfg.TombstoneLife.Milliseconds()/purgeSteps {
+	if now := m.fasterMillis(); now-m.contact >= m.cfg.TombstoneLife.Milliseconds()/purgeSteps {
 		m.contact = now
 		m.saveState()
 	}
@@ -105,15 +105,16 @@ func (m *Member) inContact() {
 // noteContact is inContact for who writes the state down anyway.
 func (m *Member) noteContact() {
 	m.contactHere = m.now
-	if now := m.contactMillis(); len(m.ringClock.samples) >= 2 || now > m.contact {
+	if now := m.fasterMillis(); len(m.ringClock.samples) >= 2 || now > m.contact {
 		m.contact = now // by two clocks alone it is not put back
 	}
 }
 
-// contactMillis is the time that a contact is noted by: as long as only two clocks
-// are known, and one may be wrong, that of the faster. By one in between, a member
-// would take itself for outdated when it comes back and goes by its own.
-func (m *Member) contactMillis() int64 {
+// fasterMillis is the time that a contact is noted by and that stamps are given by:
+// as long as only two clocks are known, and one may be wrong, that of the faster. By
+// one in between, a member would take itself for outdated when it comes back and goes
+// by its own.
+func (m *Member) fasterMillis() int64 {
 	if s := m.ringClock.samples; len(s) == 1 {
 		return m.now.Add(max(0, s[0].offset)).Millis()
 	}
@@ -133,7 +134,7 @@ func (m *Member) refillIfOutdated(purged Stamp, by Ref) {
 		return // by its own clock it was in contact: only ring time has moved, as with a third member
 	}
 	m.event("refill", by, "was away for so long that %s has forgotten what was deleted meanwhile: begins with empty maps, which the ring fills", by.ID.Short())
-	m.contact = m.contactMillis()
+	m.contact = m.fasterMillis()
 	m.claims, m.ring = nil, max(m.ring, 2)
 	var keys []Key
 	_ = m.cfg.Store.Keys(Hard, m.self.ID, m.self.ID, func(k Key) bool {

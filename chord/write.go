@@ -77,7 +77,7 @@ func (m *Member) push(w *writing) {
 			delete(m.repair.flying, flight)
 			w.acked[r.ID] = reply.Code == CodeOK
 			if later := reply.Claim.latest(); w.claims != nil && later > w.base && !m.answersFor(later) {
-				m.endWrite(w, PutReply{Code: CodeNotOwner}) // it counts by what is over
+				m.beginAnew(w) // it counts by what is over
 			}
 			if reply.Held >= w.fields[0].Stamp && m.keeps(aboveHeld) {
 				m.outrun(w, reply.Held)
@@ -190,7 +190,7 @@ func (m *Member) judge(w *writing) {
 	if !m.owns(HashKey(w.key)) {
 		// The range went to another while this was under way. That one may not
 		// have seen the write, so it is not acknowledged from here.
-		m.endWrite(w, PutReply{Code: CodeNotOwner})
+		m.beginAnew(w)
 		return
 	}
 	class := w.key.Class()
@@ -248,7 +248,7 @@ func (m *Member) outrun(w *writing, held Stamp) {
 	}
 	m.clock.observe(held, m.ringMillis())
 	m.ahead[w.key] = max(m.ahead[w.key], held)
-	m.endWrite(w, PutReply{Code: CodeNotOwner})
+	m.beginAnew(w)
 }
 
 // outrunHere has a write begin again that was stamped before this member granted
@@ -273,7 +273,7 @@ func (m *Member) outrunHere(w *writing) bool {
 func (m *Member) restartWrites() {
 	for _, w := range m.underWay() {
 		if w.key.Class() == Hard && w.claims == nil {
-			m.endWrite(w, PutReply{Code: CodeNotOwner})
+			m.beginAnew(w)
 		}
 	}
 }
@@ -290,6 +290,12 @@ func (m *Member) giveUp(w *writing) {
 		code = CodeUnavailable
 	}
 	m.endWrite(w, PutReply{Code: code, Stamp: w.fields[0].Stamp, Copies: min(all, want-1), Want: want})
+}
+
+// beginAnew ends a write here that is to be tried again by whoever owns the range
+// now, this member perhaps.
+func (m *Member) beginAnew(w *writing) {
+	m.endWrite(w, PutReply{Code: CodeNotOwner, Stamp: w.fields[0].Stamp})
 }
 
 func (m *Member) endWrite(w *writing, r PutReply) {

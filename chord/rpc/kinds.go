@@ -4,7 +4,7 @@ import "chordtorrent/chord"
 
 // Version is the version of this table and of everything in it. Two programs
 // of different versions refuse each other in their Hello.
-const Version = 4
+const Version = 5
 
 // role says when a message may travel.
 type role uint8
