@@ -110,5 +110,5 @@ func (f *fleet) until(m *member, limit time.Duration, wanted func(chord.Status) 
 		}
 		<-t.C
 	}
-	return st, fmt.Errorf("%s is not as wanted after %v: trouble %q, error %v", m.addr, limit, st.Trouble, err)
+	return st, fmt.Errorf("%s is not as wanted after %v: trouble %q, error %v", m.addr, limit, st.Trouble, err) //nolint:errorlint // it may be nil
 }

@@ -131,7 +131,7 @@ func around(l lab, args []string) (err error) {
 	case err = <-ended:
 	case <-ctx.Done():
 		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // its members die with it
-		<-ended
+		_ = <-ended                                         // killed
 		err = errors.New("interrupted")
 	}
 	var exit *exec.ExitError

@@ -67,7 +67,7 @@ func (m *member) start(l *lab, program string) (ready <-chan error, err error) {
 			m.met, _ = strconv.Atoi(f[2]) // digits
 			done <- nil
 		} else {
-			done <- fmt.Errorf("%s said %q instead of being ready (%v): see %s", program, line, err, m.logPath)
+			done <- fmt.Errorf("%s said %q instead of being ready (%v): see %s", program, line, err, m.logPath) //nolint:errorlint // it may be nil
 		}
 		_, _ = io.Copy(io.Discard, out) // until it ends
 		_ = cmd.Wait()                  // killed, as a rule
