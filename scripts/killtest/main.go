@@ -125,13 +125,18 @@ func around(l lab, args []string) (err error) {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	ended := make(chan struct{})
+	var end error
+	go func() {
+		end = cmd.Wait()
+		close(ended)
+	}()
 	select {
-	case err = <-ended:
+	case <-ended:
+		err = end
 	case <-ctx.Done():
 		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // its members die with it
-		_ = <-ended                                         // killed
+		<-ended
 		err = errors.New("interrupted")
 	}
 	var exit *exec.ExitError
