@@ -168,12 +168,11 @@ func (d *DB) commit(batch []request) error {
 			d.broken = err
 			d.mu.Unlock()
 		}
-		d.log.Error("cannot write to the database", "err", err)
-		d.commits.wrote(err)
+		d.commits.wrote(err, time.Now(), d.log)
 		return err
 	}
 	if w.dirty {
-		d.commits.wrote(nil)
+		d.commits.wrote(nil, time.Now(), d.log)
 	}
 	d.digests.apply(w.changes)
 	d.keys.Add(w.keyDelta)

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"log/slog"
 	"sync"
 	"time"
 )
@@ -25,17 +26,36 @@ type commitStats struct {
 	trouble error // of the last commit that failed, until it is over
 	at      time.Time
 	over    bool // the last commit that had something to write went through
+	told    time.Time
+	untold  int // commits that have failed since
 }
 
 // troubleFor is for how long a refused write is told of after others have gone
 // through: on a full disk small ones still find room in the file.
 const troubleFor = 30 * time.Second
 
-func (c *commitStats) wrote(err error) {
+// tellEvery is how often the log tells of a disk that goes on refusing writes: on a
+// full one every operation is refused, some twenty in a second.
+const tellEvery = time.Minute
+
+// wrote notes how a commit ended that had something to write, and tells the log
+// when trouble begins, goes on and is over.
+func (c *commitStats) wrote(err error, now time.Time, log *slog.Logger) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.over = err == nil; !c.over {
-		c.trouble, c.at = err, time.Now()
+	c.over = err == nil
+	switch {
+	case err != nil && c.trouble != nil && now.Sub(c.told) < tellEvery:
+		c.untold++
+	case err != nil:
+		log.Error("cannot write to the database", "err", err, "refused", c.untold+1)
+		c.told, c.untold = now, 0
+	case c.trouble != nil && now.Sub(c.at) >= troubleFor:
+		log.Info("the database takes writes again", "refused", c.untold)
+		c.trouble, c.untold = nil, 0
+	}
+	if err != nil {
+		c.trouble, c.at = err, now
 	}
 }
 
