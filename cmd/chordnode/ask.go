@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 
 	"github.com/spf13/pflag"
 
@@ -36,6 +37,9 @@ func carryOut[R any](ctx context.Context, member string, ring ringFlags, op any)
 }
 
 func askMember(ctx context.Context, member string, ring ringFlags, op any) (any, error) {
+	if _, port, err := net.SplitHostPort(member); err != nil || port == "" {
+		return nil, usageError{fmt.Errorf("--node: %q is not host:port, like 10.0.0.5:8000", member)}
+	}
 	var keeper *secret.Keeper
 	if ring.secretFile != "" {
 		var err error
