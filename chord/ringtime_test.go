@@ -106,3 +106,24 @@ func TestOfTwoClocksTheFasterStamps(t *testing.T) {
 		}
 	}
 }
+
+// TestKeysAheadAreForgotten has a key's last stamp stand half a minute above the
+// clock: it is remembered until the clock is past it, and then the next one is above
+// it all the same.
+func TestKeysAheadAreForgotten(t *testing.T) {
+	net, hosts := ringOf(t, simOptions{seed: testSeed(t, 1)}, 1)
+	h, key := hosts[0], Key("\x01key")
+	ahead := stampAt(net.now.Add(30 * time.Second).Millis())
+	h.m.ahead[key] = ahead
+	net.run(20 * time.Second)
+	if h.m.ahead[key] != ahead {
+		net.fatalf("forgotten while it stands above the clock: %v", h.m.ahead)
+	}
+	net.run(25 * time.Second)
+	if len(h.m.ahead) > 0 {
+		net.fatalf("remembered for ever: %v", h.m.ahead)
+	}
+	if r := h.mustPut(key, "f", "v"); r.Stamp <= ahead {
+		net.fatalf("stamped %v, not above %v", r.Stamp, ahead)
+	}
+}

@@ -12,7 +12,20 @@ func (m *Member) sweepSoft() {
 	}
 	now := m.ringMillis()
 	m.purgeFields(Soft, m.self.ID, m.self.ID, func(f Field) bool { return f.Expires != 0 && f.Expires <= now })
+	m.forgetAhead()
 	m.repair.sweep = m.after(sweepEvery, m.sweepSoft)
+}
+
+// forgetAhead forgets the keys whose last stamps stood above the clock and do so no
+// more: of those that nobody writes again there would be ever more.
+func (m *Member) forgetAhead() {
+	now := m.fasterMillis()
+	for k, ahead := range m.ahead {
+		if ahead.Millis() < now {
+			m.clock.observe(ahead, now) // also if ring time is put back, no stamp comes twice
+			delete(m.ahead, k)
+		}
+	}
 }
 
 // purgeFields forgets those fields of the arc (from, to] that are over, as they
