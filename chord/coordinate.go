@@ -68,6 +68,9 @@ func (m *Member) put(op Put, patience time.Duration, done func(PutReply)) {
 				again(Ref{})
 			default:
 				// It may live, out of sight, and be at it.
+				if errors.Is(err, errBroken) {
+					m.unanswered(owner.ID, sent)
+				}
 				m.after(max(0, min(sent.Add(stampWithin), deadline).Sub(m.now)), func() { again(Ref{}) })
 			}
 		})

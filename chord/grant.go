@@ -64,7 +64,7 @@ func (m *Member) grant(rd *round, counting remaining) {
 			}
 			m.announce(order, newcomers, newcomers, func(ok bool) {
 				r := &m.repair
-				if !ok || !r.complete || m.phase != member || rd.from != m.pred.ID || len(r.dirty) > 0 || r.flyingSince(began, rd.set) {
+				if !ok || !m.stands(rd) || !r.complete || len(r.dirty) > 0 || r.flyingSince(began, rd.set) {
 					failed()
 					return
 				}

@@ -174,8 +174,7 @@ func (m *Member) yieldToOlder(ring int, by Ref) {
 // unfilled has a member that vouches for nothing any more complete its range anew.
 func (m *Member) unfilled() {
 	if m.phase == member {
-		m.repair.complete, m.repair.config = false, nil
-		m.restartWrites()
+		m.voided()
 		m.repairSoon()
 	}
 }

@@ -204,11 +204,16 @@ func (m *Member) Receive(now Time, env Envelope) {
 	m.serve(env)
 }
 
-// Unreachable says that the request seq could not be delivered to a member.
-func (m *Member) Unreachable(now Time, to Ref, seq uint64) {
+// Unreachable says that there will be no answer to the request seq: it could not be
+// delivered to that member or, if it was sent, the connection ended first.
+func (m *Member) Unreachable(now Time, to Ref, seq uint64, sent bool) {
 	m.advance(now)
 	if r := m.requests[seq]; r != nil && r.to.ID == to.ID {
-		m.finish(seq, nil, errUnreachable)
+		err := errUnreachable
+		if sent {
+			err = errBroken
+		}
+		m.finish(seq, nil, err)
 	}
 }
 

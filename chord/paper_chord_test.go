@@ -71,7 +71,7 @@ func (tab *table) pass() {
 				if to := tab.byAddr[env.To.Addr]; to != nil {
 					to.Receive(to.now, env)
 				} else if !env.Reply {
-					m.Unreachable(m.now, env.To, env.Seq)
+					m.Unreachable(m.now, env.To, env.Seq, false)
 				}
 			}
 		}

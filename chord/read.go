@@ -41,7 +41,7 @@ func (m *Member) get(op Get, patience time.Duration, done func(GetReply)) {
 		}
 		sent := m.now
 		// A read takes an owner readPatience and a few round trips.
-		m.call(owner, min(deadline.Sub(m.now), readPatience+2*m.cfg.MaxRTO), ForwardGet{Op: op, Left: deadline.Sub(m.now)}, func(b Body, err error) {
+		m.askPatient(owner, min(deadline.Sub(m.now), readPatience+2*m.cfg.MaxRTO), ForwardGet{Op: op, Left: deadline.Sub(m.now)}, func(b Body, err error) {
 			f, ok := b.(ForwardedGet)
 			if !ok {
 				m.unanswered(owner.ID, sent)
@@ -217,7 +217,7 @@ func (m *Member) fetch(from Ref, key Key, names []string, done func([]Field, boo
 			return
 		}
 		batch := names[:min(len(names), maxStamps)]
-		m.call(from, storeTimeout, GetFields{Key: key, Names: batch}, func(b Body, err error) {
+		m.askPatient(from, storeTimeout, GetFields{Key: key, Names: batch}, func(b Body, err error) {
 			f, ok := b.(Fields)
 			if !ok || f.Code != CodeOK || len(f.Fields) == 0 {
 				done(got, false)

@@ -19,7 +19,7 @@ const (
 // equal it grants them the range under a new epoch, and once all have
 // confirmed, that set is the one quorums count by.
 type repairState struct {
-	running  bool
+	round    *round // under way
 	again    bool
 	timer    timer
 	complete bool
@@ -76,13 +76,25 @@ func (m *Member) rangeChanged(shrunk bool) {
 		if r.complete && r.missing == 0 && !shrunk {
 			r.missing = m.now // the predecessor has gone
 		}
-		r.complete, r.config, r.offers, r.purged = !m.keeps(fillFirst), nil, nil, 0
-		m.restartWrites()
+		r.offers, r.purged = nil, 0
+		m.voided()
+		r.complete = !m.keeps(fillFirst)
 	}
 	r.settled = false
 	m.event("range", m.pred, "owns the range behind %s", m.pred.ID.Short())
 	m.rejudge()
 	m.repairSoon()
+}
+
+// voided has the range completed anew. What a round under way has heard may be
+// from before others came to own the range, and gave it back.
+func (m *Member) voided() {
+	r := &m.repair
+	r.complete, r.config = false, nil
+	if r.round != nil {
+		r.round.void = true
+	}
+	m.restartWrites()
 }
 
 // nextEpoch is the epoch this member grants when e is the highest it knows of:
@@ -105,8 +117,7 @@ func (m *Member) overtaken(c Claim) {
 	if !r.complete || c.latest() <= since || m.answersFor(c.latest()) {
 		return
 	}
-	r.complete, r.config = false, nil
-	m.restartWrites()
+	m.voided()
 	m.repairSoon()
 }
 
@@ -117,7 +128,7 @@ func (m *Member) repairSoon() {
 	if m.phase != member {
 		return
 	}
-	if r.running {
+	if r.round != nil {
 		r.again = true
 		return
 	}

@@ -8,9 +8,11 @@ import (
 
 // Why a request ended without an answer.
 var (
-	errUnreachable = errors.New("unreachable")
-	errGone        = errors.New("declared dead") // it may yet do what it was asked
-	errTimeout     = errors.New("no answer in time")
+	errUnreachable = errors.New("unreachable") // it was not asked
+	// It may have done what it was asked, or do it yet.
+	errBroken  = errors.New("connection ended before the answer")
+	errGone    = errors.New("declared dead")
+	errTimeout = errors.New("no answer in time")
 )
 
 // request is a message that waits for its answer.
@@ -22,7 +24,7 @@ type request struct {
 }
 
 // call sends a request and has done called exactly once: with the answer, or
-// with errUnreachable, errGone or errTimeout.
+// with errUnreachable, errBroken, errGone or errTimeout.
 func (m *Member) call(to Ref, timeout time.Duration, body Body, done func(Body, error)) {
 	m.serial++
 	seq := m.serial
@@ -44,7 +46,8 @@ func (m *Member) askOnce(to Ref, body Body, done func(Body, error)) {
 
 // ask is call with the member's own retransmission time-out, for what is
 // answered from memory. A lost or late answer is asked for again, twice, each
-// time with twice the patience; a refused connection is believed at once.
+// time with twice the patience; a connection that is refused or ends is believed at
+// once.
 func (m *Member) ask(to Ref, body Body, done func(Body, error)) {
 	var try func(n int)
 	try = func(n int) {
@@ -57,6 +60,31 @@ func (m *Member) ask(to Ref, body Body, done func(Body, error)) {
 		})
 	}
 	try(0)
+}
+
+// askPatient is call for what may take the other a while and may be asked twice. It
+// is, after half of readPatience: a question or its answer can get lost with one of a
+// pair's connections, unnoticed as the other stands.
+func (m *Member) askPatient(to Ref, timeout time.Duration, body Body, done func(Body, error)) {
+	waiting := 1
+	var second timer
+	end := func(b Body, err error) {
+		waiting--
+		if done == nil || (err != nil && waiting > 0) {
+			return
+		}
+		m.timers.stop(second)
+		finish := done
+		done = nil
+		finish(b, err)
+	}
+	if wait := readPatience / 2; wait < timeout {
+		second = m.after(wait, func() {
+			waiting++
+			m.call(to, timeout-wait, body, end)
+		})
+	}
+	m.call(to, timeout, body, end)
 }
 
 // maxRTTs bounds of how many members the round trip is remembered.

@@ -27,21 +27,23 @@ type round struct {
 	stale    bool       // some replica does not claim the epoch in force
 	equal    []claimant // that are equal now
 	gave     bool       // the replicas were given what they lacked
+	void     bool       // what was heard before does not count any more
 }
 
 func (m *Member) repairRound() {
 	r := &m.repair
-	if m.phase != member || r.running {
+	if m.phase != member || r.round != nil {
 		return
 	}
 	if grace := m.graceLeft(); grace > 0 {
 		r.timer = m.after(grace, m.repairRound)
 		return
 	}
-	r.running, r.again = true, false
+	r.again = false
 	clear(r.dirty)
 	set := m.replicas(QuorumOf(Hard, m.counted()).N)
 	rd := &round{from: m.pred.ID, to: m.self.ID, set: set, ring: m.counted(), heard: map[ID]bool{m.self.ID: true}}
+	r.round = rd
 	own := m.claims.over(rd.from, rd.to)
 	rd.claims, rd.held = append(rd.claims, own), append(rd.held, m.claims)
 	rd.epoch = max(own.highest(), r.epoch)
@@ -100,11 +102,16 @@ func (m *Member) compared(rd *round, other Ref, c comparison) {
 	}
 }
 
+// stands reports whether a round is about what this member owns now.
+func (m *Member) stands(rd *round) bool {
+	return m.phase == member && rd.from == m.pred.ID && !rd.void
+}
+
 // endRepair judges a round.
 func (m *Member) endRepair(rd *round) {
 	r := &m.repair
 	r.behind = rd.pulled + rd.pushed
-	if m.phase != member || rd.from != m.pred.ID {
+	if !m.stands(rd) {
 		m.nextRound(repairDelay)
 		return
 	}
@@ -227,7 +234,7 @@ func (m *Member) repaired() {
 
 func (m *Member) nextRound(d time.Duration) {
 	r := &m.repair
-	r.running = false
+	r.round = nil
 	if m.phase != member {
 		return
 	}

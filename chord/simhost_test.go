@@ -31,8 +31,10 @@ type simHost struct {
 	gone    bool // it left in order
 	leaving bool
 
-	heard Ref          // whose Neighbors are being taken in
-	told  map[ID][]Ref // the lists last told in this life
+	heard Ref               // whose Neighbors are being taken in
+	told  map[ID][]Ref      // the lists last told in this life
+	named map[uint64][]Ref  // and all of them, by the hash of the answer
+	known map[uint64]uint64 // which of them questions under way have named
 	// A disk that lies has confirmed all of disk; only synced outlives a crash.
 	synced  *MemStore
 	pending [][]StoreOp // groups on their way to the disk, the oldest first
@@ -83,6 +85,7 @@ func (h *simHost) start() {
 	h.m, h.silent, h.gone, h.leaving, h.wake, h.durable = m, false, false, false, 0, 0
 	h.sees, h.ops, h.log = map[*simHost]bool{h: true}, map[uint64]*simOp{}, nil
 	h.told, h.pending = map[ID][]Ref{}, nil
+	h.named, h.known = map[uint64][]Ref{}, map[uint64]uint64{}
 	h.call(h.boot, func(m *Member, now Time) {
 		m.View(now, []Ref{h.ref})
 		m.Start(now)
@@ -115,8 +118,12 @@ func (h *simHost) call(boot int, f func(m *Member, now Time)) {
 func (h *simHost) receive(env Envelope) {
 	if n, ok := env.Body.(Neighbors); ok && env.Reply && h.m.requests[env.Seq] != nil {
 		if !n.Same {
+			h.named[n.hash()] = n.Succ
 			h.told[env.From.ID] = n.Succ
+		} else {
+			h.told[env.From.ID] = h.named[h.known[env.Seq]]
 		}
+		delete(h.known, env.Seq)
 		h.heard = env.From
 	}
 	h.call(h.boot, func(m *Member, now Time) { m.Receive(now, env) })
@@ -130,6 +137,9 @@ func (h *simHost) drain() {
 			h.write(out.Store)
 		}
 		for _, env := range out.Send {
+			if q, ok := env.Body.(GetNeighbors); ok && q.Known != 0 {
+				h.known[env.Seq] = q.Known
+			}
 			net.send(h, env)
 		}
 		for _, d := range out.Done {
@@ -199,7 +209,9 @@ func (h *simHost) crash(silent bool) {
 		return
 	}
 	h.down()
-	h.silent = silent
+	if h.silent = silent; !silent {
+		h.net.breakLinks(h)
+	}
 	if n := len(h.pending); n > 0 && h.broken == nil {
 		for _, group := range h.pending[:h.net.rng.IntN(n+1)] {
 			h.apply(group)

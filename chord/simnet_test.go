@@ -4,6 +4,7 @@ import (
 	"container/heap"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 )
 
@@ -227,7 +228,7 @@ func (net *simNet) send(from *simHost, env Envelope) {
 	refuse := func() {
 		if !env.Reply {
 			net.in(net.between(200*time.Microsecond, 2*time.Millisecond), func() {
-				from.call(boot, func(m *Member, now Time) { m.Unreachable(now, env.To, env.Seq) })
+				from.call(boot, func(m *Member, now Time) { m.Unreachable(now, env.To, env.Seq, false) })
 			})
 		}
 	}
@@ -279,6 +280,29 @@ func (net *simNet) send(from *simHost, env Envelope) {
 				refuse()
 			}
 		})
+	}
+}
+
+// breakLinks has those who wait for answers of a host that has just died hear that
+// their connections ended.
+func (net *simNet) breakLinks(dead *simHost) {
+	for _, h := range net.hosts {
+		if h.m == nil || net.blocked(h, dead) {
+			continue
+		}
+		var waiting []uint64
+		for seq, r := range h.m.requests {
+			if r.to == dead.ref {
+				waiting = append(waiting, seq)
+			}
+		}
+		slices.Sort(waiting)
+		boot := h.boot
+		for _, seq := range waiting {
+			net.in(net.between(200*time.Microsecond, 2*time.Millisecond), func() {
+				h.call(boot, func(m *Member, now Time) { m.Unreachable(now, dead.ref, seq, true) })
+			})
+		}
 	}
 }
 

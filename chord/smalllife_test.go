@@ -73,7 +73,7 @@ func (l *life) apply(x input) step {
 	case inReply:
 		m.Receive(now, Envelope{From: all.refs[x.who], To: m.self, Seq: seq, Reply: true, Body: all.bodies[x.body]})
 	case inRefused:
-		m.Unreachable(now, m.requests[seq].to, seq)
+		m.Unreachable(now, m.requests[seq].to, seq, false)
 	case inExpired:
 		m.fire(m.requests[seq].timeout)
 	case inRound:

@@ -108,7 +108,7 @@ func (l *loop) handle(now chord.Time, event any) {
 		case received:
 			l.member.Receive(now, e.env)
 		case unreachable:
-			l.member.Unreachable(now, e.to, e.seq)
+			l.member.Unreachable(now, e.to, e.seq, e.sent)
 		case stored:
 			l.member.Stored(now, e.token, e.err)
 		case asked:

@@ -159,7 +159,7 @@ func (n *Node) startRing(port *ringPort, addr netip.AddrPort, window time.Durati
 				done()
 			}
 		},
-		OnUnreachable: func(to chord.Ref, seq uint64) { n.loop.queue.post(unreachable{to, seq}) },
+		OnUnreachable: func(to chord.Ref, seq uint64, sent bool) { n.loop.queue.post(unreachable{to, seq, sent}) },
 		OnRequest:     n.onRequest,
 	})
 	n.loop.send = n.transport.Send

@@ -15,10 +15,12 @@ type (
 		env  chord.Envelope
 		done func()
 	}
-	// unreachable is a request that could not be delivered.
+	// unreachable is a request that could not be delivered or, if it was sent, may
+	// have arrived and will not be answered.
 	unreachable struct {
-		to  chord.Ref
-		seq uint64
+		to   chord.Ref
+		seq  uint64
+		sent bool
 	}
 	// stored is the outcome of a store operation.
 	stored struct {

@@ -47,7 +47,7 @@ func startClosed(t *testing.T, letters string) (*Splitter, string) {
 	s := Split(ln, keeper, nil)
 	tr := NewTransport(TransportConfig{
 		Self: chord.Ref{ID: chord.ID{1}, Addr: ln.Addr().String()}, Cluster: "test", Secret: keeper,
-		OnEnvelope: func(_ chord.Envelope, done func()) { done() }, OnUnreachable: func(chord.Ref, uint64) {},
+		OnEnvelope: func(_ chord.Envelope, done func()) { done() }, OnUnreachable: func(chord.Ref, uint64, bool) {},
 		OnRequest: func(r Request) { r.Reply(chord.AssignIDReply{ClientID: 7}) },
 	})
 	served := make(chan error, 1)

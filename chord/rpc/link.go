@@ -27,6 +27,9 @@ const (
 // errIdle ends a connection that nobody used.
 var errIdle = errors.New("idle")
 
+// errReplaced ends a connection in whose place the other side has made one.
+var errReplaced = errors.New("replaced")
+
 // errSlow ends a connection whose other side does not read.
 var errSlow = errors.New("the other side does not read")
 
@@ -114,12 +117,13 @@ func (l *link) write() (lost, rest batch) {
 	for {
 		b, more := l.out.take(spare)
 		if len(b.tickets) > 0 {
-			l.asked.add(b)
+			_ = l.asked.add(b) // it ends after this has
 			if err := l.writeAll(b.bytes); err != nil {
 				l.fail(err)
 				lost = b
-				for _, t := range b.tickets {
+				for i, t := range b.tickets {
 					l.asked.remove(t.seq)
+					lost.tickets[i].sent = true
 				}
 				break
 			}
@@ -198,7 +202,7 @@ func endReason(err error) string {
 		return "slow_reader"
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return "timeout"
-	case errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed):
+	case errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed), errors.Is(err, errReplaced):
 		return "closed"
 	}
 	return "broken"

@@ -42,7 +42,13 @@ type member struct {
 	split  *Splitter
 	served chan error
 	got    chan chord.Envelope
-	failed chan uint64
+	failed chan failure
+}
+
+// failure is a request that OnUnreachable was told of.
+type failure struct {
+	seq  uint64
+	sent bool
 }
 
 type option func(*TransportConfig)
@@ -68,13 +74,13 @@ func startMemberOn(t testing.TB, id byte, ln net.Listener, options ...option) *m
 		split:  Split(ln, nil, nil),
 		served: make(chan error, 1),
 		got:    make(chan chord.Envelope, 10000),
-		failed: make(chan uint64, 10000),
+		failed: make(chan failure, 10000),
 	}
 	cfg := TransportConfig{
 		Self:          m.ref,
 		Cluster:       "test",
 		OnEnvelope:    func(e chord.Envelope, done func()) { m.got <- e; done() },
-		OnUnreachable: func(_ chord.Ref, seq uint64) { m.failed <- seq },
+		OnUnreachable: func(_ chord.Ref, seq uint64, sent bool) { m.failed <- failure{seq, sent} },
 		OnRequest:     func(r Request) { r.Reply(chord.AssignIDReply{ClientID: 7}) },
 	}
 	for _, o := range options {

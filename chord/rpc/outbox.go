@@ -26,6 +26,7 @@ type ticket struct {
 	to      chord.Ref
 	seq     uint64
 	request bool   // OnUnreachable wants to know
+	sent    bool   // it went out, or a part of it
 	done    func() // called once when it was written or given up; may be nil
 	held    *share // what it answers has taken; owes the frame's bytes too until done
 }

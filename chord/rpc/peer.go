@@ -47,7 +47,7 @@ func (t *Transport) Send(env chord.Envelope) {
 			t.log.Debug("ring message not sent", "node", env.To.ID.Short(), "addr", env.To.Addr, "err", err)
 		}
 		if !env.Reply {
-			t.failed.add(env.To, env.Seq)
+			t.failed.add(ticket{to: env.To, seq: env.Seq})
 		}
 		return
 	}
@@ -214,19 +214,21 @@ func (t *Transport) runMember(l *link) {
 	})
 	t.giveUp(lost)
 	t.mu.Lock()
-	var other *outbox
+	var other *link
+	var box *outbox
 	if p := t.peers[l.peer.ID]; p != nil {
-		if o := t.preferred(p); o != nil {
-			other = o.out
+		if other = t.preferred(p); other != nil {
+			box = other.out
 		} else {
-			other = p.waiting
+			box = p.waiting
 		}
 	}
 	t.mu.Unlock()
-	if other == nil {
-		t.giveUp(l.asked.take()) // with another link, the answer may come by that
+	// With another link that stood beside it, the answer may come by that.
+	if asked := l.asked.end(); other == nil || errors.Is(l.err, errReplaced) || !other.asked.add(asked) {
+		t.giveUp(asked)
 	}
-	if other == nil || !other.addBatch(rest) {
+	if box == nil || !box.addBatch(rest) {
 		t.giveUp(rest)
 	}
 	t.prune()
@@ -259,7 +261,7 @@ func (t *Transport) attach(l *link) {
 	kept := []*link{l}
 	for _, old := range p.links {
 		if old.dialed == l.dialed || old.peer.Addr != l.peer.Addr {
-			old.fail(net.ErrClosed)
+			old.fail(errReplaced)
 			continue
 		}
 		kept = append(kept, old)
@@ -295,12 +297,12 @@ func (t *Transport) detach(l *link) {
 	}
 }
 
-// giveUp reports frames that will not be delivered.
+// giveUp reports frames that will not be delivered, or not be answered.
 func (t *Transport) giveUp(b batch) {
 	for _, tk := range b.tickets {
 		t.counters.add("undelivered")
 		if tk.request {
-			t.failed.add(tk.to, tk.seq)
+			t.failed.add(tk)
 		}
 	}
 }
@@ -313,9 +315,9 @@ type notices struct {
 	list []ticket
 }
 
-func (n *notices) add(to chord.Ref, seq uint64) {
+func (n *notices) add(t ticket) {
 	n.mu.Lock()
-	n.list = append(n.list, ticket{to: to, seq: seq})
+	n.list = append(n.list, t)
 	n.mu.Unlock()
 	select {
 	case n.wake <- struct{}{}:
@@ -323,7 +325,7 @@ func (n *notices) add(to chord.Ref, seq uint64) {
 	}
 }
 
-func (n *notices) run(ctx context.Context, tell func(chord.Ref, uint64)) {
+func (n *notices) run(ctx context.Context, tell func(chord.Ref, uint64, bool)) {
 	for {
 		select {
 		case <-ctx.Done():
@@ -338,7 +340,7 @@ func (n *notices) run(ctx context.Context, tell func(chord.Ref, uint64)) {
 			continue
 		}
 		for _, tk := range list {
-			tell(tk.to, tk.seq)
+			tell(tk.to, tk.seq, tk.sent)
 		}
 	}
 }

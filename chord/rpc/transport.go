@@ -27,10 +27,11 @@ type TransportConfig struct {
 	// no longer takes memory: until then it counts against MaxMemory. done may
 	// be called from any goroutine and does not block.
 	OnEnvelope func(env chord.Envelope, done func())
-	// OnUnreachable is told of requests, never of replies, that were not
-	// delivered. It comes soon after Send, never during it. No call does not
-	// mean that the request arrived.
-	OnUnreachable func(to chord.Ref, seq uint64)
+	// OnUnreachable is told of requests, never of replies, to which there will be
+	// no answer: they could not be delivered or, if sent, the connection that they
+	// went out on has ended, and they may have arrived. It is never called during
+	// Send. No call does not mean that the request arrived.
+	OnUnreachable func(to chord.Ref, seq uint64, sent bool)
 	// OnRequest gets clients' operations. nil refuses clients.
 	OnRequest func(Request)
 

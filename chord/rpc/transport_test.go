@@ -128,27 +128,27 @@ func TestWhatCannotBeDeliveredIsReported(t *testing.T) {
 
 	a.send(gone, 1, "")
 	a.send(gone, 2, "") // while the dial is under way, or just after it
-	seen := map[uint64]bool{receive(t, "a report", a.failed): true, receive(t, "a report", a.failed): true}
+	seen := map[uint64]bool{receive(t, "a report", a.failed).seq: true, receive(t, "a report", a.failed).seq: true}
 	if !seen[1] || !seen[2] {
 		t.Errorf("reported %v", seen)
 	}
 
 	a.send(chord.Ref{ID: chord.ID{8}, Addr: b.ref.Addr}, 3, "") // another member lives there
-	if seq := receive(t, "a report", a.failed); seq != 3 {
-		t.Errorf("reported %d", seq)
+	if f := receive(t, "a report", a.failed); f.seq != 3 {
+		t.Errorf("reported %+v", f)
 	}
 	a.send(a.ref, 4, "")
-	if seq := receive(t, "a report", a.failed); seq != 4 {
-		t.Errorf("reported %d", seq)
+	if f := receive(t, "a report", a.failed); f.seq != 4 {
+		t.Errorf("reported %+v", f)
 	}
 	a.Send(chord.Envelope{To: gone, Seq: 5, Reply: true, Body: note{}}) // nobody waits for its fate
 	a.send(chord.Ref{ID: chord.ID{7}, Addr: "not an address"}, 6, "")
-	if seq := receive(t, "a report", a.failed); seq != 6 {
-		t.Errorf("reported %d", seq)
+	if f := receive(t, "a report", a.failed); f.seq != 6 {
+		t.Errorf("reported %+v", f)
 	}
 	a.Send(chord.Envelope{To: b.ref, Seq: 7, Body: nil})
-	if seq := receive(t, "a report", a.failed); seq != 7 {
-		t.Errorf("reported %d", seq)
+	if f := receive(t, "a report", a.failed); f.seq != 7 {
+		t.Errorf("reported %+v", f)
 	}
 	if a.Counters()["wrong_member"] != 1 || a.Counters()["dial_failed"] < 2 {
 		t.Errorf("%v", a.Counters())
@@ -168,12 +168,51 @@ func TestARequestIsUnreachableWhenItsConnectionBreaks(t *testing.T) {
 	if err := b.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if seq := receive(t, "the report", a.failed); seq != 11 {
-		t.Errorf("reported %d", seq)
+	if f := receive(t, "the report", a.failed); f != (failure{11, true}) {
+		t.Errorf("reported %+v", f)
 	}
 	a.send(b.ref, 12, "to nobody")
-	if seq := receive(t, "a report", a.failed); seq != 12 {
-		t.Errorf("reported %d", seq)
+	if f := receive(t, "a report", a.failed); f != (failure{12, false}) {
+		t.Errorf("reported %+v", f)
+	}
+}
+
+// TestARequestIsReportedWhenTheLastOfAPairsConnectionsEnds has the one that a request
+// went out on end before the other: the answer could yet come by that.
+func TestARequestIsReportedWhenTheLastOfAPairsConnectionsEnds(t *testing.T) {
+	a := startMember(t, 1)
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	peer := chord.Ref{ID: chord.ID{2}, Addr: ln.Addr().String()}
+	hello := Hello{Version: Version, Cluster: "test", Member: peer}
+	a.send(peer, 1, "dial me")
+	dialed, err := ln.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(dialed, make([]byte, len(Magic))); err != nil {
+		t.Fatal(err)
+	}
+	r := newFrameReader(dialed)
+	if _, err := welcome(dialed, r, hello, func(Hello) string { return "" }); err != nil {
+		t.Fatal(err)
+	}
+	if f, err := r.next(); err != nil || f.id != 1 {
+		t.Fatalf("%+v, %v", f, err)
+	}
+	other, _, _, err := dialHello(testContext(t), a.ref.Addr, hello, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	until(t, "there are two connections", func() bool { return a.connections() == 2 })
+	_ = dialed.Close()
+	until(t, "one has ended", func() bool { return a.connections() == 1 })
+	_ = other.Close()
+	if f := receive(t, "the report", a.failed); f != (failure{1, true}) {
+		t.Errorf("reported %+v", f)
 	}
 }
 
@@ -181,8 +220,8 @@ func TestAMemberOfAnotherClusterIsUnreachable(t *testing.T) {
 	a := startMember(t, 1)
 	b := startMember(t, 2, func(c *TransportConfig) { c.Cluster = "other" })
 	a.send(b.ref, 1, "")
-	if seq := receive(t, "a report", a.failed); seq != 1 {
-		t.Errorf("reported %d", seq)
+	if f := receive(t, "a report", a.failed); f.seq != 1 {
+		t.Errorf("reported %+v", f)
 	}
 	until(t, "it is counted", func() bool { return b.Counters()["hello_refused"] == 1 })
 }

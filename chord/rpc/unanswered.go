@@ -9,14 +9,19 @@ const maxUnanswered = 4096
 // yet: when it breaks, as when the other process is killed, there will be none,
 // and whoever waits should not have to wait for a time-out to know.
 type unanswered struct {
-	mu   sync.Mutex
-	sent map[uint64]ticket
+	mu    sync.Mutex
+	sent  map[uint64]ticket
+	ended bool // with the connection
 }
 
-// add notes the requests of a batch, before it is written.
-func (u *unanswered) add(b batch) {
+// add notes the requests of a batch, before it is written; false when the connection
+// has ended.
+func (u *unanswered) add(b batch) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	if u.ended {
+		return false
+	}
 	for _, t := range b.tickets {
 		if !t.request {
 			continue
@@ -27,8 +32,9 @@ func (u *unanswered) add(b batch) {
 		if u.sent == nil {
 			u.sent = map[uint64]ticket{}
 		}
-		u.sent[t.seq] = ticket{to: t.to, seq: t.seq, request: true}
+		u.sent[t.seq] = ticket{to: t.to, seq: t.seq, request: true, sent: true}
 	}
+	return true
 }
 
 // remove forgets requests that were answered, or will be reported otherwise.
@@ -40,13 +46,13 @@ func (u *unanswered) remove(seqs ...uint64) {
 	}
 }
 
-// take gives and forgets all that is left.
-func (u *unanswered) take() (b batch) {
+// end gives all that is left, when the connection has ended.
+func (u *unanswered) end() (b batch) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	for _, t := range u.sent {
 		b.tickets = append(b.tickets, t)
 	}
-	u.sent = nil
+	u.sent, u.ended = nil, true
 	return b
 }

@@ -40,7 +40,7 @@ func (r *Ring) Serve(host, cluster string) (*Member, error) {
 			m.wg.Go(func() { m.answer(ctx, r, req) })
 		},
 		OnEnvelope:    func(_ chord.Envelope, done func()) { done() },
-		OnUnreachable: func(chord.Ref, uint64) {},
+		OnUnreachable: func(chord.Ref, uint64, bool) {},
 	})
 	m.split = rpc.Split(ln, nil, nil)
 	m.wg.Go(func() { _ = m.tr.Serve(m.split.RPC()) })
