@@ -89,7 +89,7 @@ func (r *repairState) attempted(epoch uint64, set []Ref) {
 // it does: by the set that counts, or as one that may.
 func (m *Member) answersFor(epoch uint64) bool {
 	r := &m.repair
-	return epoch&0xffff == m.epochMark() &&
+	return epoch&(1<<markBits-1) == m.epochMark() &&
 		(len(r.config) > 0 && epoch <= r.epoch || len(r.attempts) > 0 && epoch >= r.attempts[0].epoch)
 }
 

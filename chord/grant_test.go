@@ -82,9 +82,9 @@ func TestWhoIsToldOfAGrantVouchesNoMore(t *testing.T) {
 	for _, id := range ids {
 		refs = append(refs, Ref{ID: id, Addr: "a"})
 	}
-	claim := Claim{Complete: true, Epoch: 1 << 16, Newest: 1 << 16, Ring: 6, Holders: holdersOf(refs[:5])}
+	claim := Claim{Complete: true, Epoch: 1 << markBits, Newest: 1 << markBits, Ring: 6, Holders: holdersOf(refs[:5])}
 	told := claim
-	told.Next = Intent{Epoch: 2 << 16, Ring: 6, Holders: holdersOf(refs[1:6])}
+	told.Next = Intent{Epoch: 2 << markBits, Ring: 6, Holders: holdersOf(refs[1:6])}
 	for _, c := range []struct {
 		what   string
 		claims []Claim
@@ -146,7 +146,7 @@ func TestAnOwnerWhoseVouchersHaveLostTheirsBeginsAnew(t *testing.T) {
 	hosts[0].mustPut("\x01k", "f", "v")
 	h := hosts[0]
 	h.call(h.boot, func(m *Member, now Time) {
-		lost := m.repair.epoch + 1<<16
+		lost := m.repair.epoch + 1<<markBits
 		m.repair.base = base{parts: []part{{to: m.self.ID, base: lost, ring: 6}}, known: lost}
 		m.repair.config, m.repair.claimants = nil, 3
 		m.repairSoon()

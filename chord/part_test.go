@@ -10,7 +10,7 @@ func TestAGrownRangeIsJudgedPartByPart(t *testing.T) {
 	m := hosts[0].m
 	ids := []ID{{1}, {2}, {3}}
 	from, middle, to := ID{0x10}, ID{0x20}, ID{0x40}
-	old, since := uint64(1)<<16, uint64(2)<<16
+	old, since := uint64(1)<<markBits, uint64(2)<<markBits
 	both := arcs{{From: from, To: middle, Epoch: since, Ring: 9}, {From: middle, To: to, Epoch: old, Ring: 9}}
 	onlyOld := arcs{{From: from, To: to, Epoch: old, Ring: 9}}
 	for _, c := range []struct {

@@ -239,8 +239,10 @@ func (m *Member) fetch(from Ref, key Key, names []string, done func([]Field, boo
 }
 
 // writeBack gives the winners to those who answered with less, this member
-// included, before the client is told: a later read cannot see older ones. If one
-// of them does not take it, that is not so.
+// included, before the client is told: with them, W of those that count hold the
+// winners, and a later read sees them. If one of them does not take it, that is not
+// so. (In rings of fewer than five R is less than W. There a write that is not
+// acknowledged may be read, and be gone again when its holders die.)
 func (m *Member) writeBack(r *reading, p page, values map[string]Field, done func(ok bool)) {
 	waiting, ok := 1, true
 	end := func(code Code) {

@@ -1,6 +1,7 @@
 package chord
 
 import (
+	"encoding/binary"
 	"slices"
 	"time"
 )
@@ -97,12 +98,16 @@ func (m *Member) voided() {
 	m.restartWrites()
 }
 
+// markBits is how many bits of its granter's id an epoch ends in.
+const markBits = 32
+
 // nextEpoch is the epoch this member grants when e is the highest it knows of:
-// higher, and no other member's, as it ends in 16 bits of this member's id.
-func (m *Member) nextEpoch(e uint64) uint64 { return (e>>16+1)<<16 | m.epochMark() }
+// higher, and no other member's, but for one whose id ends in the same markBits: of
+// two who grant the same range, on two sides of a partition, one pair in 2^32 does.
+func (m *Member) nextEpoch(e uint64) uint64 { return (e>>markBits+1)<<markBits | m.epochMark() }
 
 func (m *Member) epochMark() uint64 {
-	return uint64(m.self.ID[IDBytes-2])<<8 | uint64(m.self.ID[IDBytes-1])
+	return uint64(binary.BigEndian.Uint32(m.self.ID[IDBytes-markBits/8:]))
 }
 
 // overtaken looks at a claim to something this member owns. If another member

@@ -11,7 +11,7 @@ const (
 	// ones do not matter.
 	clockSamples = 15
 	clockPause   = time.Second      // between two questions while there are too few samples
-	clockRefresh = 20 * time.Second // and afterwards
+	clockRefresh = 15 * time.Second // and afterwards: each sample is renewed before it ends
 	clockExpiry  = 5 * time.Minute  // of a sample
 	// clockOff is how far a member's clock may differ from ring time before
 	// its operator is told.
@@ -23,7 +23,7 @@ const (
 // everywhere though some clocks are wrong. In a ring of two it lies in the
 // middle between both.
 type ringClock struct {
-	samples []clockSample // the oldest first, one of a member
+	samples []clockSample // one of a member, who was asked longest ago first
 	offset  time.Duration // ring time less this member's clock
 	off     bool          // the operator was told
 	timer   timer
@@ -63,12 +63,19 @@ func (m *Member) keepTime() {
 			others = slices.Delete(others, i, i+1)
 		}
 	case len(c.samples) > 0:
-		m.askClock(c.samples[0].of)
+		m.askClock(c.oldest())
 	default:
 		pause = clockPause
 	}
 	m.timers.stop(c.timer)
 	c.timer = m.after(pause, m.keepTime)
+}
+
+// oldest is who was asked longest ago. Silent or not, the next is asked after it.
+func (c *ringClock) oldest() Ref {
+	s := c.samples[0]
+	c.samples = append(c.samples[1:], s)
+	return s.of
 }
 
 // unsampled lists neighbours and, in a ring that gossip knows whole, everybody

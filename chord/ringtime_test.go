@@ -127,3 +127,19 @@ func TestKeysAheadAreForgotten(t *testing.T) {
 		net.fatalf("stamped %v, not above %v", r.Stamp, ahead)
 	}
 }
+
+// TestNoClockIsForgottenForWantOfAsking has as many samples as a member keeps: each is
+// asked for again before it is too old, whether the others answer or not.
+func TestNoClockIsForgottenForWantOfAsking(t *testing.T) {
+	var c ringClock
+	for i := range clockSamples {
+		c.samples = append(c.samples, clockSample{of: Ref{ID: ID{byte(i)}}})
+	}
+	asked := map[ID]bool{}
+	for d := clockRefresh; d < clockExpiry; d += clockRefresh {
+		asked[c.oldest().ID] = true
+	}
+	if len(asked) != clockSamples {
+		t.Errorf("%d of %d are asked within %v", len(asked), clockSamples, clockExpiry)
+	}
+}
