@@ -57,13 +57,14 @@ type conn struct {
 
 	// What each side has said. A connection starts choked and not interested
 	// both ways (BEP 3).
-	bits                       *wire.Bits // what it has
-	has                        int        // bits.Count()
-	spoke                      bool       // it has said something that a bitfield must not follow
-	chokesUs, chokesIt         bool
-	wantsUs, wantIt            bool
-	chokedAt                   time.Time
-	idleHaves, ignoredRequests int
+	bits                   *wire.Bits // what it has
+	has                    int        // bits.Count()
+	spoke                  bool       // it has said something that a bitfield must not follow
+	chokesUs, chokesIt     bool
+	wantsUs, wantIt        bool
+	chokedAt               time.Time
+	idles, ignoredRequests int  // messages without effect
+	fast                   bool // BEP 6 is spoken on it
 
 	// Input: see receive.go.
 	rest   []byte // the beginning of a message
@@ -85,6 +86,7 @@ type conn struct {
 	probe      bool // ask it for a block although it is snubbed
 	snubs      int  // in a row
 	starved    bool
+	refused    []refusal // pieces it has and would not give just now
 
 	// Output: see upload.go.
 	out     []byte // small messages, out[outAt:] is not yet written
@@ -95,7 +97,10 @@ type conn struct {
 	blocked bool // the socket took no more
 	wrote   time.Time
 	up      meter
-	marked  bool // on the loop's dirty list
+	marked  bool      // on the loop's dirty list
+	follows bool      // suggestions: it is one of ours
+	ahead   int       // pieces set aside for it that it has not asked for
+	guided  time.Time // when it was last suggested one
 	want    poller.Interest
 }
 
@@ -144,6 +149,7 @@ func (c *conn) writable() {
 func (s *swarm) handshake() []byte {
 	h := wire.Handshake{InfoHash: s.t.spec.InfoHash, PeerID: s.l.e.cfg.PeerID}
 	h.Set(wire.Extended)
+	h.Set(wire.Fast)
 	return h.Append(nil)
 }
 
@@ -230,11 +236,10 @@ func (c *conn) greeted(h wire.Handshake) {
 		c.picking = true
 	}
 	c.startPipeline()
+	c.fast = h.Has(wire.Fast)
+	c.sayHave()
 	if h.Has(wire.Extended) {
 		c.sayExtended()
-	}
-	if !s.have.None() {
-		c.tell(wire.Message{ID: wire.Bitfield, Bits: s.have.Bytes()})
 	}
 	s.log.Debug("connected", "addr", c.addr, "outgoing", c.outgoing)
 }

@@ -23,6 +23,7 @@
 //	book.go       the addresses that are known, and when to try which
 //	conn.go       one connection's life; receive.go and messages.go its input,
 //	              upload.go its output, request.go what is asked of it
+//	fast.go       the messages of BEP 6; steer.go which piece a seed gives to whom
 //	pieces.go     piece buffers, the way to the hash workers and back
 //	suspect.go    who sent a wrong piece
 //	choke.go      who may ask us
@@ -48,7 +49,8 @@
 //
 // BEP 3 speaks of 16 KiB requests and closing connections that ask for more
 // than 128 KiB; between peers that both say so in their BEP 10 handshake
-// (extension.go) requests have up to 1 MiB. The choker of BEP 3, tit-for-tat
+// (extension.go) requests have up to 1 MiB, and a seed that rejects one and
+// suggests another piece (BEP 6) is followed: see steer.go. The choker of BEP 3, tit-for-tat
 // with four slots, is made for scarce upload; here everybody interested is
 // served as long as there are slots (choke.go).
 package transfer

@@ -65,6 +65,7 @@ func (c *conn) onExtended(payload []byte) {
 	}
 	if x.MaxRequest > 0 {
 		c.maxRequest = min(x.MaxRequest, c.l.e.askAtMost)
+		c.follows = c.fast
 	}
 	if !c.outgoing && x.Port > 0 {
 		c.listensAt(uint16(x.Port))

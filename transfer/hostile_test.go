@@ -42,7 +42,7 @@ func TestBadPeersAreDroppedWithReason(t *testing.T) {
 		{"a second bitfield", outOfOrder, func(p *testPeer) { p.send(empty, empty) }},
 		{"a bitfield after a have", outOfOrder, func(p *testPeer) { p.send(wire.Message{ID: wire.Have, Index: 1}, empty) }},
 		{"a have of a piece that does not exist", noSuchPiece, func(p *testPeer) { p.send(wire.Message{ID: wire.Have, Index: uint32(n)}) }},
-		{"haves without end", haveFlood, func(p *testPeer) {
+		{"haves without end", idleFlood, func(p *testPeer) {
 			p.raw(bytes.Repeat(wire.Message{ID: wire.Have, Index: 3}.Append(nil), 1100+n))
 		}},
 		{"an unknown message", outOfOrder, func(p *testPeer) { p.raw([]byte{0, 0, 0, 1, 99}) }},

@@ -30,6 +30,12 @@ func (c *conn) dispatch(m wire.Message) {
 		c.onCancel(m)
 	case wire.ExtendedMsg:
 		c.onExtended(m.Payload)
+	case wire.HaveAll, wire.HaveNone, wire.Reject, wire.Suggest, wire.AllowedFast:
+		if !c.fast {
+			c.drop(outOfOrder, fmt.Errorf("%v was not negotiated", m.ID))
+			return
+		}
+		c.onFast(m)
 	case wire.Port:
 		// Sent by clients with a DHT whether or not we have one.
 	default:
@@ -38,9 +44,13 @@ func (c *conn) dispatch(m wire.Message) {
 	}
 }
 
+// onChoke ends what was asked for, but for a peer that rejects what it will not
+// answer (BEP 6).
 func (c *conn) onChoke() {
 	c.chokesUs = true
-	c.giveUpAll()
+	if !c.fast {
+		c.giveUpAll()
+	}
 }
 
 func (c *conn) onUnchoke() {
@@ -75,33 +85,37 @@ func (c *conn) onHave(piece uint32) {
 	}
 	i := int(piece)
 	if c.bits.Get(i) {
-		if c.idleHaves++; c.idleHaves > 1000+c.bits.Len() {
-			c.drop(haveFlood, nil)
-		}
+		c.idle()
 		return
 	}
 	c.bits.Set(i)
 	c.has++
 	c.s.pick.PeerHas(c.id, i)
+	c.s.arrived(i)
 	if !c.s.have.Get(i) {
 		c.becomeInterested()
 	}
 	c.leaveIfBothSeeds()
 }
 
-// onBitfield takes what the peer has; it may come once, before anything else
-// that depends on it.
+// onBitfield is onWhole, in bits.
 func (c *conn) onBitfield(payload []byte) {
-	if c.spoke {
-		c.drop(outOfOrder, errors.New("bitfield after other messages"))
-		return
-	}
-	c.spoke = true
 	bits, err := wire.FromBytes(payload, c.bits.Len())
 	if err != nil {
 		c.drop(badBitfield, err)
 		return
 	}
+	c.onWhole(bits)
+}
+
+// onWhole takes what the peer has, all of it; it may come once, before anything
+// else that depends on it.
+func (c *conn) onWhole(bits *wire.Bits) {
+	if c.spoke {
+		c.drop(outOfOrder, errors.New("what it has, after other messages"))
+		return
+	}
+	c.spoke = true
 	c.bits = bits
 	c.has = bits.Count()
 	if c.picking {
@@ -113,7 +127,7 @@ func (c *conn) onBitfield(payload []byte) {
 
 // updateInterest says whether the peer has anything that is missing here.
 func (c *conn) updateInterest() {
-	if c.picking && !c.s.complete() && !c.s.halted() && c.s.pick.Interesting(c.id) {
+	if c.picking && !c.s.complete() && !c.s.halted() && (c.s.pick.Interesting(c.id) || len(c.refused) > 0) {
 		c.becomeInterested()
 		return
 	}
@@ -150,11 +164,18 @@ func (c *conn) setChoke(choke bool) {
 	c.chokesIt = choke
 	c.chokedAt = c.l.now
 	if choke {
-		c.queue = c.queue[:0]
-		c.dropBodies(func(*body) bool { return true })
 		c.tell(wire.Message{ID: wire.Choke})
+		c.s.takeGifts(c)
+		c.dropBodies(func(*body) bool { return true })
+		if c.fast {
+			for _, a := range c.queue {
+				c.reject(a)
+			}
+		}
+		c.queue = c.queue[:0]
 	} else {
 		c.tell(wire.Message{ID: wire.Unchoke})
+		c.s.guide(c)
 	}
 }
 

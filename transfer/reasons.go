@@ -24,7 +24,7 @@ const (
 	noSuchPiece
 	badRequest
 	requestFlood
-	haveFlood
+	idleFlood
 	unrequested
 	slowReader
 	silent
@@ -53,7 +53,7 @@ var reasonWords = [lastReason]string{
 	noSuchPiece:      "no such piece",
 	badRequest:       "request not allowed",
 	requestFlood:     "too many requests",
-	haveFlood:        "too many haves",
+	idleFlood:        "too many messages without effect",
 	unrequested:      "unrequested data",
 	slowReader:       "reads too slowly",
 	silent:           "silent",

@@ -208,6 +208,9 @@ func (c *conn) cancel(b picker.Block) {
 // not answered in time.
 func (c *conn) tickRequests() {
 	c.adapt()
+	if len(c.refused) > 0 {
+		c.forgive(-1)
+	}
 	if len(c.asked) > 0 || c.in.left > 0 {
 		c.checkAnswers()
 	}

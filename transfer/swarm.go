@@ -38,6 +38,8 @@ type swarm struct {
 	banned   map[sourceKey]bool
 	sources  map[sourceKey]*source
 
+	steer steering
+
 	nextRechoke time.Time
 	down, up    meter
 	wasted      int64
@@ -192,6 +194,7 @@ func (s *swarm) leave(c *conn) {
 	if s.byID[c.peerID] == c {
 		delete(s.byID, c.peerID)
 	}
+	s.takeGifts(c)
 	if c.picking {
 		s.pick.RemovePeer(c.id)
 		s.wakeAll() // what it was asked for is free for others

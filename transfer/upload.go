@@ -58,13 +58,16 @@ func (c *conn) onRequest(m wire.Message) {
 		c.drop(badRequest, fmt.Errorf("request %d+%d of piece %d", m.Begin, m.Length, m.Index))
 		return
 	}
+	a := ask{piece: int(m.Index), begin: m.Begin, size: m.Length}
 	if c.chokesIt {
 		if c.ignoredRequests++; c.ignoredRequests > maxIgnored {
 			c.drop(requestFlood, errors.New("while choked"))
+		} else if c.fast {
+			c.reject(a)
 		}
 		return
 	}
-	if !s.have.Get(int(m.Index)) {
+	if !s.have.Get(a.piece) {
 		c.drop(badRequest, fmt.Errorf("piece %d was never announced", m.Index))
 		return
 	}
@@ -72,13 +75,20 @@ func (c *conn) onRequest(m wire.Message) {
 		c.drop(requestFlood, nil)
 		return
 	}
-	c.queue = append(c.queue, ask{piece: int(m.Index), begin: m.Begin, size: m.Length})
+	if !s.mayServe(c, a.piece) {
+		c.reject(a)
+		return
+	}
+	c.queue = append(c.queue, a)
 	c.wake()
 }
 
 func (c *conn) onCancel(m wire.Message) {
 	is := func(a ask) bool { return a.piece == int(m.Index) && a.begin == m.Begin && a.size == m.Length }
 	if i := slices.IndexFunc(c.queue, is); i >= 0 {
+		if c.fast {
+			c.reject(c.queue[i])
+		}
 		c.queue = slices.Delete(c.queue, i, i+1)
 		return
 	}
@@ -92,6 +102,9 @@ func (c *conn) dropBodies(which func(b *body) bool) {
 			return false
 		}
 		b.end()
+		if c.fast {
+			c.reject(b.ask)
+		}
 		return true
 	})
 }

@@ -16,8 +16,9 @@
 //     and neighbouring blocks of one piece may be asked for in one request;
 //  2. what is left of pieces whose attendant has gone: begun work is finished
 //     first, and the peer becomes the attendant;
-//  3. a piece that nobody has begun: the rarest, at random among equals (BEP 3;
-//     Legout, "Rarest first and choke algorithms are enough", 2006);
+//  3. a piece that nobody has begun: one that the peer has suggested (BEP 6), else
+//     the rarest, at random among equals (BEP 3; Legout, "Rarest first and choke
+//     algorithms are enough", 2006);
 //  4. what is left of pieces that another peer attends, the least done first;
 //  5. in endgame, when every missing block has been asked for: blocks that
 //     others were asked for. Only a peer that owes us nothing gets those, and

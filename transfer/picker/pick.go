@@ -19,7 +19,11 @@ func (k *Picker) Pick(p PeerID, n int, out []Block) []Block {
 			if q.open == 0 {
 				break
 			}
-			t = k.begin(k.rarest(q))
+			i := k.hinted(q)
+			if i < 0 {
+				i = k.rarest(q)
+			}
+			t = k.begin(i)
 		}
 		k.attend(t, q)
 		out = k.take(t, q, end, out)

@@ -71,7 +71,8 @@ type peer struct {
 	open  int  // open pieces it has; open <= want
 	asked int  // blocks it was asked for and that are still wanted from it
 	mine  []*transfer
-	free  int // free blocks of the transfers in mine
+	free  int     // free blocks of the transfers in mine
+	hints []int32 // pieces that it has suggested, the oldest first
 }
 
 // Places of a piece in Picker.where: 0 and up is an index into order.
@@ -193,6 +194,63 @@ func (k *Picker) PeerHas(p PeerID, piece int) {
 	if k.where[piece] >= 0 {
 		q.open++
 	}
+}
+
+// PeerLacks notes that a peer does not give a piece, though it has it: it is not
+// asked for more of it until PeerHas says otherwise. What it owes it still owes.
+func (k *Picker) PeerLacks(p PeerID, piece int) {
+	q := k.peer(p)
+	if !q.has.Get(piece) {
+		return
+	}
+	if q.seed { // of which one is only counted that has everything
+		k.seeds--
+		q.seed = false
+		for i := range k.geo.Pieces {
+			k.more(i)
+		}
+	}
+	q.has.Clear(piece)
+	k.fewer(piece)
+	if k.where[piece] != verified {
+		q.want--
+	}
+	if k.where[piece] >= 0 {
+		q.open--
+	}
+	if t := k.transferOf(piece); t != nil && t.attendant == q {
+		k.attend(t, nil)
+		k.settle(t)
+	}
+}
+
+// maxHints is how many suggestions of a peer are remembered.
+const maxHints = 64
+
+// Suggest notes that a peer would like to be asked for a piece (BEP 6): it is
+// before others that nobody has begun. Of too many the oldest are forgotten.
+func (k *Picker) Suggest(p PeerID, piece int) {
+	q := k.peer(p)
+	if k.where[piece] < 0 {
+		return // begun, or here
+	}
+	if len(q.hints) == maxHints {
+		q.hints = q.hints[:copy(q.hints, q.hints[1:])]
+	}
+	q.hints = append(q.hints, int32(piece))
+}
+
+// hinted is the first piece that q has suggested and that is still open, -1 for
+// none; it is suggested no more.
+func (k *Picker) hinted(q *peer) int {
+	for len(q.hints) > 0 {
+		i := int(q.hints[0])
+		q.hints = q.hints[:copy(q.hints, q.hints[1:])]
+		if k.where[i] >= 0 && q.has.Get(i) {
+			return i
+		}
+	}
+	return -1
 }
 
 // PeerBits notes all that a peer has, in place of what was known before.

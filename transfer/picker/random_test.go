@@ -117,6 +117,19 @@ func walk(t *testing.T, seed uint64) string {
 			if piece := r.IntN(g.Pieces); k.transferOf(piece) != nil {
 				done(piece, r.IntN(10) == 0)
 			}
+		case 9:
+			switch piece := r.IntN(g.Pieces); {
+			case k.peers[p].has.Get(piece) && r.IntN(3) == 0:
+				k.PeerLacks(p, piece)
+				for _, b := range slices.Clone(owed[p]) { // it rejects what it was asked of it
+					if b.Piece == piece {
+						k.Release(p, b)
+						forget(p, b)
+					}
+				}
+			default:
+				k.Suggest(p, piece)
+			}
 		case 8: // out of the blue
 			piece := r.IntN(g.Pieces)
 			arrive(p, k.geo.block(piece, r.IntN(k.geo.Blocks(piece))))
