@@ -1,6 +1,7 @@
 package transfer
 
 import (
+	"math"
 	"net/netip"
 	"os"
 	"time"
@@ -97,11 +98,17 @@ type conn struct {
 	blocked bool // the socket took no more
 	wrote   time.Time
 	up      meter
-	marked  bool      // on the loop's dirty list
+	marked  bool // on the loop's dirty list
+	want    poller.Interest
+
+	// Limits of rate: see limit.go. A share is what is left of the last one.
+	upShare, downShare int
+	upHeld, downHeld   bool // it waits for room
+
+	// First copies: see steer.go.
 	follows bool      // suggestions: it is one of ours
 	ahead   int       // pieces set aside for it that it has not asked for
 	guided  time.Time // when it was last suggested one
-	want    poller.Interest
 }
 
 func newConn(s *swarm, fd int, addr netip.AddrPort) *conn {
@@ -110,6 +117,7 @@ func newConn(s *swarm, fd int, addr netip.AddrPort) *conn {
 		s: s, l: s.l, fd: fd, addr: addr, born: now, heard: now, wrote: now, gotBlock: now,
 		chokesUs: true, chokesIt: true,
 		maxRequest: blockLen, maxAsked: usualQueue,
+		upShare: math.MaxInt, downShare: math.MaxInt,
 	}
 }
 
@@ -309,12 +317,12 @@ func (c *conn) tick(passed time.Duration) {
 	if c.state != open {
 		return
 	}
-	if now.Sub(c.heard) > silenceAtMost {
+	if now.Sub(c.heard) > silenceAtMost && !c.downHeld {
 		c.drop(silent, nil)
 		return
 	}
 	if c.outputWaits() {
-		if now.Sub(c.wrote) > stalledAtMost {
+		if now.Sub(c.wrote) > stalledAtMost && !c.upHeld {
 			c.drop(slowReader, nil)
 			return
 		}
@@ -341,6 +349,9 @@ func (c *conn) leaveIfBothSeeds() {
 }
 
 func (c *conn) watchFor(want poller.Interest) {
+	if c.downHeld {
+		want &^= poller.Read
+	}
 	if c.want == want {
 		return
 	}

@@ -26,7 +26,7 @@
 //	fast.go       the messages of BEP 6; steer.go which piece a seed gives to whom
 //	pieces.go     piece buffers, the way to the hash workers and back
 //	suspect.go    who sent a wrong piece
-//	choke.go      who may ask us
+//	choke.go      who may ask us; limit.go how fast
 //	hash.go       the workers; announce.go the goroutine that asks for peers
 //
 // # One block from the socket to the file

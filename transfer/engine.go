@@ -108,6 +108,7 @@ type Engine struct {
 	readers   *workers // read for uploads what is not in memory
 	buffers   *buffers
 	drops     drops
+	limits    limits
 	askAtMost int             // bytes per request, whatever the peer allows
 	ctx       context.Context // ends with the engine: announcers stop
 	cancel    context.CancelFunc

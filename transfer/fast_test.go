@@ -116,6 +116,7 @@ func TestEveryRequestHasAnAnswer(t *testing.T) {
 // fastSeed is a seeder written by hand that answers as do says.
 func fastSeed(t *testing.T, f *fixture, first []wire.Message, do func(p *testPeer, m wire.Message)) netip.AddrPort {
 	t.Helper()
+	checkDescriptors(t)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
 	ended := make(chan struct{})

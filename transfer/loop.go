@@ -36,19 +36,22 @@ type loop struct {
 	load atomic.Int64  // torrents and connections: where the next torrent goes
 	done chan struct{} // closed when the loop has ended
 
-	now      time.Time // of this turn
-	nextTick time.Time
-	lastTick time.Time
-	mark     time.Time // when the running handler began
-	files    []descriptor
-	swarms   map[*swarm]struct{}
-	conns    int     // of all swarms
-	dirty    []*conn // have something to ask or to write; each once
-	spare    []*conn
-	inbox    []event
-	ready    [eventsATime]poller.Event
-	scratch  []byte // what is read and not a block; valid within one call
-	ending   bool
+	now       time.Time // of this turn
+	nextTick  time.Time
+	lastTick  time.Time
+	mark      time.Time // when the running handler began
+	files     []descriptor
+	swarms    map[*swarm]struct{}
+	conns     int     // of all swarms
+	dirty     []*conn // have something to ask or to write; each once
+	spare     []*conn
+	upHeld    []*conn // wait for room to send blocks, see limit.go
+	downHeld  []*conn // and to receive
+	nextShare time.Time
+	inbox     []event
+	ready     [eventsATime]poller.Event
+	scratch   []byte // what is read and not a block; valid within one call
+	ending    bool
 
 	lobby *lobby // of the listening loop, else nil
 }
@@ -101,6 +104,10 @@ func (l *loop) run() {
 			l.tick()
 			l.held("tick")
 		}
+		if l.holds() && !l.now.Before(l.nextShare) {
+			l.share()
+			l.held("share")
+		}
 		l.flush()
 	}
 	l.end()
@@ -113,11 +120,20 @@ func (l *loop) patience() time.Duration {
 	switch {
 	case len(l.dirty) > 0:
 		return 0
+	case l.holds():
+		next := l.nextShare
+		if l.nextTick.Before(next) {
+			next = l.nextTick
+		}
+		return max(next.Sub(l.e.cfg.now()), 0)
 	case l.busy():
 		return max(l.nextTick.Sub(l.e.cfg.now()), 0)
 	}
 	return -1
 }
+
+// holds tells whether anybody waits for a limit.
+func (l *loop) holds() bool { return len(l.upHeld)+len(l.downHeld) > 0 }
 
 func (l *loop) dispatch(ev poller.Event) {
 	d := l.files[ev.FD]

@@ -30,16 +30,24 @@ type inflow struct {
 // straight to its place, everything else through the loop's scratch.
 func (c *conn) read() {
 	for taken := 0; taken < readPerTurn && c.state == open; {
+		allowed := c.downRoom()
+		if c.downHeld || allowed <= 0 {
+			c.holdDown()
+			return
+		}
 		var into []byte
 		room := c.l.scratch
 		if c.in.left > 0 {
 			if c.in.dst != nil {
 				into = c.in.dst[len(c.in.dst)-c.in.left:]
-				room = room[:tailRoom]
+				if room = room[:tailRoom]; len(into) > allowed {
+					into, room = into[:allowed], nil
+				}
 			}
 		} else {
 			room = room[copy(room, c.rest):]
 		}
+		room = room[:min(len(room), allowed)]
 		n, err := receive(c.fd, into, room)
 		if n <= 0 {
 			c.readFailed(err)
@@ -47,6 +55,7 @@ func (c *conn) read() {
 		}
 		c.heard = c.l.now
 		taken += n
+		c.received(n)
 		c.took(n)
 		if n < len(into)+len(room) {
 			return // drained; if more has come meanwhile, the poller says so

@@ -208,6 +208,9 @@ func (c *conn) cancel(b picker.Block) {
 // not answered in time.
 func (c *conn) tickRequests() {
 	c.adapt()
+	if c.downHeld {
+		c.gotBlock = c.l.now // we do not listen
+	}
 	if len(c.refused) > 0 {
 		c.forgive(-1)
 	}

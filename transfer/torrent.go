@@ -66,10 +66,11 @@ func (s *Spec) validate() error {
 // Torrent is the handle of a torrent in an Engine. All methods may be called
 // from any goroutine.
 type Torrent struct {
-	e    *Engine
-	spec Spec
-	l    *loop  // where it lives; set before Add returns
-	s    *swarm // its state; for the goroutine of l only
+	e      *Engine
+	spec   Spec
+	l      *loop  // where it lives; set before Add returns
+	s      *swarm // its state; for the goroutine of l only
+	limits limits
 
 	done      chan struct{}
 	failed    chan struct{}

@@ -131,7 +131,7 @@ func (c *conn) flush() {
 		switch {
 		case c.state == closed:
 			return
-		case err == errNothing:
+		case err == errNothing, err == errHeld:
 			c.watchFor(poller.Read)
 			return
 		case err != nil && again(err):
@@ -148,8 +148,10 @@ func (c *conn) flush() {
 	c.wake()
 }
 
-// errNothing says that there is nothing to write.
-var errNothing = errors.New("nothing to write")
+var (
+	errNothing = errors.New("nothing to write")
+	errHeld    = errors.New("over the limit of rate")
+)
 
 // writeSome makes one system call. A block is not interrupted; before its
 // header and between blocks all waiting messages go out.
@@ -197,7 +199,12 @@ func (c *conn) sendBlock(b *body, most int) (int, error) {
 		return 0, nil
 	}
 	sp := &b.spans[0]
-	n, err := c.sendSpan(sp, int(min(sp.Len, int64(most))))
+	room := c.upRoom()
+	if c.upHeld || room <= 0 {
+		c.holdUp()
+		return 0, errHeld
+	}
+	n, err := c.sendSpan(sp, int(min(sp.Len, int64(min(most, room)))))
 	if n <= 0 {
 		if err == nil {
 			err = io.ErrUnexpectedEOF
@@ -209,6 +216,7 @@ func (c *conn) sendBlock(b *body, most int) (int, error) {
 	sp.Len -= int64(n)
 	c.up.add(n)
 	c.s.up.add(n)
+	c.sent(n)
 	return n, nil
 }
 

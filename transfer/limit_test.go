@@ -1,0 +1,103 @@
+package transfer
+
+import (
+	"net/netip"
+	"sync"
+	"testing"
+	"time"
+)
+
+// stoppedClock is a clock that only moves when the test moves it.
+type stoppedClock struct {
+	mu sync.Mutex
+	at time.Time
+}
+
+func (s *stoppedClock) now() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.at
+}
+
+func (s *stoppedClock) advance(d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.at = s.at.Add(d)
+}
+
+// A limit lets through what its rate makes of the time that has passed, a burst at
+// the beginning and the system call that goes over it, and nothing else; without it
+// all the rest comes.
+func TestLimits(t *testing.T) {
+	const rate = 256 << 10
+	for _, c := range []struct {
+		name string
+		set  func(seed, leech *Engine, from, to *Torrent, bytesPerSec int64)
+	}{
+		{"sent by the engine", func(seed, _ *Engine, _, _ *Torrent, n int64) { seed.SetLimits(0, n) }},
+		{"sent of the torrent", func(_, _ *Engine, from, _ *Torrent, n int64) { from.SetLimits(0, n) }},
+		{"received by the engine", func(_, leech *Engine, _, _ *Torrent, n int64) { leech.SetLimits(n, 0) }},
+		{"received of the torrent", func(_, _ *Engine, _, to *Torrent, n int64) { to.SetLimits(n, 0) }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			clock := &stoppedClock{at: time.Now()}
+			f := makeTorrent(t, 95, 64<<10, 8<<20)
+			on := func(cfg *Config) { cfg.now = clock.now }
+			seed, leech := start(t, on), start(t, on)
+			from := seed.add(t, f.seedSpec(t))
+			spec := f.leechSpec(t)
+			to := leech.add(t, spec)
+			c.set(seed.Engine, leech.Engine, from, to, rate)
+			to.AddPeers([]netip.AddrPort{seed.addr()})
+			allowed := int64(rate/10 + 64<<10) // the burst, and the last call beyond it
+			for range 20 {
+				least := to.Status().Downloaded + rate/20
+				clock.advance(100 * time.Millisecond)
+				allowed += rate / 10
+				until(t, "what the limit lets through", func() bool { return to.Status().Downloaded >= least })
+				if got := to.Status().Downloaded; got > allowed {
+					t.Fatalf("%d bytes have come, allowed are %d", got, allowed)
+				}
+			}
+			c.set(seed.Engine, leech.Engine, from, to, 0)
+			clock.advance(time.Second)
+			ended := make(chan struct{})
+			go func() { defer close(ended); done(t, to) }()
+			until(t, "the rest to come", func() bool {
+				clock.advance(time.Millisecond)
+				select {
+				case <-ended:
+					return true
+				default:
+					return false
+				}
+			})
+			f.same(t, spec.Content)
+		})
+	}
+}
+
+// Those who wait for one limit get equal parts of it.
+func TestALimitIsSharedFairly(t *testing.T) {
+	clock := &stoppedClock{at: time.Now()}
+	f := makeTorrent(t, 96, 64<<10, 8<<20)
+	on := func(cfg *Config) { cfg.now = clock.now }
+	seed := start(t, on)
+	seed.SetLimits(0, 400<<10)
+	from := seed.add(t, f.seedSpec(t))
+	for range 4 {
+		leech := start(t, on)
+		leech.add(t, f.leechSpec(t)).AddPeers([]netip.AddrPort{seed.addr()})
+	}
+	until(t, "all to be there", func() bool { return from.Status().PeersWanting == 4 })
+	began := from.Status().Uploaded
+	until(t, "a megabyte to be sent", func() bool {
+		clock.advance(time.Millisecond)
+		return from.Status().Uploaded-began >= 1<<20
+	})
+	for _, p := range from.Status().Peers {
+		if p.Uploaded < 128<<10 || p.Uploaded > 512<<10 {
+			t.Errorf("%s has %d bytes of %d", p.Addr, p.Uploaded, from.Status().Uploaded)
+		}
+	}
+}
