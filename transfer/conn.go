@@ -105,10 +105,7 @@ type conn struct {
 	upShare, downShare int
 	upHeld, downHeld   bool // it waits for room
 
-	// First copies: see steer.go.
-	follows bool      // suggestions: it is one of ours
-	ahead   int       // pieces set aside for it that it has not asked for
-	guided  time.Time // when it was last suggested one
+	follows bool // suggestions: it is one of ours
 }
 
 func newConn(s *swarm, fd int, addr netip.AddrPort) *conn {

@@ -61,18 +61,9 @@ func (s *swarm) check() error {
 			wrong("%s: has %d pieces, counted %d", c.addr, c.bits.Count(), c.has)
 		}
 	}
-	ahead := make(map[*conn]int)
-	for i, g := range s.steer.given {
-		if s.conns[g.to.id] != g.to {
-			wrong("piece %d is kept for one who is gone", i)
-		}
-		if g.asked.IsZero() {
-			ahead[g.to]++
-		}
-	}
-	for _, c := range s.conns {
-		if c.ahead != ahead[c] {
-			wrong("%s: %d pieces ahead, counted %d", c.addr, c.ahead, ahead[c])
+	if s.first != nil {
+		if err := s.first.CheckInvariant(); err != nil {
+			wrong("first copies: %w", err)
 		}
 	}
 	for i, p := range s.partials {

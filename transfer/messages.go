@@ -165,7 +165,7 @@ func (c *conn) setChoke(choke bool) {
 	c.chokedAt = c.l.now
 	if choke {
 		c.tell(wire.Message{ID: wire.Choke})
-		c.s.takeGifts(c)
+		c.s.ungive(c)
 		c.dropBodies(func(*body) bool { return true })
 		if c.fast {
 			for _, a := range c.queue {

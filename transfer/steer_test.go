@@ -26,13 +26,13 @@ func TestFirstCopiesGoToDifferentPeers(t *testing.T) {
 	a.send(wire.Message{ID: wire.Interested})
 	a.expect(wire.Unchoke)
 	b.send(wire.Message{ID: wire.Interested})
-	toB := b.suggested(mostAhead) // now there are two
+	toB := b.suggested(3) // now there are two
 	given := map[uint32]*testPeer{}
 	for _, i := range toB {
 		given[i] = b
 	}
 	a.send(request(int(toB[0]), blockLen))
-	toA := a.suggested(mostAhead)
+	toA := a.suggested(3)
 	if m := a.expect(wire.Reject); m.Index != toB[0] {
 		t.Fatalf("rejected %d", m.Index)
 	}

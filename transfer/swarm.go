@@ -38,7 +38,7 @@ type swarm struct {
 	banned   map[sourceKey]bool
 	sources  map[sourceKey]*source
 
-	steer steering
+	first *picker.FirstCopies // nil until it matters who gets which piece
 
 	nextRechoke time.Time
 	down, up    meter
@@ -194,7 +194,7 @@ func (s *swarm) leave(c *conn) {
 	if s.byID[c.peerID] == c {
 		delete(s.byID, c.peerID)
 	}
-	s.takeGifts(c)
+	s.ungive(c)
 	if c.picking {
 		s.pick.RemovePeer(c.id)
 		s.wakeAll() // what it was asked for is free for others

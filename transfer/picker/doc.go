@@ -52,6 +52,9 @@
 // at worst. Looking for the rarest piece walks order from its rare end until
 // the peer has one, or walks the peer's own pieces when it has few open ones.
 //
+// [FirstCopies] is the other side of suggestions: which piece a seed gives to whom
+// while there are some that nobody else has.
+//
 // It leaves to others: how many blocks a peer may owe, when a request has been
 // waited for long enough, whether a piece is what its hash says, who is banned.
 package picker

@@ -16,6 +16,25 @@ func (k *Picker) CheckInvariant() error {
 	return nil
 }
 
+// CheckInvariant is Picker.CheckInvariant for first copies.
+func (f *FirstCopies) CheckInvariant() error {
+	ahead := make(map[*follower]int)
+	for i, g := range f.given {
+		if f.followers[g.to.id] != g.to || g.to.stubborn {
+			return fmt.Errorf("piece %d is kept for peer %d, who is gone", i, g.to.id)
+		}
+		if g.asked.IsZero() {
+			ahead[g.to]++
+		}
+	}
+	for id, w := range f.followers {
+		if w.id != id || w.ahead != ahead[w] {
+			return fmt.Errorf("peer %d: %d pieces ahead, counted %d", id, w.ahead, ahead[w])
+		}
+	}
+	return nil
+}
+
 func (k *Picker) checkOrder() error {
 	missing, seeds := 0, 0
 	for _, q := range k.list {
