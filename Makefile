@@ -9,7 +9,7 @@ LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 FUZZTIME ?= 60s
 BENCHTIME ?= 1s
 
-.PHONY: help build demo test explore seeds race lint fuzz bench kill-test soak compose-demo clean
+.PHONY: help build demo test explore seeds swarm race lint fuzz bench kill-test soak compose-demo clean
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,12 +27,16 @@ test: ## the tests, quick and dependable, with the race detector
 	go test -race -timeout 10m ./...
 	@# These have one goroutine each: the race detector would only make them slow.
 	go test -run '^(TestSmallRings|TestSeeds|TestMutations)' ./chord
+	go test -run '^TestCrowd' ./transfer/picker
 
 explore: ## every interleaving of the small rings: an hour, 10 GB of memory
 	go test -run '^TestSmallRings' -v -timeout 6h ./chord -chord.exhaustive
 
 seeds: ## the ring's scenarios with 20,000 seeds, or MORE times 500
 	go test -run '^TestSeeds$$' -v -timeout 6h ./chord -chord.more $(or $(MORE),40)
+
+swarm: ## a day of a swarm of 1,000 peers in virtual time, into bench/swarm/day.json
+	go test -run '^TestSwarmInVirtualTime$$' -v -timeout 2h ./transfer/picker -picker.day
 
 race: ## the same, again and again: COUNT=5 make race
 	@scripts/need.sh cc

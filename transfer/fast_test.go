@@ -203,6 +203,37 @@ func TestASuggestedPieceIsAskedForFirst(t *testing.T) {
 	}
 }
 
+// What somebody waits for is asked for before everything else.
+func TestWhatIsUrgentIsAskedForFirst(t *testing.T) {
+	f := makeTorrent(t, 85, 64<<10, 4<<20)
+	asked := make(chan uint32, 1000)
+	unchoke := make(chan struct{})
+	addr := fastSeed(t, f, []wire.Message{{ID: wire.HaveAll}}, func(p *testPeer, m wire.Message) {
+		switch m.ID {
+		case wire.Interested:
+			<-unchoke
+			_, _ = p.Write(wire.Message{ID: wire.Unchoke}.Append(nil))
+		case wire.Request:
+			asked <- m.Index
+		}
+	})
+	leech := start(t)
+	to := leech.add(t, f.leechSpec(t))
+	to.AddPeers([]netip.AddrPort{addr})
+	to.Hurry([]int{50, 3, -1, 64})
+	to.Status() // in its turn
+	close(unchoke)
+	var order []uint32
+	for len(order) < 2 {
+		if i := <-asked; len(order) == 0 || order[len(order)-1] != i {
+			order = append(order, i)
+		}
+	}
+	if order[0] != 50 || order[1] != 3 {
+		t.Errorf("asked for %v", order)
+	}
+}
+
 func TestHostileFastPeers(t *testing.T) {
 	f := makeTorrent(t, 84, 16<<10, 160<<10)
 	e := start(t)

@@ -121,6 +121,13 @@ func (t *Torrent) AddPeers(addrs []netip.AddrPort) {
 	t.l.post(addPeers{t: t, addrs: append([]netip.AddrPort(nil), addrs...)})
 }
 
+// Hurry says which pieces somebody waits for, the most urgent first, as when the file
+// is read while it comes in. They are fetched before all others, until Hurry says
+// otherwise.
+func (t *Torrent) Hurry(pieces []int) {
+	t.l.post(hurry{t: t, pieces: append([]int(nil), pieces...)})
+}
+
 // Stop ends the torrent: it closes all of its connections, waits for pieces
 // that are being written, takes it out of the engine and announces "stopped".
 // Afterwards its Content is not used any more. It blocks until that is done;
@@ -221,3 +228,15 @@ func (a askProgress) handle(l *loop) {
 }
 
 func (a askProgress) orphaned() { close(a.reply) }
+
+type hurry struct {
+	t      *Torrent
+	pieces []int
+}
+
+func (h hurry) handle(*loop) {
+	if s := h.t.s; s != nil && s.pick != nil && !s.complete() {
+		s.pick.Urgent(h.pieces)
+		s.wakeAll()
+	}
+}

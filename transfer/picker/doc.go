@@ -8,7 +8,8 @@
 //
 // # What it decides
 //
-// A peer that may be asked for n blocks gets, in this order:
+// A peer that may be asked for n blocks gets, after what is urgent ([Picker.Urgent]),
+// in this order:
 //
 //  1. what is left of the pieces that it attends. A piece in flight is a
 //     transfer (id, offset, size) with an attendant, the one peer it comes

@@ -10,6 +10,9 @@ func (k *Picker) Pick(p PeerID, n int, out []Block) []Block {
 		return out
 	}
 	end := len(out) + n
+	if len(k.urgent) > 0 {
+		out = k.hurried(q, end, out)
+	}
 	for at := 0; q.free > 0 && at < len(q.mine) && len(out) < end; at++ {
 		out = k.take(q.mine[at], q, end, out)
 	}

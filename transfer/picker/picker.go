@@ -99,6 +99,7 @@ type Picker struct {
 	transfers []*transfer
 	orphans   []*transfer // those without attendant
 	free      int         // free blocks of all transfers
+	urgent    []int       // pieces that somebody waits for, the most urgent first
 	nextID    uint64
 	pool      []*transfer
 }
@@ -222,6 +223,43 @@ func (k *Picker) PeerLacks(p PeerID, piece int) {
 		k.attend(t, nil)
 		k.settle(t)
 	}
+}
+
+// maxUrgent is how many pieces somebody may wait for at a time.
+const maxUrgent = 256
+
+// Urgent says for which pieces somebody waits, the most urgent first, in place of
+// those said before: whoever has one is asked for it before anything else, and
+// several at once for the blocks of one. Those here already are passed over.
+func (k *Picker) Urgent(pieces []int) {
+	k.urgent = k.urgent[:0]
+	for _, i := range pieces[:min(len(pieces), maxUrgent)] {
+		if i >= 0 && i < k.geo.Pieces && k.where[i] != verified {
+			k.urgent = append(k.urgent, i)
+		}
+	}
+}
+
+// hurried asks q for what is urgent.
+func (k *Picker) hurried(q *peer, end int, out []Block) []Block {
+	kept := k.urgent[:0]
+	for _, i := range k.urgent {
+		if k.where[i] == verified {
+			continue
+		}
+		kept = append(kept, i)
+		if len(out) == end || !q.has.Get(i) {
+			continue
+		}
+		t := k.transferOf(i)
+		if t == nil {
+			t = k.begin(i)
+			k.attend(t, q)
+		}
+		out = k.take(t, q, end, out)
+	}
+	k.urgent = kept
+	return out
 }
 
 // maxHints is how many suggestions of a peer are remembered.

@@ -410,3 +410,32 @@ func TestMisusePanics(t *testing.T) {
 	}
 	k.ok()
 }
+
+// Several peers are asked for the blocks of an urgent piece, and each is done with
+// those before anything else; when they are here the rest is as ever.
+func TestUrgent(t *testing.T) {
+	c := newPicker(t, Geometry{Pieces: 10, PieceLen: 4 * kib, BlockLen: kib}, nil, 1)
+	c.addSeed(1)
+	c.addSeed(2)
+	c.Urgent([]int{7, 2})
+	a, b := c.pick(1, 3), c.pick(2, 3)
+	want := func(got []Block, pieces ...int) {
+		t.Helper()
+		for n, b := range got {
+			if len(got) != len(pieces) || b.Piece != pieces[n] {
+				t.Fatalf("%v, want blocks of %v", got, pieces)
+			}
+		}
+	}
+	want(a, 7, 7, 7)
+	want(b, 7, 2, 2)
+	c.receive(1, a...)
+	c.receive(2, b...)
+	c.Verified(7)
+	want(c.pick(2, 2), 2, 2)
+	c.ok()
+	c.Urgent(nil)
+	if got := c.pick(1, 1); got[0].Piece == 2 || got[0].Piece == 7 {
+		t.Errorf("%v", got)
+	}
+}

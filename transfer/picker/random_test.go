@@ -127,6 +127,8 @@ func walk(t *testing.T, seed uint64) string {
 						forget(p, b)
 					}
 				}
+			case r.IntN(2) == 0:
+				k.Urgent([]int{piece, r.IntN(g.Pieces)})
 			default:
 				k.Suggest(p, piece)
 			}
