@@ -106,6 +106,7 @@ type conn struct {
 	upHeld, downHeld   bool // it waits for room
 
 	follows bool // suggestions: it is one of ours
+	pex     exchange
 }
 
 func newConn(s *swarm, fd int, addr netip.AddrPort) *conn {
@@ -328,6 +329,7 @@ func (c *conn) tick(passed time.Duration) {
 	}
 	c.updateInterest()
 	c.tickRequests()
+	c.pexTick()
 }
 
 // isSeed tells whether the peer has everything.

@@ -1,7 +1,7 @@
 package transfer
 
 import (
-	"errors"
+	"bytes"
 	"fmt"
 
 	"github.com/anacrolix/torrent/bencode"
@@ -34,8 +34,12 @@ type extended struct {
 }
 
 func (c *conn) sayExtended() {
+	known := map[string]int{}
+	if !c.s.t.spec.Layout.Private {
+		known[pexName] = pexID
+	}
 	payload, err := bencode.Marshal(extended{
-		Messages: map[string]int{}, Port: int(c.l.e.port), Client: clientName,
+		Messages: known, Port: int(c.l.e.port), Client: clientName,
 		Queue: ownQueue, MaxRequest: largestRequest,
 	})
 	if err != nil {
@@ -44,14 +48,19 @@ func (c *conn) sayExtended() {
 	c.tell(wire.Message{ID: wire.ExtendedMsg, Payload: append([]byte{0}, payload...)})
 }
 
-// onExtended takes the handshake; we offer no other extended message, so any
-// other is of no concern to us.
+// onExtended takes the handshake, and the messages that we said we know; any other
+// is of no concern to us.
 func (c *conn) onExtended(payload []byte) {
 	if len(payload) == 0 {
 		c.drop(malformed, fmt.Errorf("extended message without an id"))
 		return
 	}
-	if payload[0] != 0 {
+	switch payload[0] {
+	case 0:
+	case pexID:
+		c.onPex(payload[1:])
+		return
+	default:
 		return
 	}
 	x, err := parseExtended(payload[1:])
@@ -67,19 +76,29 @@ func (c *conn) onExtended(payload []byte) {
 		c.maxRequest = min(x.MaxRequest, c.l.e.askAtMost)
 		c.follows = c.fast
 	}
+	if id, said := x.Messages[pexName]; said {
+		c.pexStart(id)
+	}
 	if !c.outgoing && x.Port > 0 {
 		c.listensAt(uint16(x.Port))
 	}
+}
+
+// decode reads the bencoded value at the start of b, whatever follows on it. The
+// library would set aside as much memory for a string as its length says, up to 128
+// MiB, before it looks whether there are as many bytes.
+func decode(b []byte, into any) error {
+	d := bencode.NewDecoder(bytes.NewReader(b))
+	d.MaxStrLen = int64(len(b))
+	return d.Decode(into)
 }
 
 // parseExtended reads an extension handshake and brings its numbers within our
 // bounds; 0 stands for what it does not say.
 func parseExtended(b []byte) (extended, error) {
 	var x extended
-	if err := bencode.Unmarshal(b, &x); err != nil {
-		if trailing := new(bencode.ErrUnusedTrailingBytes); !errors.As(err, trailing) {
-			return extended{}, fmt.Errorf("extension handshake: %w", err)
-		}
+	if err := decode(b, &x); err != nil {
+		return extended{}, fmt.Errorf("extension handshake: %w", err)
 	}
 	x.Client = printable(x.Client, 64)
 	if x.Queue != 0 {

@@ -42,6 +42,20 @@ func FuzzExtended(f *testing.F) {
 	})
 }
 
+// FuzzPex: whatever a peer tells of others is refused, or so many addresses.
+func FuzzPex(f *testing.F) {
+	f.Add([]byte("d5:added6:\x0a\x00\x00\x01\x1b\x587:added.f1:\x107:dropped0:e"))
+	f.Add([]byte("d6:added618:\xfd\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01\x1b\x58e"))
+	f.Add([]byte("d5:added5:abcdee"))
+	f.Add([]byte("d5:added99999999:"))
+	f.Fuzz(func(t *testing.T, payload []byte) {
+		added, err := parsePex(payload)
+		if err != nil && added != nil || len(added) > pexTaken {
+			t.Errorf("%d addresses, %v", len(added), err)
+		}
+	})
+}
+
 // socketPair returns a non-blocking descriptor and a connection to it.
 func socketPair(t testing.TB) (int, net.Conn) {
 	t.Helper()

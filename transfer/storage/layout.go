@@ -49,6 +49,7 @@ type Layout struct {
 	Total       int64 // bytes
 	Files       []File
 	Single      bool   // one file, not a directory with one file in it
+	Private     bool   // peers come from its trackers alone (BEP 27)
 	Pieces      []byte // HashLen bytes for each piece
 
 	stamps []stamp // of the files as Build hashed them
@@ -90,7 +91,7 @@ func FromInfo(info *metainfo.Info) (*Layout, error) {
 	if !info.HasV1() || info.HasV2() && len(info.Pieces) == 0 && info.FileTree.Dir != nil {
 		return nil, bad(info.BestName(), fmt.Errorf("%w: a BitTorrent v2 torrent without v1 pieces", ErrUnsupported))
 	}
-	l := &Layout{Name: info.BestName(), PieceLength: info.PieceLength, Single: len(info.Files) == 0, Pieces: info.Pieces}
+	l := &Layout{Name: info.BestName(), PieceLength: info.PieceLength, Single: len(info.Files) == 0, Pieces: info.Pieces, Private: info.Private != nil && *info.Private}
 	if err := checkComponent(l.Name); err != nil {
 		return nil, bad(l.Name, err)
 	}
