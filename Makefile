@@ -36,7 +36,7 @@ seeds: ## the ring's scenarios with 20,000 seeds, or MORE times 500
 	go test -run '^TestSeeds$$' -v -timeout 6h ./chord -chord.more $(or $(MORE),40)
 
 swarm: ## a day of a swarm of 1,000 peers in virtual time, into bench/swarm/day.json
-	go test -run '^TestSwarmInVirtualTime$$' -v -timeout 2h ./transfer/picker -picker.day
+	COMMIT=$$(git rev-parse --short HEAD) go test -run '^TestSwarmInVirtualTime$$' -v -timeout 2h ./transfer/picker -picker.day
 
 race: ## the same, again and again: COUNT=5 make race
 	@scripts/need.sh cc

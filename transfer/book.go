@@ -12,6 +12,8 @@ const (
 	lastBackOff  = 5 * time.Minute
 	// Up to so many known addresses a download connects to all of them.
 	smallSwarm = 24
+	// lookEvery is how often a download looks whether there are better neighbours.
+	lookEvery = 10 * time.Second
 )
 
 // candidate is an address that a peer is said to listen on.
@@ -131,10 +133,7 @@ func (s *swarm) dialMore() {
 			}
 		}
 	}
-	most := s.l.e.cfg.Neighbours
-	if len(s.book.order) <= smallSwarm {
-		most = max(most, smallSwarm)
-	}
+	most := s.neighbours()
 	// Those that are not good keep their connection, but not their place: up
 	// to as many again are tried beside them.
 	for good < most && opened < 2*most && len(s.conns) < s.l.e.cfg.MaxPeers {
@@ -145,6 +144,58 @@ func (s *swarm) dialMore() {
 		if s.connect(k) {
 			opened++
 			good++
+		}
+	}
+}
+
+// neighbours is how many connections a download opens.
+func (s *swarm) neighbours() int {
+	if len(s.book.order) <= smallSwarm {
+		return max(s.l.e.cfg.Neighbours, smallSwarm)
+	}
+	return s.l.e.cfg.Neighbours
+}
+
+// lookAround tries one more neighbour than are kept, now and then: whoever has only slow
+// ones would else keep them, in a swarm where others are fast. The time after, the one of
+// them goes that has given least meanwhile.
+func (s *swarm) lookAround() {
+	s.nextLook = s.l.now.Add(lookEvery)
+	if s.complete() || s.halted() {
+		return
+	}
+	called, leastGave, complete := 0, int64(0), 0
+	var least *conn
+	for _, c := range s.conns {
+		if c.state == open && c.isSeed() {
+			complete++
+		}
+	}
+	for _, c := range s.conns {
+		gave := c.down.total - c.looked
+		c.looked = c.down.total
+		if !c.outgoing || c.state != open {
+			continue
+		}
+		called++
+		if c.isSeed() && complete == 1 {
+			continue // it may give little, and what nobody else has
+		}
+		if s.l.now.Sub(c.born) >= lookEvery/2 && (least == nil || gave < leastGave) {
+			least, leastGave = c, gave
+		}
+	}
+	most := s.neighbours()
+	if called > most && least != nil {
+		k := least.known
+		least.drop(notTheBest, nil)
+		if k != nil {
+			k.next = s.l.now.Add(lastBackOff) // its turn is over for a while
+		}
+	}
+	if called >= most && len(s.conns) < s.l.e.cfg.MaxPeers {
+		if k := s.book.next(s.l.now); k != nil {
+			s.connect(k)
 		}
 	}
 }

@@ -72,6 +72,7 @@ type conn struct {
 	in     inflow
 	heard  time.Time // when anything was last read
 	down   meter
+	looked int64 // down.total at the last look around, see book.go
 	excess int64 // bytes that may still come although they were given up
 
 	// Requests of ours: see request.go.
@@ -283,7 +284,7 @@ func (c *conn) drop(why reason, err error) {
 	if k := c.known; k != nil && k.conn == c {
 		k.conn = nil
 		switch why {
-		case stopped, duplicate:
+		case stopped, duplicate, notTheBest:
 		case bothSeeds:
 			k.failures = 0
 		default:

@@ -31,6 +31,7 @@ const (
 	wrongPiece
 	bothSeeds
 	tooManyPeers
+	notTheBest
 	stopped
 	lastReason
 )
@@ -60,6 +61,7 @@ var reasonWords = [lastReason]string{
 	wrongPiece:       "sent wrong data",
 	bothSeeds:        "both are seeds",
 	tooManyPeers:     "too many peers",
+	notTheBest:       "others give more",
 	stopped:          "torrent stopped",
 }
 

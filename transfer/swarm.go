@@ -41,6 +41,7 @@ type swarm struct {
 	first *picker.FirstCopies // nil until it matters who gets which piece
 
 	nextRechoke time.Time
+	nextLook    time.Time // for better neighbours
 	down, up    meter
 	wasted      int64
 	lastMove    time.Time // when data last came in
@@ -227,6 +228,9 @@ func (s *swarm) tick(passed time.Duration) {
 		s.rechoke()
 	}
 	s.dialMore()
+	if !s.l.now.Before(s.nextLook) {
+		s.lookAround()
+	}
 	if !s.complete() && !s.halted() && s.lonely() && s.l.now.Sub(s.wantedAt) >= firstWish {
 		s.wantedAt = s.l.now
 		s.t.wantPeers()

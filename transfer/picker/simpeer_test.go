@@ -31,6 +31,8 @@ type simLink struct {
 	flow     flow
 	asked    []Block // in the order of the flow
 	choked   bool
+	called   bool          // by from
+	stands   time.Duration // since when
 	since    time.Time
 	refused  map[int]time.Duration
 	sent     float64
@@ -40,7 +42,11 @@ type simLink struct {
 
 func (w *simSwarm) join(seed bool) {
 	p := &simPeer{w: w, id: PeerID(len(w.all)), have: wire.NewBits(w.geo.Pieces), came: w.now, moved: w.now}
-	p.up.capacity, p.down.capacity = w.opt.rate, w.opt.rate
+	rate := w.opt.rate
+	if len(w.opt.slower) > 0 && !seed {
+		rate *= w.opt.slower[w.rnd.IntN(len(w.opt.slower))]
+	}
+	p.up.capacity, p.down.capacity = rate, rate
 	if seed {
 		p.have.SetAll()
 		p.done = 1
@@ -57,6 +63,7 @@ func (w *simSwarm) join(seed bool) {
 	choose = func() {
 		if !p.gone {
 			p.rechoke()
+			p.lookAround()
 			w.in(10*time.Second, choose)
 		}
 	}
@@ -64,12 +71,13 @@ func (w *simSwarm) join(seed bool) {
 }
 
 func (w *simSwarm) connect(a, b *simPeer) {
-	ab, ba := &simLink{from: a, to: b}, &simLink{from: b, to: a}
+	ab, ba := &simLink{from: a, to: b, called: true}, &simLink{from: b, to: a}
 	ab.back, ba.back = ba, ab
 	for _, l := range []*simLink{ab, ba} {
 		l.flow = flow{up: &l.from.up, down: &l.to.down, at: -1, arrived: l.arrived}
 		l.refused = map[int]time.Duration{}
 		l.choked = true
+		l.stands = w.now
 		l.from.links = append(l.from.links, l)
 		l.to.pick.AddPeer(l.from.id)
 		l.to.pick.PeerBits(l.from.id, l.from.have.Clone())
@@ -310,6 +318,67 @@ func (p *simPeer) leave() {
 		l.to.refresh()
 		l.to.fillAll()
 	}
+}
+
+// lookAround tries one more neighbour, as the engine does: there may be better ones. Of
+// too many whom it called, the one that gives least goes.
+func (p *simPeer) lookAround() {
+	if p.done > 0 || p.gone {
+		return
+	}
+	called, complete := 0, 0
+	var least *simLink
+	for _, l := range p.links {
+		if l.to.done > 0 {
+			complete++
+		}
+	}
+	for _, l := range p.links {
+		if !l.called {
+			continue
+		}
+		called++
+		if l.to.done > 0 && complete == 1 {
+			continue
+		}
+		if p.w.now-l.stands >= 5*time.Second && (least == nil || l.back.rate < least.back.rate) {
+			least = l
+		}
+	}
+	if called > p.w.opt.neighbors && least != nil {
+		p.part(least)
+	}
+	if called >= p.w.opt.neighbors {
+		p.callOne()
+	}
+}
+
+// callOne connects to one more.
+func (p *simPeer) callOne() {
+	others := slices.Clone(p.w.peers)
+	p.w.rnd.Shuffle(len(others), func(a, b int) { others[a], others[b] = others[b], others[a] })
+	for _, o := range others {
+		if o != p && !slices.ContainsFunc(p.links, func(l *simLink) bool { return l.to == o }) {
+			p.w.connect(p, o)
+			return
+		}
+	}
+}
+
+// part ends a connection.
+func (p *simPeer) part(l *simLink) {
+	o := l.to
+	for _, x := range []*simLink{l, l.back} {
+		p.w.stop(&x.flow)
+		x.asked = nil
+		x.from.links = slices.DeleteFunc(x.from.links, func(y *simLink) bool { return y == x })
+		x.to.pick.RemovePeer(x.from.id)
+		if x.from.first != nil {
+			x.from.first.Gone(x.to.id)
+		}
+	}
+	p.fillAll()
+	o.fillAll()
 }
 
 // refresh connects to others when there are too few neighbours.
