@@ -38,6 +38,8 @@ type Config struct {
 	// PortMin and PortMax bound the port to listen on; the first free one from
 	// a random start is taken. Both 0 mean 7000 to 7999.
 	PortMin, PortMax uint16
+	// Profile is what the network is like: transfer.LAN, unless it says otherwise.
+	Profile transfer.Profile
 	// Log is where changes of state go; nil means nowhere.
 	Log *slog.Logger
 }
@@ -103,8 +105,9 @@ func (c *Client) start(ctx context.Context) (*transfer.Engine, error) {
 	engine, err := transfer.Start(transfer.Config{
 		Listen:  listenAddr(c.ring.LocalAddr()),
 		PortMin: c.cfg.PortMin, PortMax: c.cfg.PortMax,
-		PeerID: c.peerID,
-		Log:    c.log,
+		PeerID:  c.peerID,
+		Profile: c.cfg.Profile,
+		Log:     c.log,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("opening a port of %d-%d for peers: %w", c.cfg.PortMin, c.cfg.PortMax, err)

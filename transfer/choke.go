@@ -14,7 +14,7 @@ func (s *swarm) rechoke() {
 	var askers []picker.Asker
 	for _, c := range s.conns {
 		if c.state == open && c.wantsUs {
-			askers = append(askers, picker.Asker{ID: c.id, Served: !c.chokesIt, Complete: c.isSeed(), Since: c.chokedAt, Takes: c.up.rate, Gives: c.down.rate})
+			askers = append(askers, picker.Asker{ID: c.id, Served: !c.chokesIt, Complete: !c.fetches(), Since: c.chokedAt, Takes: c.up.rate, Gives: c.down.rate})
 		}
 	}
 	serve := picker.Unchoke(askers, s.l.e.cfg.UploadSlots)

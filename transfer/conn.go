@@ -66,6 +66,7 @@ type conn struct {
 	chokedAt               time.Time
 	idles, ignoredRequests int  // messages without effect
 	fast                   bool // BEP 6 is spoken on it
+	uploadOnly             bool // it fetches nothing (BEP 21)
 
 	// Input: see receive.go.
 	rest   []byte // the beginning of a message
@@ -335,6 +336,9 @@ func (c *conn) tick(passed time.Duration) {
 
 // isSeed tells whether the peer has everything.
 func (c *conn) isSeed() bool { return c.bits != nil && c.has == c.bits.Len() }
+
+// fetches tells whether the peer may have anything to get.
+func (c *conn) fetches() bool { return !c.isSeed() && !c.uploadOnly }
 
 // good tells whether an outgoing connection is worth its place.
 func (c *conn) good() bool {

@@ -48,7 +48,10 @@ type Config struct {
 	Neighbours int
 	// MaxPeers bounds the connections per torrent, in and out; zero: 1000.
 	MaxPeers int
-	// UploadSlots is how many peers per torrent are served at a time; zero: 64.
+	// Profile is LAN or WAN; it decides on UploadSlots.
+	Profile Profile
+	// UploadSlots is how many peers per torrent are served at a time; zero: as many as
+	// the profile has, 64 or 8.
 	UploadSlots int
 	// Log gets Info for changes of state and Debug for single connections; nil: none.
 	Log *slog.Logger
@@ -65,6 +68,9 @@ func (c *Config) validate() error {
 	if c.PortMax == 0 {
 		c.PortMax = c.PortMin
 	}
+	if int(c.Profile) >= len(profileNames) {
+		return fmt.Errorf("transfer: there is no profile %d", c.Profile)
+	}
 	if c.PortMin > c.PortMax {
 		return fmt.Errorf("transfer: ports %d-%d: the first is the larger one", c.PortMin, c.PortMax)
 	}
@@ -80,7 +86,7 @@ func (c *Config) validate() error {
 	orElse(&c.BufferBytes, 32<<20)
 	orElse(&c.Neighbours, 10)
 	orElse(&c.MaxPeers, 1000)
-	orElse(&c.UploadSlots, 64)
+	orElse(&c.UploadSlots, c.Profile.slots())
 	if c.Log == nil {
 		c.Log = slog.New(slog.NewTextHandler(io.Discard, &slog.HandlerOptions{Level: slog.Level(127)}))
 	}

@@ -11,8 +11,9 @@ import (
 
 // The extension protocol of BEP 10: each side may send a dictionary after the
 // handshake. Of the keys that others know we say p (the port we listen on, so
-// that a peer that was called knows where to call), v (the client) and reqq
-// (how many requests may wait here). One key is our own.
+// that a peer that was called knows where to call), v (the client), reqq (how many
+// requests may wait here) and upload_only (BEP 21: it fetches nothing, though it may
+// lack something). One key is our own.
 const (
 	// keyMaxRequest, an integer at the top of the extension handshake: the
 	// largest block in bytes that the sender serves per request. A peer that
@@ -30,6 +31,7 @@ type extended struct {
 	Port       int            `bencode:"p,omitempty"`
 	Client     string         `bencode:"v,omitempty"`
 	Queue      int            `bencode:"reqq,omitempty"`
+	UploadOnly int            `bencode:"upload_only,omitempty"` // BEP 21
 	MaxRequest int            `bencode:"ct_max_request,omitempty"`
 }
 
@@ -38,9 +40,13 @@ func (c *conn) sayExtended() {
 	if !c.s.t.spec.Layout.Private {
 		known[pexName] = pexID
 	}
+	uploadOnly := 0
+	if c.s.complete() {
+		uploadOnly = 1
+	}
 	payload, err := bencode.Marshal(extended{
 		Messages: known, Port: int(c.l.e.port), Client: clientName,
-		Queue: ownQueue, MaxRequest: largestRequest,
+		Queue: ownQueue, MaxRequest: largestRequest, UploadOnly: uploadOnly,
 	})
 	if err != nil {
 		panic(fmt.Sprintf("transfer: extension handshake: %v", err))
@@ -69,6 +75,7 @@ func (c *conn) onExtended(payload []byte) {
 		return
 	}
 	c.client = x.Client
+	c.uploadOnly = x.UploadOnly == 1
 	if x.Queue > 0 {
 		c.maxAsked = x.Queue
 	}

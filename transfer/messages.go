@@ -155,7 +155,7 @@ func (s *swarm) rechokeSoon(c *conn) {
 			served++
 		}
 	}
-	if served < s.l.e.cfg.UploadSlots && !c.isSeed() {
+	if served < s.l.e.cfg.UploadSlots && c.fetches() {
 		c.setChoke(false)
 	}
 }

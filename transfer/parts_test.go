@@ -8,6 +8,10 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/anacrolix/torrent/bencode"
+
+	"chordtorrent/transfer/wire"
 )
 
 type numbered int
@@ -217,4 +221,42 @@ func TestEveryReasonHasWords(t *testing.T) {
 		}
 		seen[r.String()] = true
 	}
+}
+
+func TestProfiles(t *testing.T) {
+	for name, slots := range map[string]int{"lan": 64, "wan": 8} {
+		var p Profile
+		if err := p.UnmarshalText([]byte(name)); err != nil || p.String() != name {
+			t.Errorf("%s: %v, %v", name, p, err)
+		}
+		cfg := Config{Profile: p}
+		if err := cfg.validate(); err != nil || cfg.UploadSlots != slots {
+			t.Errorf("%s: %d slots, %v", name, cfg.UploadSlots, err)
+		}
+	}
+	var p Profile
+	if p.UnmarshalText([]byte("moon")) == nil {
+		t.Error("there is a profile moon")
+	}
+	if cfg := (Config{Profile: 9}); cfg.validate() == nil {
+		t.Error("there is a profile 9")
+	}
+}
+
+// A peer that fetches nothing, though it lacks something, takes nobody's slot.
+func TestUploadOnlyPeersWasteNoSlot(t *testing.T) {
+	f := makeTorrent(t, 120, 16<<10, 160<<10)
+	e := start(t, func(c *Config) { c.UploadSlots = 1 })
+	tor := e.add(t, f.seedSpec(t))
+	idle := joinFast(t, e, f, 1)
+	payload, err := bencode.Marshal(extended{Messages: map[string]int{}, UploadOnly: 1})
+	must(t, err)
+	idle.send(wire.Message{ID: wire.ExtendedMsg, Payload: append([]byte{0}, payload...)}, wire.Message{ID: wire.Interested})
+	until(t, "the first to be interested", func() bool { st := tor.Status(); return len(st.Peers) == 1 && st.Peers[0].Wants })
+	if st := tor.Status(); !st.Peers[0].Choked || st.PeersWanting != 0 {
+		t.Errorf("%+v", st)
+	}
+	wants := joinFast(t, e, f, 2)
+	wants.send(wire.Message{ID: wire.Interested})
+	wants.expect(wire.Unchoke)
 }

@@ -102,7 +102,7 @@ func (s *swarm) status() Status {
 		if c.known != nil {
 			p.Listen = c.known.addr
 		}
-		if c.wantsUs && !c.isSeed() {
+		if c.wantsUs && c.fetches() {
 			st.PeersWanting++
 		}
 		st.Peers = append(st.Peers, p)

@@ -10,7 +10,7 @@ import (
 // fetching counts those who download here, up to most.
 func (s *swarm) fetching(most int) (n int) {
 	for _, c := range s.conns {
-		if c.state == open && c.wantsUs && !c.isSeed() {
+		if c.state == open && c.wantsUs && c.fetches() {
 			if n++; n == most {
 				break
 			}

@@ -11,11 +11,13 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
 	"chordtorrent/client"
 	"chordtorrent/communicator"
 	"chordtorrent/node"
+	"chordtorrent/transfer"
 	"chordtorrent/version"
 )
 
@@ -240,4 +242,9 @@ const farewell = 3 * time.Second
 
 func farewellContext() (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.Background(), farewell)
+}
+
+// profileFlag adds the flag of the commands that serve.
+func profileFlag(f *pflag.FlagSet, p *transfer.Profile) {
+	f.TextVar(p, "profile", transfer.LAN, "what the network is like: `lan` serves everybody, wan a few at a time, first those that give most")
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"chordtorrent/client"
+	"chordtorrent/transfer"
 )
 
 // lingerMost is how long a finished download serves those who still fetch.
@@ -20,6 +21,7 @@ func (a *app) downloadCommand() *cobra.Command {
 		target  string
 		seedFor time.Duration
 		hook    string
+		profile transfer.Profile
 	)
 	cmd := &cobra.Command{
 		Use:   "download NAME|FILE.torrent [PATH]",
@@ -63,19 +65,20 @@ its failure is ours.`,
 			if err != nil {
 				return err
 			}
-			return a.download(cmd.Context(), args[0], target, stay, hook)
+			return a.download(cmd.Context(), args[0], target, stay, hook, profile)
 		},
 	}
 	f := cmd.Flags()
 	f.StringVarP(&target, "output", "o", "", "the target `PATH`")
 	f.DurationVar(&seedFor, "seed-for", 0, "serve for so long (`D` as 90s, 2h) after it is complete; 0s leaves at once")
 	f.StringVar(&hook, "exec", "", "run `CMD` by sh at completion")
+	profileFlag(f, &profile)
 	a.progressFlag(cmd)
 	return cmd
 }
 
 // download does it; stay < 0 means until nobody fetches.
-func (a *app) download(ctx context.Context, source, target string, stay time.Duration, hook string) error {
+func (a *app) download(ctx context.Context, source, target string, stay time.Duration, hook string, profile transfer.Profile) error {
 	storage, err := a.openStorage()
 	if err != nil {
 		return err
@@ -85,7 +88,7 @@ func (a *app) download(ctx context.Context, source, target string, stay time.Dur
 		return err
 	}
 	defer ring.Close()
-	c := client.New(client.Config{Storage: storage, Ring: ring, Log: a.log})
+	c := client.New(client.Config{Storage: storage, Ring: ring, Profile: profile, Log: a.log})
 	defer c.Close()
 
 	d, err := c.Download(ctx, client.DownloadRequest{Source: source, Target: target, OnProgress: a.stages(source)})

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"chordtorrent/client"
+	"chordtorrent/transfer"
 )
 
 func (a *app) publishCommand() *cobra.Command {
@@ -19,6 +20,7 @@ func (a *app) publishCommand() *cobra.Command {
 		keepCopy bool
 		seedFor  time.Duration
 		embed    embedding
+		profile  transfer.Profile
 	)
 	cmd := &cobra.Command{
 		Use:   "publish PATH...",
@@ -52,7 +54,7 @@ Interrupting what has been published ends it in order, with exit code 0.`,
 			if err != nil {
 				return err
 			}
-			return a.publish(cmd.Context(), args, name, keepCopy, limit, embed)
+			return a.publish(cmd.Context(), args, name, keepCopy, limit, embed, profile)
 		},
 	}
 	f := cmd.Flags()
@@ -60,12 +62,13 @@ Interrupting what has been published ends it in order, with exit code 0.`,
 	f.BoolVar(&keepCopy, "copy", false, "keep a copy in Storage and serve that")
 	f.DurationVar(&seedFor, "seed-for", 0, "serve for so long (`D` as 90s, 2h), then end; 0s ends at once")
 	embed.addFlags(f)
+	profileFlag(f, &profile)
 	a.progressFlag(cmd)
 	return cmd
 }
 
 // publish does it; seedFor < 0 means until interrupted.
-func (a *app) publish(ctx context.Context, paths []string, name string, keepCopy bool, seedFor time.Duration, embed embedding) (err error) {
+func (a *app) publish(ctx context.Context, paths []string, name string, keepCopy bool, seedFor time.Duration, embed embedding, profile transfer.Profile) (err error) {
 	storage, err := a.openStorage()
 	if err != nil {
 		return err
@@ -75,7 +78,7 @@ func (a *app) publish(ctx context.Context, paths []string, name string, keepCopy
 		return err
 	}
 	defer closeRing()
-	c := client.New(client.Config{Storage: storage, Ring: ring, Log: a.log})
+	c := client.New(client.Config{Storage: storage, Ring: ring, Profile: profile, Log: a.log})
 	defer c.Close()
 
 	var pubs []*client.Publication

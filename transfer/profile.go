@@ -1,0 +1,41 @@
+package transfer
+
+import "fmt"
+
+// Profile says what the network between the peers is like.
+type Profile uint8
+
+const (
+	// LAN: what a machine can send is plenty. Everybody is served who wants to be.
+	LAN Profile = iota
+	// WAN: it is scarce. A few are served at a time, first those that give most
+	// themselves.
+	WAN
+)
+
+var profileNames = [...]string{LAN: "lan", WAN: "wan"}
+
+// slots is how many peers per torrent are served at a time, unless Config says so.
+func (p Profile) slots() int {
+	if p == WAN {
+		return 8
+	}
+	return 64
+}
+
+// String is lan or wan.
+func (p Profile) String() string { return profileNames[p] }
+
+// MarshalText gives String, for flags.
+func (p Profile) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
+
+// UnmarshalText takes lan or wan.
+func (p *Profile) UnmarshalText(text []byte) error {
+	for i, name := range profileNames {
+		if name == string(text) {
+			*p = Profile(i)
+			return nil
+		}
+	}
+	return fmt.Errorf("there is no profile %q: use lan or wan", text)
+}
