@@ -40,6 +40,7 @@ type Download struct {
 	content  *storage.Content
 	torrent  *transfer.Torrent // nil until it runs
 	present  bool              // everything was at the target already
+	earlier  *earlier          // nil: none is known
 	replaces string            // the fingerprint of the earlier version of ours at Path, if one is there
 
 	journalMu sync.Mutex
@@ -83,6 +84,7 @@ func (c *Client) Download(ctx context.Context, req DownloadRequest) (_ *Download
 			d.release()
 		}
 	}()
+	d.earlier = c.earlierVersion(d.Name, infoHash)
 	if err := c.storage.SaveTorrent(d.Name, metainfo); err != nil {
 		return nil, err
 	}

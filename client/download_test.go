@@ -205,3 +205,39 @@ func TestServingADownloadEndsWhenItsFileChanges(t *testing.T) {
 		t.Error("without a reason")
 	}
 }
+
+// Of a new version only what is new is fetched, wherever the earlier one is: at the
+// target that it replaces, or elsewhere.
+func TestANewVersionTakesOverWhatItShares(t *testing.T) {
+	w := newWorld(t)
+	content := w.content(800_000)
+	path := w.file("n.bin", content)
+	publisher := w.client(newStorage(t))
+	p := w.publish(publisher, PublishRequest{Path: path})
+	s := newStorage(t)
+	c := w.client(s)
+	first := w.download(c, "n.bin", "")
+	w.stop(first)
+	p.Stop(t.Context())
+
+	changed := append([]byte("new in front, of the same length as it was"), content[42:]...)
+	copy(changed[400_000:], "and in the middle")
+	write(t, path, string(changed))
+	w.publish(w.client(newStorage(t)), PublishRequest{Path: path})
+	second := w.download(c, "n.bin", "")
+	w.same(path, second.Path)
+	if got := second.Status().Downloaded; got == 0 || got > 3*16<<10 {
+		t.Errorf("fetched %d bytes, where two pieces of 16 KiB have changed", got)
+	}
+	w.stop(second)
+
+	elsewhere := filepath.Join(t.TempDir(), "elsewhere")
+	copy(changed[600_000:], "a third version")
+	write(t, path, string(changed))
+	w.publish(w.client(newStorage(t)), PublishRequest{Path: path})
+	third := w.download(c, "n.bin", elsewhere)
+	w.same(path, third.Path)
+	if got := third.Status().Downloaded; got == 0 || got > 2*16<<10 {
+		t.Errorf("fetched %d bytes, where one piece of 16 KiB has changed", got)
+	}
+}

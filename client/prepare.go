@@ -49,7 +49,11 @@ func (d *Download) prepare(ctx context.Context, on OnProgress) (*wire.Bits, erro
 	if err := d.c.storage.saveRecord(d.rec); err != nil {
 		return nil, err
 	}
-	return d.openPart(ctx, part, continued, old, on)
+	have, err := d.openPart(ctx, part, continued, old, on)
+	if err != nil {
+		return nil, err
+	}
+	return have, d.reuse(ctx, have)
 }
 
 // openPart opens the partial data, continued or new.

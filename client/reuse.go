@@ -1,0 +1,69 @@
+package client
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"os"
+
+	"chordtorrent/transfer/storage"
+	"chordtorrent/transfer/wire"
+)
+
+// earlier is an earlier version of a name, of which Storage still has the .torrent
+// and perhaps the data.
+type earlier struct {
+	layout   *storage.Layout
+	infoHash string
+}
+
+// earlierVersion looks at the .torrent that a new one is about to replace.
+func (c *Client) earlierVersion(name string, infoHash [20]byte) *earlier {
+	metainfo, err := c.storage.LoadTorrent(name)
+	if err != nil {
+		return nil
+	}
+	layout, hash, err := parseTorrent(metainfo)
+	if err != nil || hash == infoHash {
+		return nil
+	}
+	return &earlier{layout: layout, infoHash: hex.EncodeToString(hash[:])}
+}
+
+// reuse takes what this version shares with an earlier one from the files of that,
+// where they still are; the network brings the rest.
+func (d *Download) reuse(ctx context.Context, have *wire.Bits) error {
+	if d.earlier == nil || have.All() {
+		return nil
+	}
+	paths := []string{d.Path} // what is to be replaced
+	records, err := d.c.storage.Records()
+	if err != nil {
+		return err
+	}
+	for _, r := range records {
+		if r.Name == d.Name && r.InfoHash == d.earlier.infoHash && (r.Kind == Published || r.State == Done) {
+			paths = append(paths, r.Path)
+		}
+	}
+	before := have.Count()
+	for _, path := range paths {
+		if _, err := os.Lstat(path); err != nil || have.All() {
+			continue
+		}
+		old, err := storage.OpenSource(d.earlier.layout, path)
+		if err != nil {
+			d.c.log.Debug("not the earlier version any more", "name", d.Name, "path", path, "err", err)
+			continue
+		}
+		err = storage.Reuse(ctx, d.content, have, old, 0, d.verified)
+		old.Close()
+		if err != nil {
+			return fmt.Errorf("taking over from the earlier version at %s: %w", path, err)
+		}
+	}
+	if n := have.Count() - before; n > 0 {
+		d.c.log.Info("taken over from the earlier version", "name", d.Name, "pieces", n, "of", d.Pieces)
+	}
+	return nil
+}
