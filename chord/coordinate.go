@@ -118,13 +118,24 @@ func (m *Member) coordinatePut(op Put, tried Stamp, stampBy, deadline Time, done
 		m.after(readAgain, func() { m.coordinatePut(op, tried, stampBy, deadline, done) })
 		return
 	}
-	if op.Key.Class() == Soft || (m.repair.complete && len(m.repair.config) > 0) {
-		// Whatever was acknowledged in this range is held here.
-		m.write(op, max(tried, m.heldStamp(op.Key, fieldsOf(op))), deadline, nil, done)
-		return
+	counts := m.repair.complete && len(m.repair.config) > 0
+	if op.Key.Class() == Soft || counts {
+		// Whatever was acknowledged in this range is held here, but for what is damaged.
+		if held, whole := m.heldStamp(op.Key, fieldsOf(op)); whole {
+			m.write(op, max(tried, held), deadline, nil, done)
+			return
+		}
 	}
 	m.readStamps(op, func(held Stamp, claims map[ID]Claim) {
-		if _, known := m.newestQuorum(claims); !known && m.now.Add(lastTry) < deadline {
+		_, known := m.newestQuorum(claims)
+		if counts && (!m.repair.complete || len(m.repair.config) == 0) {
+			m.coordinatePut(op, tried, stampBy, deadline, done) // no longer
+			return
+		}
+		if counts {
+			known, claims = m.othersKnow(claims), nil
+		}
+		if !known && m.now.Add(lastTry) < deadline {
 			// Whoever has not answered may hold a higher stamp.
 			m.after(readAgain, func() { m.coordinatePut(op, tried, stampBy, deadline, done) })
 			return
@@ -138,17 +149,33 @@ func (m *Member) coordinatePut(op Put, tried Stamp, stampBy, deadline Time, done
 }
 
 // heldStamp is the highest stamp held here of the fields with these names, but for
-// those that are held as they are given.
-func (m *Member) heldStamp(key Key, fields []Field) (held Stamp) {
+// those that are held as they are given; whole is false if one of them is damaged, and
+// nobody here knows what stamp it had.
+func (m *Member) heldStamp(key Key, fields []Field) (held Stamp, whole bool) {
+	whole = true
 	for _, u := range fields {
-		_ = m.cfg.Store.Fields(key, u.Name, "", func(f Field) bool {
+		err := m.cfg.Store.Fields(key, u.Name, "", func(f Field) bool {
 			if f.Name == u.Name && !f.equal(u.Entry) {
 				held = max(held, f.Stamp)
 			}
 			return false
 		})
+		whole = whole && err == nil
 	}
-	return held
+	return held, whole
+}
+
+// othersKnow reports whether those who have answered an owner, beside itself, must
+// hold what was acknowledged in its range: W of those that count do, and it may have
+// been one of them.
+func (m *Member) othersKnow(claims map[ID]Claim) bool {
+	count := 0
+	for _, c := range m.repair.config[min(1, len(m.repair.config)):] {
+		if claims[c.ID].Complete {
+			count++
+		}
+	}
+	return count >= min(m.quorum(Hard).R, len(m.repair.config)-1)
 }
 
 // readStamps gives the highest stamp that the replicas hold of the fields a

@@ -185,7 +185,7 @@ func (m *Member) mergeFields(env Envelope, b MergeFields) {
 	for _, f := range b.Fields {
 		m.clock.observe(f.Stamp, m.ringMillis())
 	}
-	held := m.heldStamp(b.Key, b.Fields)
+	held, _ := m.heldStamp(b.Key, b.Fields)
 	if m.repair.handing > 0 {
 		m.repair.touched = append(m.repair.touched, HashKey(b.Key))
 	}

@@ -96,3 +96,24 @@ func TestAReadWhoseAnswerIsLostIsAskedAgain(t *testing.T) {
 		t.Errorf("asked %d times: %s", asked, showGet(r))
 	}
 }
+
+// TestAWriteOverADamagedFieldIsStampedAboveIt has an owner's disk lose a field whose
+// stamp stands above its clock. Who writes the field next asks the others for that
+// stamp: a lower one would be read, where one copy is enough, before what it follows.
+func TestAWriteOverADamagedFieldIsStampedAboveIt(t *testing.T) {
+	for _, n := range []int{1, 2, 3, 4, 5, 7} {
+		net, hosts := ringOf(t, simOptions{seed: testSeed(t, 1)}, n)
+		x := hosts[n/2]
+		key, high := keyOf(x), stampAt(net.now.Add(20*time.Second).Millis())
+		for _, h := range hosts {
+			h.disk.Apply(StoreOp{Kind: StoreMerge, Key: key, Merge: []Field{{Name: "f", Entry: Entry{Value: []byte("old"), Stamp: high}}}})
+		}
+		x.damage(key, "f")
+		net.watch = func(env Envelope) {
+			if w, ok := env.Body.(MergeFields); ok && env.From == x.ref && w.Fields[0].Name == "f" && w.Fields[0].Stamp <= high && string(w.Fields[0].Value) == "new" {
+				t.Errorf("ring of %d: stamped %v, not above %v", n, w.Fields[0].Stamp, high)
+			}
+		}
+		x.mustPut(key, "f", "new") // alone too, where nobody knows
+	}
+}

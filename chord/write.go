@@ -111,7 +111,7 @@ func (m *Member) mergeWrite(r Ref, key Key, fields []Field, done func(Merged)) {
 		for _, f := range fields {
 			m.clock.observe(f.Stamp, m.ringMillis())
 		}
-		held := m.heldStamp(key, fields)
+		held, _ := m.heldStamp(key, fields)
 		m.store(StoreOp{Kind: StoreMerge, Key: key, Merge: fields}, func(err error) {
 			if err != nil {
 				done(Merged{Code: CodeStore})
@@ -259,7 +259,7 @@ func (m *Member) outrunHere(w *writing) bool {
 		return false
 	}
 	w.epoch = m.repair.epoch
-	held := m.heldStamp(w.key, w.fields)
+	held, _ := m.heldStamp(w.key, w.fields)
 	if held < w.fields[0].Stamp {
 		return false
 	}
