@@ -26,6 +26,7 @@
 //	pex.go        peers tell each other of peers (BEP 11)
 //	fast.go       the messages of BEP 6; steer.go which piece a seed gives to whom
 //	pieces.go     piece buffers, the way to the hash workers and back
+//	full.go       what happens when the disk is full
 //	suspect.go    who sent a wrong piece
 //	choke.go      who may ask us; limit.go how fast
 //	hash.go       the workers; announce.go the goroutine that asks for peers

@@ -35,17 +35,71 @@ func (b *brokenDisk) WritePiece(i int, data []byte) error {
 	return b.Content.WritePiece(i, data)
 }
 
-// A full disk ends this download with a reason; others go on, and after Stop
+// A full disk holds this download up and no other; it says so, and fetches nothing twice
+// when there is space again.
+func TestAFullDiskIsWaitedFor(t *testing.T) {
+	f := makeTorrent(t, 52, 32<<10, 2<<20)
+	g := makeTorrent(t, 53, 32<<10, 2<<20)
+	seed, leech := start(t), start(t)
+	seed.add(t, f.seedSpec(t))
+	seed.add(t, g.seedSpec(t))
+	spec, other := f.leechSpec(t), g.leechSpec(t)
+	disk := &brokenDisk{Content: spec.Content, left: 10, err: &os.PathError{Op: "write", Path: "/some/where", Err: syscall.ENOSPC}}
+	spec.content = disk
+	to, alive := leech.add(t, spec), leech.add(t, other)
+	to.AddPeers([]netip.AddrPort{seed.addr()})
+	says := func() string { return to.Status().Reason }
+	until(t, "the reason", func() bool { return strings.Contains(says(), "/some/where: no space left on device") })
+	alive.AddPeers([]netip.AddrPort{seed.addr()})
+	done(t, alive)
+	g.same(t, other.Content)
+	leech.advance(2 * fullPause) // it is still full
+	leech.advance(2 * fullPause)
+	if !strings.Contains(says(), "no space left") || to.Err() != nil {
+		t.Errorf("says %q, err %v", says(), to.Err())
+	}
+	sound(t, to)
+	disk.mu.Lock()
+	disk.left = 1 << 20
+	disk.mu.Unlock()
+	until(t, "it to go on", func() bool { leech.advance(fullPause); return says() == "" })
+	done(t, to)
+	f.same(t, spec.Content)
+	if st := to.Status(); st.Wasted != 0 || st.Downloaded != int64(len(f.data)) {
+		t.Errorf("fetched %d of %d bytes, wasted %d", st.Downloaded, len(f.data), st.Wasted)
+	}
+	if used := leech.buffers.inUse(); used != 0 {
+		t.Errorf("%d bytes of buffers are still handed out", used)
+	}
+}
+
+// Stopped while it waits, a download leaves nothing behind.
+func TestStopWhileTheDiskIsFull(t *testing.T) {
+	f := makeTorrent(t, 54, 32<<10, 2<<20)
+	seed, leech := start(t), start(t)
+	seed.add(t, f.seedSpec(t))
+	spec := f.leechSpec(t)
+	spec.content = &brokenDisk{Content: spec.Content, left: 10, err: &os.PathError{Op: "write", Path: "/x", Err: syscall.EDQUOT}}
+	to := leech.add(t, spec)
+	to.AddPeers([]netip.AddrPort{seed.addr()})
+	until(t, "it to wait", func() bool { return strings.Contains(to.Status().Reason, "when there is space") })
+	stop(t, to)
+	if used := leech.buffers.inUse(); used != 0 {
+		t.Errorf("%d bytes of buffers are still handed out", used)
+	}
+}
+
+// A broken disk ends this download with a reason; others go on, and after Stop
 // the same can be added again with what it has.
-func TestDiskFull(t *testing.T) {
+func TestBrokenDisk(t *testing.T) {
 	f := makeTorrent(t, 50, 32<<10, 2<<20)
 	g := makeTorrent(t, 51, 32<<10, 2<<20)
 	seed, leech := start(t), start(t)
 	seed.add(t, f.seedSpec(t))
 	seed.add(t, g.seedSpec(t))
 	spec := f.leechSpec(t)
-	full := &os.PathError{Op: "write", Path: "/some/where", Err: syscall.ENOSPC}
-	spec.content = &brokenDisk{Content: spec.Content, left: 10, err: full}
+	broken := &os.PathError{Op: "write", Path: "/some/where", Err: syscall.EIO}
+	spec.content = &brokenDisk{Content: spec.Content, left: 10, err: broken}
 	have := wire.NewBits(f.layout.NumPieces())
 	var mu sync.Mutex
 	spec.OnPiece = func(i int) { mu.Lock(); have.Set(i); mu.Unlock() }
@@ -57,10 +111,10 @@ func TestDiskFull(t *testing.T) {
 	case <-time.After(hung):
 		t.Fatal("never failed")
 	}
-	if err := to.Err(); !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), "/some/where") {
+	if err := to.Err(); !errors.Is(err, syscall.EIO) || !strings.Contains(err.Error(), "/some/where") {
 		t.Errorf("reason %v", err)
 	}
-	if r := to.Status().Reason; !strings.Contains(r, "no space left") {
+	if r := to.Status().Reason; !strings.Contains(r, "input/output error") {
 		t.Errorf("reason %q", r)
 	}
 	alive.AddPeers([]netip.AddrPort{seed.addr()})

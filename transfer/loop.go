@@ -171,7 +171,7 @@ func (l *loop) busy() bool {
 		return true
 	}
 	for s := range l.swarms {
-		if s.dialable() {
+		if s.dialable() || s.paused() {
 			return true
 		}
 	}

@@ -79,6 +79,7 @@ func (s *swarm) dropStranded() bool {
 
 // giveBackAll returns the buffers of all pieces that are not at the workers.
 func (s *swarm) giveBackAll() {
+	s.dropStuck()
 	for i, p := range s.partials {
 		if !p.hashing {
 			s.l.e.buffers.put(p.buf)
@@ -157,8 +158,7 @@ func (s *swarm) hash(p *partial) {
 		return
 	}
 	p.hashing = true
-	s.away++
-	s.l.e.workers.submit(&hashing{s: s, p: p, want: [20]byte(s.t.spec.Layout.PieceHash(p.piece)), trace: s.suspects[p.piece] != nil})
+	s.write(&hashing{s: s, p: p, want: [20]byte(s.t.spec.Layout.PieceHash(p.piece)), trace: s.suspects[p.piece] != nil})
 }
 
 // hashing is a piece at the workers, and its result.
@@ -168,6 +168,7 @@ type hashing struct {
 	want  [20]byte
 	trace bool // digests are wanted even if it is right
 
+	hashed  bool // what follows is known
 	right   bool
 	err     error    // of writing it
 	digests []uint64 // by block, of a piece that was or had been wrong
@@ -179,8 +180,10 @@ var digestSeed = maphash.MakeSeed()
 func (h *hashing) run() {
 	spec := &h.s.t.spec
 	buf := h.p.buf
-	h.right = sha1.Sum(buf) == h.want
-	if h.trace || !h.right {
+	if !h.hashed {
+		h.hashed, h.right = true, sha1.Sum(buf) == h.want
+	}
+	if h.digests == nil && (h.trace || !h.right) {
 		for at := 0; at < len(buf); at += blockLen {
 			h.digests = append(h.digests, maphash.Bytes(digestSeed, buf[at:min(at+blockLen, len(buf))]))
 		}
@@ -188,7 +191,9 @@ func (h *hashing) run() {
 	if h.right {
 		h.err = spec.content.WritePiece(h.p.piece, buf)
 	}
-	h.s.l.e.buffers.put(buf)
+	if !isFull(h.err) {
+		h.s.l.e.buffers.put(buf)
+	}
 	if h.right && h.err == nil && spec.OnPiece != nil {
 		spec.OnPiece(h.p.piece)
 	}
@@ -199,12 +204,21 @@ func (h *hashing) run() {
 func (h *hashing) handle(l *loop) {
 	s, piece := h.s, h.p.piece
 	s.away--
+	if isFull(h.err) {
+		s.wait(h)
+		if s.halted() {
+			s.dropStuck()
+		}
+		s.checkStopped()
+		return
+	}
 	delete(s.partials, piece)
 	switch {
 	case h.err != nil:
 		s.fail(h.err)
 	case h.right:
 		s.verified(h)
+		s.spaceAgain()
 	case !s.halted():
 		s.wrong(h)
 	}

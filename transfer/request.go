@@ -55,7 +55,7 @@ func (c *conn) requestSize() int {
 // fill asks for more until as much is under way as the rate makes good for.
 func (c *conn) fill() {
 	s := c.s
-	if c.chokesUs || !c.wantIt || c.starved || s.complete() || s.halted() {
+	if c.chokesUs || !c.wantIt || c.starved || s.complete() || s.halted() || s.paused() {
 		return
 	}
 	target, size := c.target, c.requestSize()

@@ -124,6 +124,9 @@ func (s *swarm) reason() string {
 	if err := s.t.Err(); err != nil {
 		return err.Error()
 	}
+	if s.paused() {
+		return s.whyPaused()
+	}
 	if s.complete() || s.stopping || s.l.now.Sub(s.lastMove) < stuckAfter {
 		return ""
 	}

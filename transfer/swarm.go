@@ -32,11 +32,14 @@ type swarm struct {
 	book   book
 	nextID picker.PeerID // handles are never used twice
 
-	partials map[int]*partial // pieces that have a buffer
-	away     int              // jobs at the workers: hashing, reading
-	suspects map[int]*suspect
-	banned   map[sourceKey]bool
-	sources  map[sourceKey]*source
+	partials  map[int]*partial // pieces that have a buffer
+	stuck     []*hashing       // pieces for which the disk has no space, see full.go
+	full      error            // what it said; nil: it has
+	nextWrite time.Time
+	away      int // jobs at the workers: hashing, reading
+	suspects  map[int]*suspect
+	banned    map[sourceKey]bool
+	sources   map[sourceKey]*source
 
 	first *picker.FirstCopies // nil until it matters who gets which piece
 
@@ -227,6 +230,7 @@ func (s *swarm) tick(passed time.Duration) {
 	if !s.l.now.Before(s.nextRechoke) {
 		s.rechoke()
 	}
+	s.tryWrite()
 	s.dialMore()
 	if !s.l.now.Before(s.nextLook) {
 		s.lookAround()

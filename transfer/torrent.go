@@ -101,8 +101,8 @@ func newTorrent(e *Engine, s Spec) (*Torrent, error) {
 // was missing.
 func (t *Torrent) Done() <-chan struct{} { return t.done }
 
-// Failed is closed when the torrent cannot go on: a piece could not be written
-// (disk full, I/O error) or a served file has changed. Err then tells which
+// Failed is closed when the torrent cannot go on: a piece could not be written, for
+// another reason than that the disk is full, or a served file has changed. Err then tells which
 // file and why. It neither asks for pieces nor serves any more; Stop it, mend
 // the cause and Add it again with what it has.
 func (t *Torrent) Failed() <-chan struct{} { return t.failed }
