@@ -17,9 +17,12 @@ import (
 
 // DownloadRequest says what to download, and where to.
 type DownloadRequest struct {
-	Source     string // a name in the ring, or the path of a .torrent whose content the ring knows
-	Target     string // see targetPath; empty means into Storage
-	OnProgress OnProgress
+	Source string // a name in the ring, or the path of a .torrent whose content the ring knows
+	Target string // see targetPath; empty means into Storage
+	// Preallocate reserves the space for all of it before anything is fetched. Where
+	// the file system cannot do that, it goes without.
+	Preallocate bool
+	OnProgress  OnProgress
 }
 
 // Download is a download of this client: running, then complete and served to
@@ -95,6 +98,14 @@ func (c *Client) Download(ctx context.Context, req DownloadRequest) (_ *Download
 	have, err := d.prepare(ctx, req.OnProgress)
 	if err != nil {
 		return nil, err
+	}
+	if req.Preallocate && !have.All() {
+		err := d.content.Preallocate()
+		if errors.Is(err, errors.ErrUnsupported) {
+			c.log.Warn("not preallocated", "name", d.Name, "err", err)
+		} else if err != nil {
+			return nil, hint(fmt.Errorf("preallocating %q: %w", d.Name, err), "make room, or leave out --preallocate: what there is space for is fetched then")
+		}
 	}
 	d.torrent, err = engine.Add(transfer.Spec{
 		InfoHash: d.InfoHash, Layout: layout, Content: d.content, Have: have,

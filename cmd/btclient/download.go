@@ -22,6 +22,7 @@ func (a *app) downloadCommand() *cobra.Command {
 		seedFor time.Duration
 		hook    string
 		profile transfer.Profile
+		reserve bool
 	)
 	cmd := &cobra.Command{
 		Use:   "download NAME|FILE.torrent [PATH]",
@@ -65,20 +66,21 @@ its failure is ours.`,
 			if err != nil {
 				return err
 			}
-			return a.download(cmd.Context(), args[0], target, stay, hook, profile)
+			return a.download(cmd.Context(), args[0], target, stay, hook, profile, reserve)
 		},
 	}
 	f := cmd.Flags()
 	f.StringVarP(&target, "output", "o", "", "the target `PATH`")
 	f.DurationVar(&seedFor, "seed-for", 0, "serve for so long (`D` as 90s, 2h) after it is complete; 0s leaves at once")
 	f.StringVar(&hook, "exec", "", "run `CMD` by sh at completion")
+	f.BoolVar(&reserve, "preallocate", false, "reserve the space for all of it first, so that the disk cannot become full meanwhile")
 	profileFlag(f, &profile)
 	a.progressFlag(cmd)
 	return cmd
 }
 
 // download does it; stay < 0 means until nobody fetches.
-func (a *app) download(ctx context.Context, source, target string, stay time.Duration, hook string, profile transfer.Profile) error {
+func (a *app) download(ctx context.Context, source, target string, stay time.Duration, hook string, profile transfer.Profile, reserve bool) error {
 	storage, err := a.openStorage()
 	if err != nil {
 		return err
@@ -91,7 +93,7 @@ func (a *app) download(ctx context.Context, source, target string, stay time.Dur
 	c := client.New(client.Config{Storage: storage, Ring: ring, Profile: profile, Log: a.log})
 	defer c.Close()
 
-	d, err := c.Download(ctx, client.DownloadRequest{Source: source, Target: target, OnProgress: a.stages(source)})
+	d, err := c.Download(ctx, client.DownloadRequest{Source: source, Target: target, Preallocate: reserve, OnProgress: a.stages(source)})
 	a.meterStop()
 	if err != nil {
 		return err

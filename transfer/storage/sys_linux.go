@@ -23,6 +23,16 @@ func punchHole(f *os.File, off, n int64) error {
 	return unix.Fallocate(int(f.Fd()), unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, off, n)
 }
 
+// reserve has the file system set aside the first n bytes of a file, as far as they
+// are not written.
+func reserve(f *os.File, n int64) error {
+	err := unix.Fallocate(int(f.Fd()), 0, 0, n)
+	if errors.Is(err, unix.EOPNOTSUPP) {
+		return errors.ErrUnsupported
+	}
+	return err
+}
+
 // tempFile is a file without a name that lives in memory.
 func tempFile() (*os.File, error) {
 	fd, err := unix.MemfdCreate("spans", unix.MFD_CLOEXEC)

@@ -13,6 +13,9 @@ func isHole(*os.File, int64, int64) bool { return false }
 // punchHole cannot be done here; zeros are written instead.
 func punchHole(*os.File, int64, int64) error { return errors.ErrUnsupported }
 
+// reserve cannot be done here.
+func reserve(*os.File, int64) error { return errors.ErrUnsupported }
+
 // tempFile is a file without a name.
 func tempFile() (*os.File, error) {
 	f, err := os.CreateTemp("", "spans")

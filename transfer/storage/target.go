@@ -121,6 +121,28 @@ func (c *Content) enter(dir string, create bool) error {
 	return nil
 }
 
+// Preallocate reserves the space of all files of a target, so that the disk cannot
+// become full under the download, and large files lie in few pieces on it. An error
+// names the file; errors.Is tells syscall.ENOSPC, and errors.ErrUnsupported where the
+// system or file system cannot do it. What is reserved reads as zeros.
+func (c *Content) Preallocate() error {
+	for i, file := range c.l.Files {
+		if file.Pad || file.Length == 0 {
+			continue
+		}
+		h, err := c.handles.acquire(i, true)
+		if err != nil {
+			return err
+		}
+		err = reserve(h.File, file.Length)
+		c.handles.release(h)
+		if err != nil {
+			return fmt.Errorf("reserve %d bytes for %s: %w", file.Length, c.name(i), reason(err))
+		}
+	}
+	return nil
+}
+
 // WritePiece writes the verified bytes of piece i: one pwrite per file, except
 // that runs of zeros are left, or made, holes. It does not wait for the disk
 // (see Sync). An error names the file; errors.Is tells syscall.ENOSPC and EIO.

@@ -259,3 +259,41 @@ func TestManyWritersAndReadersAtOnce(t *testing.T) {
 	must(t, to.Finish(filepath.Join(t.TempDir(), "done")))
 	same(t, src, to.Path())
 }
+
+// What is reserved takes its blocks, reads as zeros, and pieces of zeros stay as they
+// are; a file that is too large for the disk is an error by name.
+func TestPreallocate(t *testing.T) {
+	dir := tree(t, map[string]string{"d/a": noise(100_000, 1), "d/b": string(make([]byte, 200_000)), "d/empty": ""})
+	l := build(t, filepath.Join(dir, "d"))
+	c, err := OpenTarget(l, filepath.Join(dir, "t.part"))
+	must(t, err)
+	defer c.Close()
+	if err := c.Preallocate(); errors.Is(err, errors.ErrUnsupported) {
+		return // on this file system there is nothing to see
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	var st syscall.Stat_t
+	must(t, syscall.Stat(filepath.Join(c.Path(), "a"), &st))
+	if st.Blocks*512 < 100_000 || st.Size != 100_000 {
+		t.Errorf("a has %d bytes in %d blocks", st.Size, st.Blocks)
+	}
+	have, err := Verify(t.Context(), c, 1, nil)
+	must(t, err)
+	for i := range l.NumPieces() {
+		zero := int64(i)*l.PieceLength >= 100_000
+		if have.Get(i) != zero {
+			t.Errorf("piece %d: right %v", i, have.Get(i))
+		}
+	}
+
+	huge := &Layout{Name: "huge", PieceLength: 16 << 20, Total: 1 << 50, Single: true, Files: []File{{Path: "huge", Length: 1 << 50}}}
+	h, err := OpenTarget(huge, filepath.Join(dir, "huge.part"))
+	if err != nil {
+		return // no file may be so long here
+	}
+	defer h.Close()
+	if err := h.Preallocate(); err == nil || !strings.Contains(err.Error(), "huge.part") {
+		t.Errorf("a petabyte: %v", err)
+	}
+}
