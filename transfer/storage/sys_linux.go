@@ -2,6 +2,7 @@ package storage
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"strings"
 
@@ -26,6 +27,15 @@ func punchHole(f *os.File, off, n int64) error {
 // reserve has the file system set aside the first n bytes of a file, as far as they
 // are not written.
 func reserve(f *os.File, n int64) error {
+	var st unix.Stat_t
+	var fs unix.Statfs_t
+	if err := errors.Join(unix.Fstat(int(f.Fd()), &st), unix.Fstatfs(int(f.Fd()), &fs)); err != nil {
+		return err
+	}
+	// Some file systems would take all there is before they say that it is not enough.
+	if free := int64(fs.Bavail) * fs.Bsize; fs.Blocks > 0 && n-st.Blocks*512 > free {
+		return fmt.Errorf("%w: %d bytes are free", unix.ENOSPC, free)
+	}
 	err := unix.Fallocate(int(f.Fd()), 0, 0, n)
 	if errors.Is(err, unix.EOPNOTSUPP) {
 		return errors.ErrUnsupported
