@@ -14,7 +14,7 @@ package() {
 	case $1 in
 	cc) echo gcc libc6-dev ;;
 	aria2c) echo aria2 ;;
-	ip) echo iproute2 ;;
+	ip | tc) echo iproute2 ;;
 	nft) echo nftables ;;
 	*) echo "$1" ;;
 	esac

@@ -7,17 +7,19 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"chordtorrent/scripts/lab"
 )
 
 // fleet is the ring under test.
 type fleet struct {
 	o       *options
-	lab     *lab // nil: all on this host
+	lab     *lab.Lab // nil: all on this host
 	members []*member
 }
 
 // newFleet prepares n members and starts them all at once.
-func newFleet(o *options, l *lab, n int) (*fleet, error) {
+func newFleet(o *options, l *lab.Lab, n int) (*fleet, error) {
 	f := &fleet{o: o, lab: l}
 	var list []string
 	for i := range n {
@@ -25,7 +27,7 @@ func newFleet(o *options, l *lab, n int) (*fleet, error) {
 		bind := "127.0.0.1:0"
 		if l != nil {
 			m.host = i + 1
-			bind = l.addr(i+1) + ":8000"
+			bind = l.Addr(i+1) + ":8000"
 			list = append(list, bind)
 		}
 		m.args = []string{"--bind", bind, "--cluster", o.cluster, "--log-level", "info"}

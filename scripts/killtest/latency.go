@@ -6,15 +6,17 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"chordtorrent/scripts/lab"
 )
 
 // latencies is how long it takes to be part of a ring, and to find one.
 type latencies struct {
-	Machine machine `json:"machine"`
-	Members int     `json:"members"`
-	Runs    int     `json:"runs"`
-	Join    spread  `json:"node_ready_sec"`   // from the start of the process to its ready line
-	Find    spread  `json:"client_finds_sec"` // by multicast, to the first answer of a member
+	Machine lab.Machine `json:"machine"`
+	Members int         `json:"members"`
+	Runs    int         `json:"runs"`
+	Join    spread      `json:"node_ready_sec"`   // from the start of the process to its ready line
+	Find    spread      `json:"client_finds_sec"` // by multicast, to the first answer of a member
 }
 
 type spread struct {
@@ -39,7 +41,7 @@ func measureLatency(o *options) error {
 	if _, _, err := f.settle(time.Minute); err != nil {
 		return err
 	}
-	r := latencies{Machine: thisMachine(o.commit), Members: members, Runs: o.rounds}
+	r := latencies{Machine: lab.ThisMachine(o.commit), Members: members, Runs: o.rounds}
 	var join, find []time.Duration
 	for i := range o.rounds {
 		m := &member{host: -1, dir: filepath.Join(o.work, fmt.Sprint("late-", i)), logPath: filepath.Join(o.work, "late.log"), args: f.members[0].args}

@@ -16,6 +16,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"chordtorrent/scripts/lab"
 )
 
 // options say what to do.
@@ -105,21 +107,26 @@ func run(args []string) error {
 		return measureLatency(&o)
 	}
 	if inside == "" {
-		return around(lab{prefix: fmt.Sprint("ct", os.Getpid()), hosts: o.members + 1}, args)
+		return around(lab.Lab{Prefix: fmt.Sprint("ct", os.Getpid()), Hosts: o.members + 1}, args)
 	}
 	o.onLab = true
-	return test(&o, &lab{prefix: inside, hosts: o.members + 1})
+	return test(&o, &lab.Lab{Prefix: inside, Hosts: o.members + 1})
 }
 
 // around builds the lab, runs this program in it, and takes it away.
-func around(l lab, args []string) (err error) {
+func around(l lab.Lab, args []string) (err error) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	defer l.remove()
-	if err := l.build(); err != nil {
+	defer l.Remove()
+	if err := l.Build(); err != nil {
 		return err
 	}
-	cmd := l.inside(args)
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	argv := l.On(0, append([]string{self, "--inside", l.Prefix}, args...)...)
+	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 	if err := cmd.Start(); err != nil {
@@ -147,7 +154,7 @@ func around(l lab, args []string) (err error) {
 }
 
 // test runs the modes in the lab, one after the other in the same ring.
-func test(o *options, l *lab) error {
+func test(o *options, l *lab.Lab) error {
 	f, err := newFleet(o, l, o.members)
 	defer f.stop()
 	if err != nil {
@@ -163,7 +170,7 @@ func test(o *options, l *lab) error {
 		list = f.addrs()
 	}
 	began := time.Now()
-	r := &report{Machine: thisMachine(o.commit), Slack: o.slack, Modes: o.modes, Multicast: !o.join, Members: o.members}
+	r := &report{Machine: lab.ThisMachine(o.commit), Slack: o.slack, Modes: o.modes, Multicast: !o.join, Members: o.members}
 	ld, err := startLoad(o, list)
 	if err != nil {
 		return err

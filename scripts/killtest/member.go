@@ -14,6 +14,7 @@ import (
 
 	"chordtorrent/chord"
 	"chordtorrent/chord/rpc"
+	"chordtorrent/scripts/lab"
 )
 
 // member is one chordnode process, or the place of one.
@@ -36,10 +37,10 @@ var readyLine = regexp.MustCompile(`^ready id=([0-9a-f]{40}) members=(\d+) ring=
 
 // start runs the process; ready gives how long it took to be part of a ring, or
 // why it did not. It does not wait.
-func (m *member) start(l *lab, program string) (ready <-chan error, err error) {
+func (m *member) start(l *lab.Lab, program string) (ready <-chan error, err error) {
 	argv := append([]string{program, "--data-dir", m.dir}, m.args...)
 	if m.host >= 0 {
-		argv = append([]string{"ip", "netns", "exec", l.ns(m.host)}, argv...)
+		argv = l.On(m.host, argv...)
 	}
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}

@@ -65,7 +65,7 @@ func (f *fleet) apply(parts [][]int, oneWay bool) error {
 				}
 			}
 		}
-		if err := f.lab.cut(host, from); err != nil {
+		if err := f.lab.Cut(host, from); err != nil {
 			return err
 		}
 	}

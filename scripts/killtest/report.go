@@ -4,11 +4,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"runtime"
-	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"chordtorrent/scripts/lab"
 )
 
 // wholeAgain is within what the ring must be whole again after a kill, and
@@ -20,7 +20,7 @@ const (
 
 // report is what a run of kills or cuts has measured.
 type report struct {
-	Machine      machine          `json:"machine"`
+	Machine      lab.Machine      `json:"machine"`
 	Slack        int              `json:"slack"`
 	Modes        []string         `json:"modes"`
 	Multicast    bool             `json:"multicast"`
@@ -142,30 +142,4 @@ func save(o *options, result any) error {
 		return nil
 	}
 	return os.WriteFile(o.out, append(js, '\n'), 0o644)
-}
-
-// machine says where figures come from.
-type machine struct {
-	CPU    string  `json:"cpu"`
-	Cores  int     `json:"cores"`
-	Load   float64 `json:"load_average_at_start"` // others may be using it too
-	Commit string  `json:"commit"`
-	Date   string  `json:"date"`
-}
-
-func thisMachine(commit string) machine {
-	m := machine{Cores: runtime.NumCPU(), Commit: commit, Date: time.Now().UTC().Format(time.RFC3339)}
-	if text, err := os.ReadFile("/proc/loadavg"); err == nil {
-		first, _, _ := strings.Cut(string(text), " ")
-		m.Load, _ = strconv.ParseFloat(first, 64)
-	}
-	if text, err := os.ReadFile("/proc/cpuinfo"); err == nil {
-		for line := range strings.Lines(string(text)) {
-			if name, found := strings.CutPrefix(line, "model name"); found {
-				m.CPU = strings.Trim(name, " \t:\n")
-				break
-			}
-		}
-	}
-	return m
 }

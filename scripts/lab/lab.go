@@ -1,0 +1,106 @@
+// Package lab makes networks of namespaces for programs that measure or torment
+// others: hosts around a switch, with no way to anything outside. It needs root and
+// the commands ip, nft and tc.
+package lab
+
+import (
+	"fmt"
+	"os/exec"
+	"strings"
+)
+
+// Lab is a switch and Hosts around it, each a network namespace of its own, whose names
+// begin with Prefix.
+type Lab struct {
+	Prefix string
+	Hosts  int
+}
+
+// NS is the namespace of host i, Addr its address.
+func (l Lab) NS(i int) string   { return fmt.Sprintf("%s-%d", l.Prefix, i) }
+func (l Lab) Addr(i int) string { return fmt.Sprintf("10.99.0.%d", i+1) }
+func (l Lab) sw() string        { return l.Prefix + "-sw" }
+
+// On gives the command line that runs another one on host i.
+func (l Lab) On(i int, argv ...string) []string {
+	return append([]string{"ip", "netns", "exec", l.NS(i)}, argv...)
+}
+
+// run runs a program and gives its output with the error.
+func run(name string, args ...string) error {
+	out, err := exec.Command(name, args...).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%s %s: %w: %s", name, strings.Join(args, " "), err, strings.TrimSpace(string(out)))
+	}
+	return nil
+}
+
+// Build makes the network.
+func (l Lab) Build() error {
+	steps := [][]string{
+		{"netns", "add", l.sw()},
+		{"-n", l.sw(), "link", "add", "br0", "type", "bridge", "mcast_snooping", "0"},
+		{"-n", l.sw(), "link", "set", "br0", "up"},
+	}
+	for i := range l.Hosts {
+		port := fmt.Sprint("p", i)
+		steps = append(steps,
+			[]string{"netns", "add", l.NS(i)},
+			[]string{"-n", l.sw(), "link", "add", port, "type", "veth", "peer", "name", "eth0", "netns", l.NS(i)},
+			[]string{"-n", l.sw(), "link", "set", port, "master", "br0", "up"},
+			[]string{"-n", l.NS(i), "link", "set", "lo", "up"},
+			[]string{"-n", l.NS(i), "addr", "add", l.Addr(i) + "/24", "dev", "eth0"},
+			[]string{"-n", l.NS(i), "link", "set", "eth0", "up"},
+			[]string{"-n", l.NS(i), "route", "add", "224.0.0.0/4", "dev", "eth0"},
+		)
+	}
+	for _, s := range steps {
+		if err := run("ip", s...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Remove takes it away, also one that was built half.
+func (l Lab) Remove() {
+	for i := range l.Hosts {
+		_ = run("ip", "netns", "del", l.NS(i)) // it may not be there
+	}
+	_ = run("ip", "netns", "del", l.sw())
+}
+
+// Shape gives every host a link of so many bits per second both ways, with a queue of
+// 50 ms.
+func (l Lab) Shape(bitsPerSec int64) error {
+	burst := max(128<<10, bitsPerSec/8/250) // 4 ms
+	tbf := []string{"root", "tbf", "rate", fmt.Sprintf("%dbit", bitsPerSec), "burst", fmt.Sprint(burst), "latency", "50ms"}
+	for i := range l.Hosts {
+		up := append([]string{"netns", "exec", l.NS(i), "tc", "qdisc", "add", "dev", "eth0"}, tbf...)
+		down := append([]string{"netns", "exec", l.sw(), "tc", "qdisc", "add", "dev", fmt.Sprint("p", i)}, tbf...)
+		for _, side := range [][]string{up, down} {
+			if err := run("ip", side...); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Cut has host i take nothing in from the others named; nil ends all cuts.
+func (l Lab) Cut(i int, from []int) error {
+	script := "flush ruleset\n"
+	if len(from) > 0 {
+		var addrs []string
+		for _, o := range from {
+			addrs = append(addrs, l.Addr(o))
+		}
+		script += "table ip cut { chain in { type filter hook input priority 0; ip saddr { " + strings.Join(addrs, ", ") + " } drop; }; }\n"
+	}
+	cmd := exec.Command("ip", "netns", "exec", l.NS(i), "nft", "-f", "-")
+	cmd.Stdin = strings.NewReader(script)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("cutting off %s: %w: %s", l.NS(i), err, out)
+	}
+	return nil
+}
