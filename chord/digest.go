@@ -89,43 +89,48 @@ type DigestTree struct{ root treeNode }
 
 type treeNode struct {
 	digest   Digest
-	children *[16]*treeNode // nil at the leaves, and where nothing ever was
+	children *[16]*treeNode // nil at the leaves, and where nothing is
 	doubted  bool           // what is held may not be what was added
 }
 
 // digit is the i-th hexadecimal digit of a place.
 func digit(id ID, i int) int { return int(id[i/2]>>(4*(1-i%2))) & 15 }
 
-// path calls visit for the nodes from the root to the leaf of a place.
-func (t *DigestTree) path(id ID, visit func(*treeNode)) {
-	n := &t.root
-	visit(n)
-	for i := range treeDepth {
-		if n.children == nil {
-			n.children = new([16]*treeNode)
-		}
-		child := &n.children[digit(id, i)]
-		if *child == nil {
-			*child = new(treeNode)
-		}
-		n = *child
-		visit(n)
-	}
-}
-
 // Change notes that the map at a place had the digest old and has now; a map
 // that is not there has the zero Digest.
 func (t *DigestTree) Change(id ID, old, now Digest) {
-	delta := now.Minus(old)
-	if delta == (Digest{}) {
-		return
+	if delta := now.Minus(old); delta != (Digest{}) {
+		t.root.change(id, 0, delta, false)
 	}
-	t.path(id, func(n *treeNode) { n.digest = n.digest.Plus(delta) })
 }
 
 // Doubt says that what was read at a place is not what was written there: from
 // now on the digest of its leaf is that which a walk finds.
-func (t *DigestTree) Doubt(id ID) { t.path(id, func(n *treeNode) { n.doubted = true }) }
+func (t *DigestTree) Doubt(id ID) { t.root.change(id, 0, Digest{}, true) }
+
+// change adds delta to the nodes from this one, at that depth, to the leaf of a
+// place, and takes away those that hold nothing any more: a member whose
+// neighbours come and go holds every part of the ring for a while.
+func (n *treeNode) change(id ID, depth int, delta Digest, doubt bool) {
+	n.digest, n.doubted = n.digest.Plus(delta), n.doubted || doubt
+	if depth == treeDepth {
+		return
+	}
+	if n.children == nil {
+		n.children = new([16]*treeNode)
+	}
+	child := &n.children[digit(id, depth)]
+	if *child == nil {
+		*child = new(treeNode)
+	}
+	(*child).change(id, depth+1, delta, doubt)
+	if **child == (treeNode{}) {
+		*child = nil
+		if *n.children == ([16]*treeNode{}) {
+			n.children = nil
+		}
+	}
+}
 
 // Sum gives the digest of the arc (from, to]. walk computes that of arcs
 // shorter than a leaf, or doubted; Sum ends at its first error.
