@@ -31,7 +31,7 @@ var mayImport = map[string][]string{
 	"client":             {"communicator", "transfer"},
 	"scripts/lab":        {},
 	"scripts/killtest":   {"scripts/lab", "communicator", "chord", "chord/rpc"},
-	"scripts/swarmbench": {"scripts/lab"},
+	"scripts/swarmbench": {"scripts/lab", "communicator", "transfer"},
 	"cmd/chordsim":       {"version", "chord/sim"},
 	"cmd/chordnode":      {"version", "node", "communicator", "chord", "chord/secret", "chord/rpc", "chord/discovery"},
 	"cmd/btclient":       {"version", "client", "communicator", "transfer", "node"},

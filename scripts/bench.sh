@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# bench.sh [--clients btclient,aria2,copy] [--leechers N] [--size 256m] [--rate 100m]
-# [--runs N] [--out FILE]: times one seed and N that fetch from it and each other, as
-# whole programs in network namespaces, and prints a table. Needs root; aria2 and a
-# tracker for it are installed when they are asked for. The data is in /dev/shm, so that
-# the disk plays no part: that takes N+2 times the size. Measure on a quiet machine.
+# bench.sh [--clients btclient,aria2,libtorrent,copy] [--leechers N] [--size 256m]
+# [--rate 100m] [--runs N] [--out FILE], and more that swarmbench --help tells: times a
+# seed and N that fetch from it and each other, as whole programs in network namespaces,
+# and prints a table. Needs root; other clients and a tracker for them are installed when
+# they are asked for. The data is in /dev/shm, so that the disk plays no part: that takes
+# N+2 times the size. Measure on a quiet machine.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -12,7 +13,8 @@ if [ "$(id -u)" -ne 0 ]; then
 	exit 1
 fi
 scripts/need.sh ip tc
-case " $* " in *aria2*) scripts/need.sh aria2c opentracker ;; esac
+case " $* " in *aria2*) scripts/need.sh aria2c opentracker curl ;; esac
+case " $* " in *libtorrent*) scripts/need.sh python3-libtorrent opentracker curl ;; esac
 make -s build
 CGO_ENABLED=0 go build -trimpath -o bin/swarmbench ./scripts/swarmbench
 

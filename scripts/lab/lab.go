@@ -70,18 +70,16 @@ func (l Lab) Remove() {
 	_ = run("ip", "netns", "del", l.sw())
 }
 
-// Shape gives every host a link of so many bits per second both ways, with a queue of
+// Shape gives host i a link of so many bits per second both ways, with a queue of
 // 50 ms.
-func (l Lab) Shape(bitsPerSec int64) error {
+func (l Lab) Shape(i int, bitsPerSec int64) error {
 	burst := max(128<<10, bitsPerSec/8/250) // 4 ms
 	tbf := []string{"root", "tbf", "rate", fmt.Sprintf("%dbit", bitsPerSec), "burst", fmt.Sprint(burst), "latency", "50ms"}
-	for i := range l.Hosts {
-		up := append([]string{"netns", "exec", l.NS(i), "tc", "qdisc", "add", "dev", "eth0"}, tbf...)
-		down := append([]string{"netns", "exec", l.sw(), "tc", "qdisc", "add", "dev", fmt.Sprint("p", i)}, tbf...)
-		for _, side := range [][]string{up, down} {
-			if err := run("ip", side...); err != nil {
-				return err
-			}
+	up := append([]string{"netns", "exec", l.NS(i), "tc", "qdisc", "add", "dev", "eth0"}, tbf...)
+	down := append([]string{"netns", "exec", l.sw(), "tc", "qdisc", "add", "dev", fmt.Sprint("p", i)}, tbf...)
+	for _, side := range [][]string{up, down} {
+		if err := run("ip", side...); err != nil {
+			return err
 		}
 	}
 	return nil

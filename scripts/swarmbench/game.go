@@ -1,12 +1,12 @@
 package main
 
 import (
-	"bufio"
 	"crypto/rand"
 	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
+	mathrand "math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -23,60 +23,39 @@ const patience = 2 * time.Minute
 
 // game is one run of one client.
 type game struct {
-	o           *options
-	lab         lab.Lab
-	dir         string
-	file        string
-	torrent     string
-	outputs     []string
-	processes   []*process
-	seedProcess *process
+	o         *options
+	lab       lab.Lab
+	random    *mathrand.Rand
+	dir       string
+	file      string
+	torrent   string
+	processes []*process
+	seeds     []*process
+	fetchers  []*fetcher
+	liars     []*process
 }
 
-// process is a program on a host.
-type process struct {
-	name  string
-	log   string
-	cmd   *exec.Cmd
-	lines chan string // of its standard output; closed at its end
+// fetcher is one that fetches.
+type fetcher struct {
+	host     int
+	out      string
+	done     string        // there once it has all
+	start    time.Duration // after the first one
+	vanish   time.Duration // after its own start it is killed; 0: not
+	slow     bool          // its link is
+	started  time.Time
+	took     time.Duration // from its own start
+	process  *process
+	finished bool
 }
 
-// start runs a program on a host.
-func (g *game) start(host int, argv ...string) (*process, error) {
-	full := g.lab.On(host, argv...)
-	p := &process{name: filepath.Base(argv[0]), log: filepath.Join(g.dir, fmt.Sprintf("%d-%s-%d.log", host, filepath.Base(argv[0]), len(g.processes))), lines: make(chan string, 16)}
-	p.cmd = exec.Command(full[0], full[1:]...)
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
-	log, err := os.Create(p.log)
-	if err != nil {
-		return nil, err
-	}
-	defer log.Close() // the process has its own
-	p.cmd.Stderr = log
-	out, err := p.cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	if err := p.cmd.Start(); err != nil {
-		return nil, err
-	}
-	g.processes = append(g.processes, p)
-	go func() {
-		defer close(p.lines)
-		for lines := bufio.NewScanner(out); lines.Scan(); {
-			select {
-			case p.lines <- lines.Text():
-			default: // nobody waits for it
-			}
-		}
-		_, _ = io.Copy(io.Discard, out)
-	}()
-	return p, nil
-}
+// Hosts: 0 is for what all need, then the seeds, those that fetch, and the liars.
+func (o *options) hosts() int { return 1 + o.seeds + o.leechers + o.liars }
 
-// play is one run, from the first process to the comparison of all files.
-func play(o *options, client string) (r run, err error) {
-	g := &game{o: o, lab: lab.Lab{Prefix: fmt.Sprint("sb", os.Getpid()), Hosts: o.leechers + 2}, outputs: make([]string, o.leechers)}
+// play is one run, from the first process to the comparison of all files. seed draws
+// what is random.
+func play(o *options, client string, seed uint64) (r run, err error) {
+	g := &game{o: o, lab: lab.Lab{Prefix: fmt.Sprint("sb", os.Getpid()), Hosts: o.hosts()}, random: mathrand.New(mathrand.NewPCG(seed, 0))}
 	if g.dir, err = os.MkdirTemp(o.work, "swarmbench-"); err != nil {
 		return r, err
 	}
@@ -86,61 +65,153 @@ func play(o *options, client string) (r run, err error) {
 	if err := g.lab.Build(); err != nil {
 		return r, err
 	}
-	if o.rate > 0 {
-		if err := g.lab.Shape(o.rate); err != nil {
-			return r, err
-		}
+	g.cast()
+	if err := g.shape(); err != nil {
+		return r, err
 	}
 	if err := g.makeFile(); err != nil {
 		return r, err
 	}
-	c := contenders[client]
-	if err := errors.Join(c.prepare(g), c.seed(g)); err != nil {
+	with := contenders[client]
+	if err := g.prepare(with); err != nil {
 		return r, err
 	}
-	before, cpuBefore := g.sent(), g.seedProcess.cpu()
-	began := time.Now()
-	waiting := map[int]string{}
+	before, cpuBefore := g.sent(), g.cpu(g.seeds)
+	if err := g.fetchAll(with); err != nil {
+		return r, err
+	}
+	r.Copies = float64(g.sent()-before) / float64(o.size)
 	var fetching []*process
-	for i := range o.leechers {
-		out := filepath.Join(g.dir, fmt.Sprint("out-", i))
-		g.outputs[i], waiting[i] = out, out+".done"
-		argv := c.fetch(g, i, out, waiting[i])
-		p, err := g.start(i+2, argv...)
-		if err != nil {
-			return r, err
+	for _, f := range g.fetchers {
+		fetching = append(fetching, f.process)
+		if f.vanish > 0 {
+			continue
 		}
-		fetching = append(fetching, p)
+		r.note(f, g.fetchers[0].started)
 	}
-	limit := patience
-	if o.rate > 0 {
-		limit += time.Duration(20*o.size*8/o.rate) * time.Second
+	cpu := g.cpu(g.seeds) - cpuBefore + g.cpu(fetching)
+	r.CPU = cpu / (float64(o.size) * float64(o.leechers-o.vanish) / (1 << 30))
+	for _, p := range append(fetching, g.seeds...) {
+		r.Memory = max(r.Memory, p.anonymous())
 	}
-	for len(waiting) > 0 {
-		for i, done := range waiting {
-			if _, err := os.Stat(done); err == nil {
-				delete(waiting, i)
-				r.Last = time.Since(began).Seconds()
-				if r.First == 0 {
-					r.First = r.Last
+	if r.Banned, err = g.banned(); err != nil {
+		return r, err
+	}
+	return r, g.compare()
+}
+
+// note adds what one that fetches took; first is when the first of all began.
+func (r *run) note(f *fetcher, first time.Time) {
+	took := f.took.Seconds()
+	r.Each = append(r.Each, took)
+	if f.slow {
+		r.Slow = took
+		return
+	}
+	if r.First == 0 || took < r.First {
+		r.First = took
+	}
+	r.Longest = max(r.Longest, took)
+	r.Last = max(r.Last, f.started.Add(f.took).Sub(first).Seconds())
+}
+
+// cast says who begins when, who vanishes and who is slow.
+func (g *game) cast() {
+	for i := range g.o.leechers {
+		out := filepath.Join(g.dir, fmt.Sprint("out-", i))
+		f := &fetcher{host: 1 + g.o.seeds + i, out: out, done: out + ".done"}
+		if g.o.stagger > 0 && i > 0 {
+			f.start = time.Duration(g.random.Int64N(int64(g.o.stagger)))
+		}
+		g.fetchers = append(g.fetchers, f)
+	}
+	for _, i := range g.random.Perm(g.o.leechers)[:g.o.vanish] {
+		g.fetchers[i].vanish = time.Duration((0.1 + 0.8*g.random.Float64()) * g.o.bound() * float64(time.Second))
+	}
+	if g.o.slow > 0 {
+		g.fetchers[g.o.leechers-1].slow = true
+	}
+}
+
+func (g *game) shape() error {
+	if g.o.rate == 0 {
+		return nil
+	}
+	for i := range g.o.hosts() {
+		rate := g.o.rate
+		if k := i - 1 - g.o.seeds; k >= 0 && k < len(g.fetchers) && g.fetchers[k].slow {
+			rate = g.o.slow
+		}
+		if err := g.lab.Shape(i, rate); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fetchAll starts those that fetch, each in its time, and waits until all that are
+// not to vanish are done.
+func (g *game) fetchAll(with contender) error {
+	limit := patience + time.Duration(20*g.o.bound())*time.Second + g.o.stagger
+	if g.o.slow > 0 {
+		limit += time.Duration(2*g.o.size*8/g.o.slow) * time.Second
+	}
+	began := time.Now()
+	for waiting := len(g.fetchers); waiting > 0; time.Sleep(5 * time.Millisecond) {
+		since := time.Since(began)
+		if since > limit {
+			return fmt.Errorf("after %v %d of %d are not done", limit, waiting, len(g.fetchers))
+		}
+		for i, f := range g.fetchers {
+			switch {
+			case f.finished || since < f.start:
+			case f.process == nil:
+				argv, err := with.fetch.fetch(g, i, f.out, f.done)
+				if err != nil {
+					return err
+				}
+				f.started = time.Now()
+				if f.process, err = g.start(f.host, argv...); err != nil {
+					return err
+				}
+			case f.vanish > 0 && time.Since(f.started) >= f.vanish:
+				_ = syscall.Kill(-f.process.cmd.Process.Pid, syscall.SIGKILL)
+				f.finished = true
+				waiting--
+			default:
+				if _, err := os.Stat(f.done); err == nil {
+					f.finished, f.took = true, time.Since(f.started)
+					waiting--
 				}
 			}
 		}
-		if time.Since(began) > limit {
-			return r, fmt.Errorf("after %v %d of %d are not done", limit, len(waiting), o.leechers)
+	}
+	return nil
+}
+
+// banned counts those that fetch and have banned a liar, by its address; every liar
+// must have been by somebody.
+func (g *game) banned() (n int, err error) {
+	for k := range g.o.liars {
+		addr, by := g.lab.Addr(1+g.o.seeds+g.o.leechers+k)+":", 0
+		for _, f := range g.fetchers {
+			text, err := os.ReadFile(f.process.log)
+			if err != nil {
+				return n, err
+			}
+			for line := range strings.Lines(string(text)) {
+				if strings.Contains(line, "is banned") && strings.Contains(line, addr) {
+					by++
+					break
+				}
+			}
 		}
-		time.Sleep(5 * time.Millisecond)
+		if by == 0 {
+			return n, fmt.Errorf("the liar at %s was banned by nobody", addr)
+		}
+		n += by
 	}
-	r.Copies = float64(g.sent()-before) / float64(o.size)
-	cpu := g.seedProcess.cpu() - cpuBefore
-	for _, p := range fetching {
-		cpu += p.cpu()
-	}
-	r.CPU = cpu / (float64(o.size) * float64(o.leechers) / (1 << 30))
-	for _, p := range append(fetching, g.seedProcess) {
-		r.Memory = max(r.Memory, p.anonymous())
-	}
-	return r, g.compare()
+	return n, nil
 }
 
 // makeFile fills the file with what nothing can be saved of.
@@ -163,9 +234,12 @@ func (g *game) compare() error {
 	if err != nil {
 		return err
 	}
-	for _, out := range g.outputs {
-		if got, err := sumOf(out); err != nil || got != want {
-			return fmt.Errorf("%s is not what was seeded (%v)", out, err) //nolint:errorlint // it may be nil
+	for _, f := range g.fetchers {
+		if f.vanish > 0 {
+			continue
+		}
+		if got, err := sumOf(f.out); err != nil || got != want {
+			return fmt.Errorf("%s is not what was seeded (%v)", f.out, err) //nolint:errorlint // it may be nil
 		}
 	}
 	return nil
@@ -183,48 +257,23 @@ func sumOf(path string) (sum [32]byte, err error) {
 	return sum, err
 }
 
-// sent is how many bytes have left the seed's host.
-func (g *game) sent() int64 {
-	argv := g.lab.On(1, "cat", "/sys/class/net/eth0/statistics/tx_bytes")
-	text, err := exec.Command(argv[0], argv[1:]...).Output()
-	if err != nil {
-		return 0
-	}
-	n, _ := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
-	return n
-}
-
-// cpu is what the process and its ended children have used, in seconds.
-func (p *process) cpu() float64 {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
-	if err != nil {
-		return 0
-	}
-	_, rest, _ := strings.Cut(string(text), ") ")
-	fields := strings.Fields(rest)
-	ticks := 0.0
-	for _, i := range []int{11, 12, 13, 14} { // utime, stime, cutime, cstime
-		if i < len(fields) {
-			n, _ := strconv.ParseFloat(fields[i], 64)
-			ticks += n
+// sent is how many bytes have left the seeds' hosts.
+func (g *game) sent() (sum int64) {
+	for host := 1; host <= g.o.seeds; host++ {
+		argv := g.lab.On(host, "cat", "/sys/class/net/eth0/statistics/tx_bytes")
+		if text, err := exec.Command(argv[0], argv[1:]...).Output(); err == nil {
+			n, _ := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
+			sum += n
 		}
 	}
-	return ticks / 100
+	return sum
 }
 
-// anonymous is its memory that no file backs, in KiB.
-func (p *process) anonymous() int64 {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
-	if err != nil {
-		return 0
+func (g *game) cpu(of []*process) (sum float64) {
+	for _, p := range of {
+		sum += p.cpu()
 	}
-	for line := range strings.Lines(string(text)) {
-		if rest, found := strings.CutPrefix(line, "RssAnon:"); found {
-			n, _ := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
-			return n
-		}
-	}
-	return 0
+	return sum
 }
 
 // end kills all that was started.

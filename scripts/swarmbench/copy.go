@@ -1,0 +1,69 @@
+package main
+
+import (
+	"crypto/sha1"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+)
+
+// copying is what no client of a swarm can beat by much where there is one that
+// fetches: a plain copy from the seed to each, hashed as it comes.
+var copying = party{
+	seed: func(g *game, host int) (*process, error) {
+		self, err := os.Executable()
+		if err != nil {
+			return nil, err
+		}
+		p, err := g.start(host, self, "serve-copies", g.lab.Addr(host)+":7000", g.file)
+		if err != nil {
+			return nil, err
+		}
+		return p, p.says("serving")
+	},
+	fetch: func(g *game, i int, out, done string) ([]string, error) {
+		self, err := os.Executable()
+		return []string{"/bin/sh", "-c", fmt.Sprintf("%s get-copy %s:7000 %s && touch %s && exec sleep 3600", self, g.lab.Addr(1), out, done)}, err
+	},
+}
+
+// serveCopies sends a file to whoever connects.
+func serveCopies(addr, path string) error {
+	ln, err := net.Listen("tcp", addr)
+	if err != nil {
+		return err
+	}
+	fmt.Println("serving")
+	for {
+		c, err := ln.Accept()
+		if err != nil {
+			return err
+		}
+		go func() {
+			defer c.Close()
+			if f, err := os.Open(path); err == nil {
+				_, _ = io.Copy(c, f) // sendfile(2); who has gone has gone
+				_ = f.Close()
+			}
+		}()
+	}
+}
+
+// getCopy fetches it, and hashes what comes.
+func getCopy(addr, path string) error {
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	h := sha1.New()
+	_, err = io.CopyBuffer(io.MultiWriter(f, h), struct{ io.Reader }{c}, make([]byte, 1<<20))
+	fmt.Printf("%x\n", h.Sum(nil))
+	return errors.Join(err, f.Close())
+}
