@@ -107,7 +107,8 @@ type conn struct {
 	upShare, downShare int
 	upHeld, downHeld   bool // it waits for room
 
-	follows bool // suggestions: it is one of ours
+	follows bool  // suggestions: it is one of ours
+	owed    []int // pieces it has not been told of, see tellHave
 	pex     exchange
 }
 

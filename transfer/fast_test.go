@@ -260,3 +260,32 @@ func TestHostileFastPeers(t *testing.T) {
 		})
 	}
 }
+
+// One of ours is not told at once of what it has itself: that comes when all is here.
+func TestWhatAPeerHasIsToldInTheEnd(t *testing.T) {
+	f := makeTorrent(t, 89, 16<<10, 8*16<<10)
+	leech := start(t)
+	to := leech.add(t, f.leechSpec(t))
+	p := joinOwn(t, leech, f, 1)
+	others := []*testPeer{joinOwn(t, leech, f, 3), joinOwn(t, leech, f, 4)}
+	for i := range uint32(4) {
+		p.send(wire.Message{ID: wire.Have, Index: i})
+		for _, o := range others { // what p has is the rarest, and comes first
+			o.send(wire.Message{ID: wire.Have, Index: i + 4})
+		}
+	}
+	until(t, "what they have to be known", func() bool {
+		n := 0
+		for _, st := range to.Status().Peers {
+			n += st.Pieces
+		}
+		return n == 12
+	})
+	to.AddPeers([]netip.AddrPort{serve(t, f, 2, nil).addr})
+	done(t, to)
+	for n := range 8 {
+		if i := p.expect(wire.Have).Index; (i < 4) != (n >= 4) {
+			t.Errorf("message %d is of piece %d", n, i)
+		}
+	}
+}

@@ -61,7 +61,7 @@ func (s *swarm) write(h *hashing) {
 // dropStuck gives up the pieces kept.
 func (s *swarm) dropStuck() {
 	for _, h := range s.stuck {
-		s.l.e.buffers.put(h.p.buf)
+		s.freeBuffer(h.p)
 		delete(s.partials, h.p.piece)
 	}
 	s.stuck = nil

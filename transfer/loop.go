@@ -198,7 +198,7 @@ func (l *loop) held(who any) {
 		if !ok {
 			name = fmt.Sprintf("%T", who)
 		}
-		l.log.Debug("a handler held the event loop", "handler", name, "took", took)
+		l.log.Info("a handler held the event loop", "handler", name, "took", took)
 	}
 	l.mark = now
 }

@@ -77,32 +77,36 @@ func TestMailbox(t *testing.T) {
 func TestBuffers(t *testing.T) {
 	b := newBuffers(100)
 	l := &loop{}
-	x, y := b.get(40, false, l), b.get(60, false, l)
-	if len(x) != 40 || len(y) != 60 || b.inUse() != 100 {
-		t.Fatalf("%d %d of %d", len(x), len(y), b.inUse())
+	if !b.take(40, false, l) || !b.take(60, false, l) || b.inUse() != 100 {
+		t.Fatalf("%d in use", b.inUse())
 	}
+	x := b.fill(40)
 	delete(b.hungry, l)
-	if b.get(1, false, l) != nil || !b.hungry[l] {
+	if b.take(1, false, l) || !b.hungry[l] {
 		t.Error("the limit did not hold")
 	}
 	delete(b.hungry, l)
-	if z := b.get(70, true, l); len(z) != 70 {
+	if !b.take(70, true, l) {
 		t.Error("the one that must be given was not")
-	} else {
-		b.put(z)
 	}
+	b.put(70, b.fill(70))
 	if b.spare != 0 {
 		t.Error("kept more than the limit")
 	}
-	b.put(x[:7]) // a short last piece comes back as what it was
+	b.put(40, x[:7]) // a short last piece comes back as what it was
 	if b.spare != 40 {
 		t.Errorf("%d spare", b.spare)
 	}
-	if again := b.get(40, false, l); &again[0] != &x[0] || b.spare != 0 {
+	b.take(40, false, l)
+	if again := b.fill(40); &again[0] != &x[0] || b.spare != 0 {
 		t.Error("the spare one was not used")
 	}
-	b.put(x)
-	if b.get(30, false, l) == nil || b.spare != 0 {
+	b.put(40, x)
+	b.put(60, nil) // room that was never filled
+	if b.inUse() != 0 || b.spare != 40 {
+		t.Errorf("%d in use, %d spare", b.inUse(), b.spare)
+	}
+	if !b.take(70, false, l) || b.spare != 0 {
 		t.Error("spare ones of another size stand in the way")
 	}
 	b.trim()

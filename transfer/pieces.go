@@ -5,14 +5,13 @@ import (
 	"hash/maphash"
 
 	"chordtorrent/transfer/picker"
-	"chordtorrent/transfer/wire"
 )
 
-// partial is a piece that is being fetched, and its buffer. A block is either
+// partial is a piece that is being fetched, with room for its buffer. A block is either
 // missing, being written into the buffer by one connection, or there.
 type partial struct {
 	piece   int
-	buf     []byte    // of pieceSize bytes
+	buf     []byte    // of pieceSize bytes; nil before the first block arrives
 	from    []*source // by block: who sent it; nil: not there
 	writer  []*conn   // by block: whose bytes are going there now
 	missing int       // blocks that are not there
@@ -25,7 +24,7 @@ type partial struct {
 // buffers: with fewer it would often stand still, and with none for ever.
 const leastPieces = 4
 
-// partialOf returns the partial of a piece; when it has none yet it takes a
+// partialOf returns the partial of a piece; when it has none yet it takes room for a
 // buffer, and returns nil if there is none to be had.
 func (s *swarm) partialOf(piece int) *partial {
 	if p := s.partials[piece]; p != nil {
@@ -33,18 +32,31 @@ func (s *swarm) partialOf(piece int) *partial {
 	}
 	// Whole piece lengths even for the last piece, so that buffers are reused.
 	few := func() bool { return len(s.partials) < leastPieces }
-	buf := s.l.e.buffers.get(int(s.geo.PieceLen), few(), s.l)
-	if buf == nil && s.dropStranded() {
-		buf = s.l.e.buffers.get(int(s.geo.PieceLen), few(), s.l)
+	room := s.l.e.buffers.take(int(s.geo.PieceLen), few(), s.l)
+	if !room && s.dropStranded() {
+		room = s.l.e.buffers.take(int(s.geo.PieceLen), few(), s.l)
 	}
-	if buf == nil {
+	if !room {
 		return nil
 	}
 	size := s.pieceSize(piece)
 	n := int((size + blockLen - 1) / blockLen)
-	p := &partial{piece: piece, buf: buf[:size], from: make([]*source, n), writer: make([]*conn, n), missing: n}
+	p := &partial{piece: piece, from: make([]*source, n), writer: make([]*conn, n), missing: n}
 	s.partials[piece] = p
 	return p
+}
+
+// buffer is where the bytes of the piece go.
+func (s *swarm) buffer(p *partial) []byte {
+	if p.buf == nil {
+		p.buf = s.l.e.buffers.fill(int(s.geo.PieceLen))[:s.pieceSize(p.piece)]
+	}
+	return p.buf
+}
+
+// freeBuffer may be called from a worker, for a piece that is there.
+func (s *swarm) freeBuffer(p *partial) {
+	s.l.e.buffers.put(int(s.geo.PieceLen), p.buf)
 }
 
 // giveBack returns the buffer of a piece of which nothing is there and nothing
@@ -52,7 +64,7 @@ func (s *swarm) partialOf(piece int) *partial {
 func (s *swarm) giveBack(p *partial) {
 	if p.asks == 0 && p.writers == 0 && p.missing == len(p.from) && !p.hashing {
 		delete(s.partials, p.piece)
-		s.l.e.buffers.put(p.buf)
+		s.freeBuffer(p)
 	}
 }
 
@@ -60,6 +72,9 @@ func (s *swarm) giveBack(p *partial) {
 // peers went away, and its buffer is what other pieces wait for. What was there
 // of it is fetched again some day; pieces are few enough for that to be rare.
 func (s *swarm) dropStranded() bool {
+	if !s.bereft {
+		return false
+	}
 	stranded := -1
 	for i, p := range s.partials {
 		if p.asks == 0 && p.writers == 0 && !p.hashing && s.pick.Availability(i) == 0 && (stranded < 0 || i < stranded) {
@@ -67,13 +82,14 @@ func (s *swarm) dropStranded() bool {
 		}
 	}
 	if stranded < 0 {
+		s.bereft = false
 		return false
 	}
 	p := s.partials[stranded]
 	s.wasted += int64(len(p.from)-p.missing) * blockLen
 	s.pick.Failed(stranded)
 	delete(s.partials, stranded)
-	s.l.e.buffers.put(p.buf)
+	s.freeBuffer(p)
 	return true
 }
 
@@ -82,7 +98,7 @@ func (s *swarm) giveBackAll() {
 	s.dropStuck()
 	for i, p := range s.partials {
 		if !p.hashing {
-			s.l.e.buffers.put(p.buf)
+			s.freeBuffer(p)
 			delete(s.partials, i)
 		}
 	}
@@ -192,7 +208,7 @@ func (h *hashing) run() {
 		h.err = spec.content.WritePiece(h.p.piece, buf)
 	}
 	if !isFull(h.err) {
-		h.s.l.e.buffers.put(buf)
+		h.s.freeBuffer(h.p)
 	}
 	if h.right && h.err == nil && spec.OnPiece != nil {
 		spec.OnPiece(h.p.piece)
@@ -235,7 +251,7 @@ func (s *swarm) verified(h *hashing) {
 	s.acquit(h)
 	for _, c := range s.conns {
 		if c.state == open {
-			c.tell(wire.Message{ID: wire.Have, Index: uint32(piece)})
+			c.tellHave(piece)
 		}
 	}
 	s.checkDone()

@@ -171,7 +171,7 @@ func (c *conn) beginBlock(h wire.Header) bool {
 	}
 	if p := s.partials[in.piece]; p != nil && !p.hashing && s.whole(in) {
 		if p.claim(c, in) {
-			in.dst = p.buf[in.begin : in.begin+in.size]
+			in.dst = s.buffer(p)[in.begin : in.begin+in.size]
 		} else if !p.hasAll(in) {
 			in.dst = make([]byte, in.size)
 			in.lent = true

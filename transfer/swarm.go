@@ -32,7 +32,8 @@ type swarm struct {
 	book   book
 	nextID picker.PeerID // handles are never used twice
 
-	partials  map[int]*partial // pieces that have a buffer
+	partials  map[int]*partial // pieces that have room for a buffer
+	bereft    bool             // somebody has left who may have been the only one with some of them
 	stuck     []*hashing       // pieces for which the disk has no space, see full.go
 	full      error            // what it said; nil: it has
 	nextWrite time.Time
@@ -118,6 +119,7 @@ func (s *swarm) checkDone() {
 	s.l.e.buffers.trim()
 	for _, c := range s.conns {
 		if c.state == open {
+			c.tellRest()
 			c.updateInterest()
 		}
 		c.leaveIfBothSeeds()
@@ -200,6 +202,7 @@ func (s *swarm) leave(c *conn) {
 	}
 	s.ungive(c)
 	if c.picking {
+		s.bereft = true
 		s.pick.RemovePeer(c.id)
 		s.wakeAll() // what it was asked for is free for others
 	}
