@@ -1,6 +1,7 @@
 package transfer
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -67,6 +68,9 @@ func (c *conn) onFast(m wire.Message) {
 		bits := wire.NewBits(c.bits.Len())
 		if m.ID == wire.HaveAll {
 			bits.SetAll()
+		} else if c.spoke {
+			c.drop(outOfOrder, errors.New("that it has nothing, after other messages"))
+			return
 		}
 		c.onWhole(bits)
 	case wire.Reject:

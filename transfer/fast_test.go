@@ -244,7 +244,7 @@ func TestHostileFastPeers(t *testing.T) {
 		why  reason
 		say  []byte
 	}{
-		{"have all twice", outOfOrder, bytes.Repeat(wire.Message{ID: wire.HaveAll}.Append(nil), 2)},
+		{"have all without end", idleFlood, bytes.Repeat(wire.Message{ID: wire.HaveAll}.Append(nil), maxIdle+200)},
 		{"have none after a have", outOfOrder, wire.Message{ID: wire.HaveNone}.Append(wire.Message{ID: wire.Have}.Append(nil))},
 		{"suggests what does not exist", noSuchPiece, wire.Message{ID: wire.Suggest, Index: 10}.Append(nil)},
 		{"allows what does not exist", noSuchPiece, wire.Message{ID: wire.AllowedFast, Index: 1 << 31}.Append(nil)},
@@ -288,4 +288,26 @@ func TestWhatAPeerHasIsToldInTheEnd(t *testing.T) {
 			t.Errorf("message %d is of piece %d", n, i)
 		}
 	}
+}
+
+// aria2 says in one bitfield what would be many haves, at any time.
+func TestABitfieldMayComeLater(t *testing.T) {
+	f := makeTorrent(t, 88, 16<<10, 20*16<<10)
+	seed := start(t)
+	from := seed.add(t, f.seedSpec(t))
+	p := join(t, seed, f, 1)
+	has := func(n int) func() bool {
+		return func() bool { st := from.Status().Peers; return len(st) == 1 && st[0].Pieces == n }
+	}
+	p.send(wire.Message{ID: wire.Interested}, wire.Message{ID: wire.Have, Index: 3})
+	until(t, "the first piece to be known", has(1))
+	bits := wire.NewBits(20)
+	for i := range 10 {
+		bits.Set(2 * i) // but 3: what it had it keeps
+	}
+	p.send(wire.Message{ID: wire.Bitfield, Bits: bits.Bytes()})
+	until(t, "the others to be known", has(11))
+	p.send(wire.Message{ID: wire.Bitfield, Bits: f.all().Bytes()})
+	p.gone() // two that have all have nothing to say to each other
+	until(t, "the reason", func() bool { return seed.drops[bothSeeds].Load() == 1 })
 }

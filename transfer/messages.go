@@ -108,11 +108,11 @@ func (c *conn) onBitfield(payload []byte) {
 	c.onWhole(bits)
 }
 
-// onWhole takes what the peer has, all of it; it may come once, before anything
-// else that depends on it.
+// onWhole takes what the peer has, all of it. BEP 3 wants it first and once, but
+// aria2 says so again instead of many haves: what is new in it counts as those.
 func (c *conn) onWhole(bits *wire.Bits) {
 	if c.spoke {
-		c.drop(outOfOrder, errors.New("what it has, after other messages"))
+		c.onMore(bits)
 		return
 	}
 	c.spoke = true
@@ -123,6 +123,20 @@ func (c *conn) onWhole(bits *wire.Bits) {
 	}
 	c.updateInterest()
 	c.leaveIfBothSeeds()
+}
+
+// onMore takes what is new of what the peer has. That it should have lost something
+// is not believed.
+func (c *conn) onMore(bits *wire.Bits) {
+	before := c.has
+	for i := range bits.Each() {
+		if c.state == open && !c.bits.Get(i) {
+			c.onHave(uint32(i))
+		}
+	}
+	if c.state == open && c.has == before {
+		c.idle()
+	}
 }
 
 // updateInterest says whether the peer has anything that is missing here.

@@ -35,40 +35,47 @@ var contenders = map[string]contender{
 // prepare starts what is needed, and the seeds. The .torrent is always the one that
 // btclient makes, if it plays: there is one info hash.
 func (g *game) prepare(with contender) error {
-	if with.seed == &copying {
-		return g.seedAll(with.seed)
-	}
-	ring, tracker := with.seed.ring || with.fetch.ring || g.o.liars > 0, !with.seed.ring || !with.fetch.ring
-	if ring {
-		if err := g.startRing(); err != nil {
-			return err
-		}
-	}
-	if tracker {
-		if _, err := g.start(0, "opentracker", "-i", g.lab.Addr(0), "-p", "6969"); err != nil {
-			return err
-		}
-	}
+	ringSeeds, ringFetches := with.seed.ring, with.fetch.ring
 	switch {
-	case !ring:
-		return errors.Join(g.makeTorrent(), g.seedAll(with.seed))
-	case with.seed.ring:
-		if err := g.seedAll(with.seed); err != nil {
+	case with.seed == &copying:
+		return g.seedAll(with.seed)
+	case !ringSeeds && !ringFetches:
+		return inOrder(g.makeTorrent, g.startTracker, func() error { return g.seedAll(with.seed) })
+	case ringSeeds:
+		if err := inOrder(g.startRing, func() error { return g.seedAll(with.seed) }); err != nil {
 			return err
 		}
-		g.torrent = filepath.Join(g.dir, "seed-1", "torrents", "payload.torrent")
-		if tracker {
-			return g.tell(1, "tell-tracker", g.lab.Addr(0)+":6969")
+		g.torrent = g.publishedTorrent()
+		if ringFetches {
+			return g.startLiars()
 		}
-		return g.startLiars()
+		return inOrder(g.startTracker, func() error { return g.tell(1, "tell-tracker", g.lab.Addr(0)+":6969") })
 	default: // published by us, and then seeded by somebody else
-		p, err := ours.seed(g, 1)
-		if err == nil {
-			err = p.stop()
+		published := func() error {
+			p, err := ours.seed(g, 1)
+			if err != nil {
+				return err
+			}
+			g.torrent = g.publishedTorrent()
+			return p.stop()
 		}
-		g.torrent = filepath.Join(g.dir, "seed-1", "torrents", "payload.torrent")
-		return errors.Join(err, g.seedAll(with.seed), g.tell(1, "tell-ring", g.lab.Addr(1)+":7000"))
+		return inOrder(g.startRing, published, g.startTracker, func() error { return g.seedAll(with.seed) },
+			func() error { return g.tell(1, "tell-ring", g.lab.Addr(1)+":7000") })
 	}
+}
+
+// inOrder takes steps until one fails.
+func inOrder(steps ...func() error) error {
+	for _, step := range steps {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (g *game) publishedTorrent() string {
+	return filepath.Join(g.dir, "seed-1", "torrents", "payload.torrent")
 }
 
 func (g *game) seedAll(p *party) error {
@@ -160,5 +167,5 @@ var libtorrent = party{
 }
 
 func libtorrentLine(g *game, dir, done string) []string {
-	return []string{"/usr/bin/python3", g.o.scripts + "/libtorrent.py", g.torrent, dir, "http://" + g.lab.Addr(0) + ":6969/announce", done}
+	return []string{"/usr/bin/python3", g.o.scripts + "/peer_libtorrent.py", g.torrent, dir, "http://" + g.lab.Addr(0) + ":6969/announce", done}
 }

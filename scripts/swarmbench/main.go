@@ -114,7 +114,7 @@ func measure(args []string) error {
 	fs.Uint64Var(&o.seed, "random", 1, "seed of what is random; each run adds one")
 	fs.IntVar(&o.runs, "runs", 3, "of each client, in turn")
 	fs.StringVar(&o.bin, "bin", "bin", "where chordnode and btclient are")
-	fs.StringVar(&o.scripts, "scripts", "scripts/swarmbench", "where libtorrent.py is")
+	fs.StringVar(&o.scripts, "scripts", "scripts/swarmbench", "where peer_libtorrent.py is")
 	fs.StringVar(&o.work, "work", "", "a directory for the data; on a tmpfs the disk plays no part")
 	fs.StringVar(&o.commit, "commit", "unknown", "what is measured, for the report")
 	fs.StringVar(&o.out, "out", "", "write the report, as JSON, to this file too")

@@ -11,6 +11,8 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/anacrolix/torrent/metainfo"
@@ -86,7 +88,13 @@ func tellTracker(torrent, tracker string) error {
 	if len(swarm.Peers) == 0 {
 		return errors.New("the ring knows no peer")
 	}
-	return announceHTTP(ctx, tracker, hash, swarm.Peers[0].PeerID, int(swarm.Peers[0].Addr.Port()))
+	for {
+		err = announceHTTP(ctx, tracker, hash, swarm.Peers[0].PeerID, int(swarm.Peers[0].Addr.Port()))
+		if !errors.Is(err, syscall.ECONNREFUSED) {
+			return err
+		}
+		time.Sleep(50 * time.Millisecond) // it starts
+	}
 }
 
 func announceHTTP(ctx context.Context, tracker string, hash, id [20]byte, port int) error {
@@ -105,6 +113,21 @@ func announceHTTP(ctx context.Context, tracker string, hash, id [20]byte, port i
 	if err == nil && reply.StatusCode != http.StatusOK {
 		err = fmt.Errorf("the tracker says %s: %s", reply.Status, text)
 	}
+	return err
+}
+
+// startTracker starts a tracker that knows no ring, for the one torrent. It changes its
+// root to a directory of its own.
+func (g *game) startTracker() error {
+	hash, _, err := load(g.torrent)
+	if err != nil {
+		return err
+	}
+	dir := filepath.Join(g.dir, "tracker")
+	if err := errors.Join(os.Mkdir(dir, 0o755), os.WriteFile(filepath.Join(dir, "allowed"), fmt.Appendf(nil, "%X\n", hash), 0o644)); err != nil {
+		return err
+	}
+	_, err = g.start(0, "opentracker", "-i", g.lab.Addr(0), "-p", "6969", "-u", "nobody", "-d", dir, "-w", "allowed")
 	return err
 }
 
