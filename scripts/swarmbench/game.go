@@ -94,6 +94,12 @@ func play(o *options, client string, seed uint64) (r run, err error) {
 	for _, p := range append(fetching, g.seeds...) {
 		r.Memory = max(r.Memory, p.anonymous())
 	}
+	for _, f := range g.fetchers {
+		var st syscall.Stat_t
+		if syscall.Stat(f.out, &st) == nil {
+			r.Disk = max(r.Disk, st.Blocks/2)
+		}
+	}
 	if r.Banned, err = g.banned(); err != nil {
 		return r, err
 	}
@@ -214,7 +220,8 @@ func (g *game) banned() (n int, err error) {
 	return n, nil
 }
 
-// makeFile fills the file with what nothing can be saved of.
+// makeFile fills the file with what nothing can be saved of, or as many stretches of it
+// as --sparse says.
 func (g *game) makeFile() error {
 	g.file = filepath.Join(g.dir, "source", "payload")
 	if err := os.MkdirAll(filepath.Dir(g.file), 0o755); err != nil {
@@ -224,7 +231,20 @@ func (g *game) makeFile() error {
 	if err != nil {
 		return err
 	}
-	_, err = io.CopyN(f, rand.Reader, g.o.size)
+	if g.o.sparse == 1 {
+		_, err = io.CopyN(f, rand.Reader, g.o.size)
+		return errors.Join(err, f.Close())
+	}
+	const stretch = 4 << 20
+	err = f.Truncate(g.o.size)
+	for at := int64(0); at < g.o.size && err == nil; at += stretch {
+		if g.random.Float64() < g.o.sparse {
+			_, err = f.Seek(at, io.SeekStart)
+			if err == nil {
+				_, err = io.CopyN(f, rand.Reader, min(stretch, g.o.size-at))
+			}
+		}
+	}
 	return errors.Join(err, f.Close())
 }
 

@@ -27,6 +27,7 @@ type options struct {
 	stagger  time.Duration // those that fetch begin within it
 	vanish   int           // of those that fetch
 	liars    int           // besides
+	sparse   float64       // how much of the file is no hole
 	runs     int
 	seed     uint64
 	bin      string // where our programs are
@@ -53,7 +54,8 @@ type run struct {
 	Copies  float64   `json:"seed_sent_copies"`      // bytes that left the seeds' hosts, of the file
 	CPU     float64   `json:"cpu_sec_per_gib"`       // of the seeds and all that fetched, per GiB delivered
 	Memory  int64     `json:"largest_anonymous_kib"` // of any of them, at the end
-	Banned  int       `json:"bans,omitempty"`        // of liars
+	Disk    int64     `json:"largest_target_on_disk_kib"`
+	Banned  int       `json:"bans,omitempty"` // of liars
 }
 
 type medians struct {
@@ -74,6 +76,7 @@ type report struct {
 	Stagger  float64     `json:"start_within_sec,omitempty"`
 	Vanish   int         `json:"vanish,omitempty"`
 	Liars    int         `json:"liars,omitempty"`
+	Sparse   float64     `json:"part_that_is_no_hole"`
 	Seed     uint64      `json:"random_seed"`
 	Results  []*result   `json:"results"`
 }
@@ -111,6 +114,7 @@ func measure(args []string) error {
 	fs.DurationVar(&o.stagger, "stagger", 0, "those that fetch begin at random within this time")
 	fs.IntVar(&o.vanish, "vanish", 0, "how many of those that fetch are killed on the way")
 	fs.IntVar(&o.liars, "liars", 0, "how many peers there are besides that send noise (btclient only)")
+	fs.Float64Var(&o.sparse, "sparse", 1, "how much of the file is data, the rest being holes")
 	fs.Uint64Var(&o.seed, "random", 1, "seed of what is random; each run adds one")
 	fs.IntVar(&o.runs, "runs", 3, "of each client, in turn")
 	fs.StringVar(&o.bin, "bin", "bin", "where chordnode and btclient are")
@@ -144,7 +148,7 @@ func measure(args []string) error {
 		}
 	}
 	r := &report{Machine: lab.ThisMachine(o.commit), Seeds: o.seeds, Leechers: o.leechers, Bytes: o.size, Rate: o.rate, Slow: o.slow,
-		Stagger: o.stagger.Seconds(), Vanish: o.vanish, Liars: o.liars, Seed: o.seed}
+		Stagger: o.stagger.Seconds(), Vanish: o.vanish, Liars: o.liars, Sparse: o.sparse, Seed: o.seed}
 	for _, name := range o.clients {
 		r.Results = append(r.Results, &result{Client: name})
 	}
