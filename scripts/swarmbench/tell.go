@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -100,7 +101,7 @@ func tellTracker(torrent, tracker string) error {
 func announceHTTP(ctx context.Context, tracker string, hash, id [20]byte, port int) error {
 	q := url.Values{"info_hash": {string(hash[:])}, "peer_id": {string(id[:])}, "port": {fmt.Sprint(port)},
 		"uploaded": {"0"}, "downloaded": {"0"}, "left": {"0"}, "compact": {"1"}, "event": {"completed"}}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+tracker+"/announce?"+q.Encode(), http.NoBody)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+tracker+"/announce?"+plain(q.Encode()), http.NoBody)
 	if err != nil {
 		return err
 	}
@@ -148,5 +149,8 @@ func (g *game) escapedHash() string {
 	if err != nil {
 		return ""
 	}
-	return url.QueryEscape(string(hash[:]))
+	return plain(url.QueryEscape(string(hash[:])))
 }
+
+// plain writes spaces as trackers read them: a plus is one in forms only.
+func plain(query string) string { return strings.ReplaceAll(query, "+", "%20") }
