@@ -33,17 +33,19 @@ type manyResult struct {
 // One seed and many that fetch, each of which is told of the seed and of 30 others,
 // as a tracker does: all get everything, and nothing is left behind.
 func TestMany(t *testing.T) {
-	checkDescriptors(t)
 	r := manyResult{Machine: lab.ThisMachine(os.Getenv("COMMIT")), Leechers: *manyLeechers, MiB: *manyMiB, Seed: rand.Uint64()}
 	t.Logf("seed %#x", r.Seed)
 	f := makeTorrent(t, r.Seed, 64<<10, r.MiB<<20)
-	before := liveHeap()
 	t.Run("one", func(t *testing.T) { r.OneCPU, _ = swarmOf(t, f, 1, r.Seed) })
+	before, open := liveHeap(), descriptors()
 	t.Run("many", func(t *testing.T) { r.ManyCPU, r.Copies = swarmOf(t, f, r.Leechers, r.Seed) })
 	if t.Failed() {
 		return
 	}
 	r.HeapLeft = liveHeap() - before
+	if left := descriptors() - open; left > 0 {
+		t.Errorf("%d descriptors are open that were not before", left)
+	}
 	if r.HeapLeft > 4<<20 {
 		t.Errorf("%d bytes of the heap are in use that were not before", r.HeapLeft)
 	}
