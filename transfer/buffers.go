@@ -15,7 +15,8 @@ type buffers struct {
 	mu     sync.Mutex
 	limit  int64            // bytes, 0 <= used
 	used   int64            // bytes of room taken
-	spare  int64            // bytes in free
+	filled int64            // bytes of memory handed out for it
+	spare  int64            // bytes in free; with filled at most limit, or little more
 	free   map[int][][]byte // by capacity
 	hungry map[*loop]bool   // loops that were refused and want to be told
 }
@@ -36,9 +37,6 @@ func (b *buffers) take(size int, must bool, asker *loop) bool {
 		return false
 	}
 	b.used += int64(size)
-	if b.used+b.spare > b.limit && len(b.free[size]) == 0 {
-		b.dropSpare() // of another size
-	}
 	return true
 }
 
@@ -46,11 +44,15 @@ func (b *buffers) take(size int, must bool, asker *loop) bool {
 func (b *buffers) fill(size int) []byte {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.filled += int64(size)
 	if list := b.free[size]; len(list) > 0 {
 		buf := list[len(list)-1]
 		b.free[size] = list[:len(list)-1]
 		b.spare -= int64(size)
 		return buf[:size]
+	}
+	if b.filled+b.spare > b.limit {
+		b.dropSpare() // of another size
 	}
 	return make([]byte, size)
 }
@@ -59,9 +61,13 @@ func (b *buffers) fill(size int) []byte {
 func (b *buffers) put(size int, buf []byte) {
 	b.mu.Lock()
 	b.used -= int64(size)
-	if buf != nil && b.used+b.spare+int64(size) <= b.limit {
-		b.free[size] = append(b.free[size], buf[:size])
-		b.spare += int64(size)
+	if buf != nil {
+		b.filled -= int64(size)
+		// Room that waits for its memory will soon ask for it: what counts is memory.
+		if b.filled+b.spare+int64(size) <= b.limit {
+			b.free[size] = append(b.free[size], buf[:size])
+			b.spare += int64(size)
+		}
 	}
 	var hungry map[*loop]bool
 	if len(b.hungry) > 0 {

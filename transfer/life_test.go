@@ -35,6 +35,12 @@ func (b *brokenDisk) WritePiece(i int, data []byte) error {
 	return b.Content.WritePiece(i, data)
 }
 
+// look is a look at what belongs to a loop.
+type look func()
+
+func (f look) handle(*loop) { f() }
+func (f look) orphaned()    {}
+
 // A full disk holds this download up and no other; it says so, and fetches nothing twice
 // when there is space again.
 func TestAFullDiskIsWaitedFor(t *testing.T) {
@@ -59,10 +65,18 @@ func TestAFullDiskIsWaitedFor(t *testing.T) {
 		t.Errorf("says %q, err %v", says(), to.Err())
 	}
 	sound(t, to)
+	until(t, "no try to be under way", func() bool {
+		idle := make(chan bool, 1)
+		to.l.post(look(func() { idle <- to.s.away == 0 }))
+		return <-idle
+	})
 	disk.mu.Lock()
 	disk.left = 1 << 20
 	disk.mu.Unlock()
-	until(t, "it to go on", func() bool { leech.advance(fullPause); return says() == "" })
+	// Once, and with no try under way that would put the next one off: more would make
+	// requests late that go out in between.
+	leech.advance(2 * fullPause)
+	until(t, "it to go on", func() bool { return says() == "" })
 	done(t, to)
 	f.same(t, spec.Content)
 	if st := to.Status(); st.Wasted != 0 || st.Downloaded != int64(len(f.data)) {

@@ -106,10 +106,31 @@ func TestBuffers(t *testing.T) {
 	if b.inUse() != 0 || b.spare != 40 {
 		t.Errorf("%d in use, %d spare", b.inUse(), b.spare)
 	}
-	if !b.take(70, false, l) || b.spare != 0 {
+	b.take(70, false, l)
+	y := b.fill(70)
+	if b.spare != 0 {
 		t.Error("spare ones of another size stand in the way")
 	}
+	b.put(70, y)
 	b.trim()
+}
+
+// Room that was taken and not yet filled must not have memory thrown away that it
+// will ask for in a moment.
+func TestBuffersAreUsedAgainWhileAllRoomIsTaken(t *testing.T) {
+	b := newBuffers(100)
+	l := &loop{}
+	for range 10 {
+		b.take(10, false, l)
+	}
+	first := b.fill(10)
+	for range 9 {
+		b.put(10, first)
+		b.take(10, false, l)
+		if again := b.fill(10); &again[0] != &first[0] {
+			t.Fatal("memory that came back was not used again")
+		}
+	}
 }
 
 func TestWorkersFinishTheirQueue(t *testing.T) {
