@@ -32,7 +32,6 @@ type game struct {
 	processes []*process
 	seeds     []*process
 	fetchers  []*fetcher
-	liars     []*process
 }
 
 // fetcher is one that fetches.
