@@ -1,11 +1,19 @@
 #!/usr/bin/env bash
 # need.sh COMMAND...: makes sure that each command is there, installing it by
-# the machine's package manager when it is not.
+# the machine's package manager when it is not. python3-libtorrent is a library of
+# /usr/bin/python3, as Debian calls it.
 set -euo pipefail
+
+there() {
+	case $1 in
+	python3-libtorrent) /usr/bin/python3 -c 'import libtorrent' >/dev/null 2>&1 ;;
+	*) command -v "$1" >/dev/null 2>&1 ;;
+	esac
+}
 
 missing=()
 for command in "$@"; do
-	command -v "$command" >/dev/null 2>&1 || missing+=("$command")
+	there "$command" || missing+=("$command")
 done
 [ ${#missing[@]} -gt 0 ] || exit 0
 
@@ -43,7 +51,7 @@ else
 	exit 1
 fi
 for command in "${missing[@]}"; do
-	command -v "$command" >/dev/null 2>&1 || {
+	there "$command" || {
 		echo "need.sh: $command is still missing after installing ${packages[*]}" >&2
 		exit 1
 	}

@@ -43,8 +43,8 @@ func (c *conn) sayHave() {
 
 // tellHave tells a peer of a piece that is new here. One of ours that has it already,
 // and has not everything, learns of it when all is here: in a swarm of many small
-// pieces these messages are most of the packets, and half of them concern nobody. A
-// seed hears of all, as it gives first what nobody has.
+// pieces these messages are many, and such a one concerns nobody. A seed hears of all,
+// as it gives first what nobody has.
 func (c *conn) tellHave(piece int) {
 	if c.follows && c.bits.Get(piece) && !c.isSeed() && !c.s.complete() {
 		c.owed = append(c.owed, piece)

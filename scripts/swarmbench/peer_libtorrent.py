@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""Seeds or fetches one torrent with libtorrent, for swarmbench: TORRENT DIR TRACKER [DONE].
+"""Seeds or fetches one torrent with libtorrent, for swarmbench: TORRENT DIR TRACKER DONE, a file
+to make when all is there; empty: none.
 
 Limits are lifted and everything that looks for peers elsewhere is off."""
 import sys
