@@ -29,13 +29,16 @@ var copying = party{
 	},
 }
 
-// serveCopies sends a file to whoever connects.
-func serveCopies(addr, path string) error {
+// serveEach accepts connections at addr, once ready has returned, and closes each when
+// serve has.
+func serveEach(addr string, ready func() error, serve func(net.Conn)) error {
 	ln, err := net.Listen("tcp", addr)
 	if err != nil {
 		return err
 	}
-	fmt.Println("serving")
+	if err := ready(); err != nil {
+		return err
+	}
 	for {
 		c, err := ln.Accept()
 		if err != nil {
@@ -43,12 +46,23 @@ func serveCopies(addr, path string) error {
 		}
 		go func() {
 			defer c.Close()
-			if f, err := os.Open(path); err == nil {
-				_, _ = io.Copy(c, f) // sendfile(2); who has gone has gone
-				_ = f.Close()
-			}
+			serve(c)
 		}()
 	}
+}
+
+// serveCopies sends a file to whoever connects.
+func serveCopies(addr, path string) error {
+	ready := func() error {
+		fmt.Println("serving")
+		return nil
+	}
+	return serveEach(addr, ready, func(c net.Conn) {
+		if f, err := os.Open(path); err == nil {
+			_, _ = io.Copy(c, f) // sendfile(2); who has gone has gone
+			_ = f.Close()
+		}
+	})
 }
 
 // getCopy fetches it, and hashes what comes.

@@ -38,24 +38,13 @@ func lie(torrent, addr string) error {
 	if err != nil {
 		return err
 	}
-	ln, err := net.Listen("tcp", addr)
-	if err != nil {
-		return err
+	ready := func() error {
+		fmt.Println("lying")
+		return nil
 	}
-	if err := tellRing(torrent, addr); err != nil {
-		return err
-	}
-	fmt.Println("lying")
-	for {
-		c, err := ln.Accept()
-		if err != nil {
-			return err
-		}
-		go func() {
-			defer c.Close()
-			_ = lieTo(c, hash, info.NumPieces()) // it hangs up on us, as it should
-		}()
-	}
+	announce := func() error { return tellRing(torrent, addr) }
+	return serveEach(addr, func() error { return inOrder(announce, ready) },
+		func(c net.Conn) { _ = lieTo(c, hash, info.NumPieces()) }) // it hangs up on us, as it should
 }
 
 func lieTo(c net.Conn, hash [20]byte, pieces int) error {
@@ -74,27 +63,33 @@ func lieTo(c net.Conn, hash [20]byte, pieces int) error {
 	if _, err := c.Write(out); err != nil {
 		return err
 	}
+	limits := wire.DefaultLimits(pieces)
+	limits.MaxPayload = 1 << 16 // of extended messages, which are passed over
 	for {
-		var size uint32
-		if err := binary.Read(r, binary.BigEndian, &size); err != nil {
+		var size [4]byte
+		if _, err := io.ReadFull(r, size[:]); err != nil {
 			return err
 		}
-		if size > 1<<20 {
+		n := binary.BigEndian.Uint32(size[:])
+		if n > 1<<20 {
 			return errors.New("too long a message")
 		}
-		body := make([]byte, size)
-		if _, err := io.ReadFull(r, body); err != nil {
+		frame := append(size[:], make([]byte, n)...)
+		if _, err := io.ReadFull(r, frame[4:]); err != nil {
 			return err
 		}
-		if size != 13 || wire.MessageID(body[0]) != wire.Request {
+		ask, _, err := wire.Parse(frame, limits)
+		if err != nil {
+			return err
+		}
+		if ask.ID != wire.Request {
 			continue
 		}
-		block := make([]byte, min(binary.BigEndian.Uint32(body[9:]), 1<<20))
+		block := make([]byte, ask.Length)
 		if _, err := rand.Read(block); err != nil {
 			return err
 		}
-		m := wire.Message{ID: wire.Piece, Index: binary.BigEndian.Uint32(body[1:]), Begin: binary.BigEndian.Uint32(body[5:]), Block: block}
-		if _, err := c.Write(m.Append(nil)); err != nil {
+		if _, err := c.Write(wire.Message{ID: wire.Piece, Index: ask.Index, Begin: ask.Begin, Block: block}.Append(nil)); err != nil {
 			return err
 		}
 	}

@@ -162,7 +162,7 @@ func measure(args []string) error {
 			one.Runs = append(one.Runs, took)
 		}
 	}
-	r.table()
+	r.table(o.bound())
 	if o.out == "" {
 		return nil
 	}
@@ -201,8 +201,7 @@ func number(s string, unit int64) (int64, error) {
 	return n * factor, nil
 }
 
-func (r *report) table() {
-	bound := (&options{size: r.Bytes, rate: r.Rate}).bound()
+func (r *report) table(bound float64) {
 	fmt.Printf("\n%d MiB from %d to %d, ", r.Bytes>>20, r.Seeds, r.Leechers)
 	if bound > 0 {
 		fmt.Printf("links of %d Mbit/s; no way in less than %.1f s\n\n", r.Rate/1e6, bound)
