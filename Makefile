@@ -9,7 +9,7 @@ LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 FUZZTIME ?= 60s
 BENCHTIME ?= 1s
 
-.PHONY: help build demo test explore seeds swarm race lint fuzz bench bench-swarm kill-test soak compose-demo clean
+.PHONY: help build demo test explore seeds swarm crowd race lint fuzz bench bench-swarm kill-test soak compose-demo clean
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,7 +38,12 @@ seeds: ## the ring's scenarios with 20,000 seeds, or MORE times 500
 swarm: ## a day of a swarm of 1,000 peers in virtual time, into bench/swarm/day.json
 	COMMIT=$$(git rev-parse --short HEAD) go test -run '^TestSwarmInVirtualTime$$' -v -timeout 2h ./transfer/picker -picker.day
 
-race: ## the same, again and again: COUNT=5 make race
+crowd: ## 200 that fetch in one process, into bench/swarm/many.json; thousands of connections; 50 downloads killed
+	COMMIT=$$(git rev-parse --short HEAD) go test -run '^TestMany' -v -timeout 20m ./transfer -transfer.leechers 200 -transfer.mib 32 \
+		-transfer.connections $(or $(CONNECTIONS),9900) -transfer.out $(CURDIR)/bench/swarm/many.json
+	go test -run '^TestScripts/killed$$' -v -timeout 20m ./cmd/btclient -btclient.kills 50
+
+race: ## the tests, again and again: COUNT=5 make race
 	@scripts/need.sh cc
 	go test -race -timeout 60m -count=$(or $(COUNT),3) ./...
 
