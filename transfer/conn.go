@@ -23,10 +23,10 @@ const (
 	defaultRoundTrip = 50 * time.Millisecond
 )
 
-// warmRange is a part of a file that was found in memory.
-type warmRange struct {
-	file     *os.File
-	from, to int64
+// warmPiece is a piece that was found in memory.
+type warmPiece struct {
+	file  *os.File
+	piece int
 }
 
 // state is where a connection is in its life.
@@ -96,7 +96,7 @@ type conn struct {
 	outAt   int
 	queue   []ask   // requests of the peer
 	bodies  []*body // answers, the first is being sent, the others prepared
-	warm    warmRange
+	warm    warmPiece
 	blocked bool // the socket took no more
 	wrote   time.Time
 	up      meter

@@ -133,7 +133,7 @@ func (g *greeting) readable() {
 	case h.PeerID == g.b.l.e.cfg.PeerID:
 		// The other end of this is ours: it must learn whom it has called, or it
 		// would call again and again.
-		_, _ = send(g.fd, h.Append(nil), false)
+		_, _ = send(g.fd, h.Append(nil), nil, false)
 		g.drop(selfConnection, nil)
 	default:
 		g.hand(g.b.torrents[h.InfoHash], h)

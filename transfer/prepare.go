@@ -11,8 +11,6 @@ const (
 	// prepareAhead is how many answers of a connection are opened before it is
 	// their turn, so that waiting for the disk overlaps with sending.
 	prepareAhead = 4
-	// probeRange is how much is looked at at once to see whether it is in memory.
-	probeRange = 1 << 20
 	// readAhead is how much the kernel is told that will be wanted next.
 	readAhead = 4 << 20
 	// readers is the number of goroutines that wait for the disk for uploads.
@@ -34,7 +32,7 @@ func (c *conn) prepare() {
 				j.back()
 				return
 			}
-			if c.inMemory(j.spans) {
+			if c.inMemory(b.ask, j.spans) {
 				b.open(j.spans, j.release)
 				continue
 			}
@@ -44,21 +42,23 @@ func (c *conn) prepare() {
 	}
 }
 
-// inMemory tells whether sending the spans would not wait for a disk. Further
-// blocks of a range that was found in memory are not looked at again.
-func (c *conn) inMemory(spans []storage.Span) bool {
-	for _, sp := range spans {
-		if c.warm.file == sp.File && sp.Off >= c.warm.from && sp.Off+sp.Len <= c.warm.to {
-			continue
-		}
-		n := max(sp.Len, probeRange)
-		if resident(int(sp.File.Fd()), sp.Off, n) {
-			c.warm = warmRange{sp.File, sp.Off, sp.Off + n}
-		} else if n == sp.Len || !resident(int(sp.File.Fd()), sp.Off, sp.Len) {
-			return false
-		}
+// inMemory tells whether sending a range, which is one span of the only file, would
+// not wait for a disk. The whole piece is looked at, and further ranges of one that
+// was found in memory are not looked at again.
+func (c *conn) inMemory(a ask, spans []storage.Span) bool {
+	if len(spans) != 1 {
+		return false
 	}
-	return true
+	sp := spans[0]
+	if c.warm.file == sp.File && c.warm.piece == a.piece {
+		return true
+	}
+	fd := int(sp.File.Fd())
+	if resident(fd, sp.Off-int64(a.begin), int64(c.s.pieceSize(a.piece))) {
+		c.warm = warmPiece{sp.File, a.piece}
+		return true
+	}
+	return resident(fd, sp.Off, sp.Len)
 }
 
 // reading is an answer that a worker opens and reads into memory.

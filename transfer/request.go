@@ -42,11 +42,11 @@ func (c *conn) grow(n int) {
 }
 
 // requestSize is how much one request asks for: small while there is little
-// under way, so that there are always several and other messages get through
+// under way, so that there are always some and other messages get through
 // between their answers, and large where it is worth it.
 func (c *conn) requestSize() int {
 	size := blockLen
-	for 2*size <= c.maxRequest && 8*size <= c.target {
+	for 2*size <= c.maxRequest && 4*size <= c.target {
 		size *= 2
 	}
 	return size

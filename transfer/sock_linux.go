@@ -28,14 +28,21 @@ func keepShort(fd int) {
 	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, 128<<10)
 }
 
-// send writes small bytes. With more set the kernel keeps them back until the
-// block that follows by sendFile, so that a header costs no packet of its own.
-func send(fd int, b []byte, more bool) (int, error) {
+// send writes first and then, which are small, in one call. With more set the kernel
+// keeps them back until the block that follows by sendFile, so that a header costs no
+// packet of its own.
+func send(fd int, first, then []byte, more bool) (int, error) {
 	flags := unix.MSG_NOSIGNAL
 	if more {
 		flags |= unix.MSG_MORE
 	}
-	return unix.SendmsgN(fd, b, nil, nil, flags)
+	switch {
+	case len(then) == 0:
+		return unix.SendmsgN(fd, first, nil, nil, flags)
+	case len(first) == 0:
+		return unix.SendmsgN(fd, then, nil, nil, flags)
+	}
+	return unix.SendmsgBuffers(fd, [][]byte{first, then}, nil, nil, flags)
 }
 
 // sendFile moves up to n bytes from a file to a socket inside the kernel.
@@ -60,13 +67,6 @@ func receive(fd int, first, then []byte) (int, error) {
 // came with Linux 6.5) one byte in 64 KiB is asked for without waiting; a file
 // system that knows neither is taken to be fast.
 func resident(file int, off, n int64) bool {
-	var st unix.Stat_t
-	if unix.Fstat(file, &st) == nil {
-		n = min(n, st.Size-off)
-	}
-	if n <= 0 {
-		return true
-	}
 	page := int64(unix.Getpagesize())
 	var cached unix.Cachestat_t
 	err := unix.Cachestat(uint(file), &unix.CachestatRange{Off: uint64(off), Len: uint64(n)}, &cached, 0)

@@ -48,7 +48,12 @@ func prepare(fd int) (int, error) {
 
 func keepShort(int) {}
 
-func send(fd int, b []byte, _ bool) (int, error) { return unix.Write(fd, b) }
+func send(fd int, first, then []byte, _ bool) (int, error) {
+	if len(first) == 0 {
+		first = then
+	}
+	return unix.Write(fd, first)
+}
 
 func sendFile(sock, file int, offset int64, n int) (int, error) {
 	sent, err := unix.Sendfile(sock, file, &offset, n)

@@ -165,27 +165,35 @@ func (c *conn) writeSome(most int) (int, error) {
 		b = c.bodies[0]
 	}
 	switch {
-	case b != nil && len(b.head) > 0 && (b.begun || len(c.out) == c.outAt):
-		n, err := send(c.fd, b.head, true)
-		if n > 0 {
-			b.begun = true
-			b.head = b.head[n:]
-		}
-		return max(n, 0), err
-	case b != nil && b.begun:
+	case b != nil && b.begun && len(b.head) == 0:
 		return c.sendBlock(b, most)
-	case len(c.out) > c.outAt:
-		n, err := send(c.fd, c.out[c.outAt:], b != nil)
-		c.outAt += max(n, 0)
-		if c.outAt == len(c.out) {
-			c.out, c.outAt = c.out[:0], 0
-			if cap(c.out) > 16<<10 {
-				c.out = nil
-			}
-		}
-		return max(n, 0), err
+	case b != nil && b.begun:
+		return c.sendSmall(nil, b)
+	case b != nil || len(c.out) > c.outAt:
+		return c.sendSmall(c.out[c.outAt:], b)
 	}
 	return 0, errNothing
+}
+
+// sendSmall sends messages, and behind them the header of a block, if any.
+func (c *conn) sendSmall(messages []byte, b *body) (int, error) {
+	var head []byte
+	if b != nil {
+		head = b.head
+	}
+	n, err := send(c.fd, messages, head, b != nil)
+	sent := min(max(n, 0), len(messages))
+	if b != nil && n > len(messages) {
+		b.begun = true
+		b.head = head[n-len(messages):]
+	}
+	if c.outAt += sent; c.outAt == len(c.out) {
+		c.out, c.outAt = c.out[:0], 0
+		if cap(c.out) > 16<<10 {
+			c.out = nil
+		}
+	}
+	return max(n, 0), err
 }
 
 // sendBlock moves a part of the block from its file to the socket.
@@ -236,5 +244,5 @@ func (c *conn) sendSpan(sp *storage.Span, n int) (int, error) {
 		c.s.fail(err)
 		return 0, err
 	}
-	return send(c.fd, buf[:got], false)
+	return send(c.fd, buf[:got], nil, false)
 }

@@ -3,7 +3,6 @@ package storage
 import (
 	"fmt"
 	"os"
-	"sync"
 )
 
 // maxSpans is how many files one range may keep open; what lies in more is
@@ -23,11 +22,11 @@ type Span struct {
 // changed gives ErrChanged with its path.
 func (c *Content) Spans(off, n int64) (spans []Span, release func(), err error) {
 	var held []*handle
-	release = sync.OnceFunc(func() {
+	release = func() {
 		for _, h := range held {
 			c.handles.release(h)
 		}
-	})
+	}
 	gather := false
 	err = c.l.each(off, n, func(i int, at, n int64) error {
 		if gather = gather || c.l.Files[i].Pad || len(spans) == maxSpans; gather {
@@ -68,5 +67,5 @@ func (c *Content) gather(off, n int64) ([]Span, func(), error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("gather %d bytes of %s: %w", n, c.Path(), err)
 	}
-	return []Span{{f, 0, n}}, sync.OnceFunc(func() { f.Close() }), nil
+	return []Span{{f, 0, n}}, func() { f.Close() }, nil
 }
