@@ -19,8 +19,11 @@ const (
 	// onItsWay is for how long a piece that one peer has asked for is kept from the
 	// others when there is nothing else to give: they will have it from that one.
 	onItsWay = time.Second
-	// followWithin is how long a peer may ask for other pieces than those suggested.
+	// followWithin is how long a peer that gets nothing, and mostRefused how often, may
+	// ask for other pieces than those suggested. One that follows does so too, for
+	// pieces of which others have given it a part.
 	followWithin = 2 * time.Second
+	mostRefused  = 8
 )
 
 // gift is a piece that no peer has yet and one was given.
@@ -33,7 +36,9 @@ type gift struct {
 type follower struct {
 	id       PeerID
 	ahead    int       // gifts that it has not asked for
+	coming   int       // gifts that it has asked for and not got
 	guided   time.Time // when it was last suggested one
+	refused  int       // requests since it asked for a gift
 	stubborn bool      // it does not follow
 }
 
@@ -128,19 +133,24 @@ func (f *FirstCopies) MayServe(p PeerID, piece int, now time.Time) bool {
 		if g.asked.IsZero() {
 			g.asked = now
 			w.ahead--
+			w.coming++
+			w.refused = 0
 		}
 		return true
 	case g == nil && f.pick.Availability(piece) == 0:
 		f.given[piece] = &gift{to: w, asked: now}
+		w.coming++
+		w.refused = 0
 		return true
 	}
 	// Another is getting it, or has it.
-	if w.ahead > 0 && now.Sub(w.guided) > followWithin {
+	if w.ahead > 0 && w.coming == 0 && w.refused >= mostRefused && now.Sub(w.guided) > followWithin {
 		f.Gone(p)
 		f.follower(p).stubborn = true // it must not wait for ever
 		return true
 	}
 	if _, more := f.next(); more {
+		w.refused++
 		return false
 	}
 	return g == nil || g.asked.IsZero() || now.Sub(g.asked) >= onItsWay
@@ -163,6 +173,8 @@ func (f *FirstCopies) forget(piece int, g *gift) {
 	delete(f.given, piece)
 	if g.asked.IsZero() {
 		g.to.ahead--
+	} else {
+		g.to.coming--
 	}
 }
 

@@ -112,3 +112,34 @@ func TestFirstCopies(t *testing.T) {
 		}
 	}
 }
+
+// Who is sent a piece, however slowly, may ask for others meanwhile and is only refused
+// them; who takes nothing of what it is suggested is served what it asks for, in the end.
+func TestWhoDoesNotFollow(t *testing.T) {
+	g := Geometry{Pieces: 20, PieceLen: 1000, BlockLen: 1000}
+	have := wire.NewBits(g.Pieces)
+	have.SetAll()
+	for _, follows := range []bool{true, false} {
+		k := newPicker(t, g, have, 1)
+		f := NewFirstCopies(k.Picker, rand.New(rand.NewPCG(1, 1)))
+		now := time.Unix(1e9, 0)
+		k.AddPeer(1)
+		k.AddPeer(2)
+		theirs := f.Guide(2, 2, now, nil)
+		list := f.Guide(1, 2, now, nil)
+		if follows && !f.MayServe(1, list[0], now) {
+			t.Fatal("it does not get what it was suggested")
+		}
+		served := false
+		for range 100 {
+			now = now.Add(followWithin / 10)
+			served = f.MayServe(1, theirs[0], now) || served
+			if err := f.CheckInvariant(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if served == follows {
+			t.Errorf("follows: %v, served what is for another: %v", follows, served)
+		}
+	}
+}

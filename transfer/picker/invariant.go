@@ -18,18 +18,20 @@ func (k *Picker) CheckInvariant() error {
 
 // CheckInvariant is Picker.CheckInvariant for first copies.
 func (f *FirstCopies) CheckInvariant() error {
-	ahead := make(map[*follower]int)
+	ahead, coming := make(map[*follower]int), make(map[*follower]int)
 	for i, g := range f.given {
 		if f.followers[g.to.id] != g.to || g.to.stubborn {
 			return fmt.Errorf("piece %d is kept for peer %d, who is gone", i, g.to.id)
 		}
 		if g.asked.IsZero() {
 			ahead[g.to]++
+		} else {
+			coming[g.to]++
 		}
 	}
 	for id, w := range f.followers {
-		if w.id != id || w.ahead != ahead[w] {
-			return fmt.Errorf("peer %d: %d pieces ahead, counted %d", id, w.ahead, ahead[w])
+		if w.id != id || w.ahead != ahead[w] || w.coming != coming[w] {
+			return fmt.Errorf("peer %d: %d pieces ahead and %d coming, counted %d and %d", id, ahead[w], coming[w], w.ahead, w.coming)
 		}
 	}
 	return nil
