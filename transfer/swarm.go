@@ -42,6 +42,7 @@ type swarm struct {
 	banned    map[sourceKey]bool
 	sources   map[sourceKey]*source
 
+	lanes lanes
 	first *picker.FirstCopies // nil until it matters who gets which piece
 
 	nextRechoke time.Time
@@ -233,6 +234,7 @@ func (s *swarm) tick(passed time.Duration) {
 	if !s.l.now.Before(s.nextRechoke) {
 		s.rechoke()
 	}
+	s.tickLanes()
 	s.tryWrite()
 	s.dialMore()
 	if !s.l.now.Before(s.nextLook) {
