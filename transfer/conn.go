@@ -108,8 +108,9 @@ type conn struct {
 	upShare, downShare int
 	upHeld, downHeld   bool // it waits for room
 
-	follows bool  // suggestions: it is one of ours
-	owed    []int // pieces it has not been told of, see tellHave
+	follows bool       // suggestions: it is one of ours
+	shown   *wire.Bits // if set: the pieces that it knows are here, see steer.go
+	owed    []int      // pieces it has not been told of, see tellHave
 	pex     exchange
 }
 
@@ -247,9 +248,13 @@ func (c *conn) greeted(h wire.Handshake) {
 	}
 	c.startPipeline()
 	c.fast = h.Has(wire.Fast)
+	s.hide(c)
 	c.sayHave()
 	if h.Has(wire.Extended) {
 		c.sayExtended()
+	}
+	if c.shown != nil {
+		s.guide(c)
 	}
 	s.log.Debug("connected", "addr", c.addr, "outgoing", c.outgoing)
 }

@@ -41,7 +41,7 @@ func (c *conn) sayExtended() {
 		known[pexName] = pexID
 	}
 	uploadOnly := 0
-	if c.s.complete() {
+	if c.s.complete() && c.shown == nil { // who sees nothing here and hears that might leave
 		uploadOnly = 1
 	}
 	payload, err := bencode.Marshal(extended{

@@ -31,6 +31,9 @@ type refusal struct {
 // sayHave tells a peer what is here, as the first message (BEP 3, BEP 6).
 func (c *conn) sayHave() {
 	have := c.s.have
+	if c.shown != nil {
+		have = c.shown
+	}
 	switch {
 	case c.fast && have.None():
 		c.tell(wire.Message{ID: wire.HaveNone})

@@ -31,7 +31,9 @@ func joinFast(t testing.TB, e *engine, f *fixture, n int) *testPeer {
 func joinOwn(t testing.TB, e *engine, f *fixture, n int) *testPeer {
 	t.Helper()
 	p := dialTo(t, e)
+	own := e.PeerID()
 	p.id = peerID(n)
+	copy(p.id[:8], own[:8])
 	h := wire.Handshake{InfoHash: f.hash, PeerID: p.id}
 	h.Set(wire.Fast)
 	h.Set(wire.Extended)
@@ -62,11 +64,14 @@ func (p *testPeer) next() wire.Message {
 func TestWhatIsHereIsSaidInOneMessage(t *testing.T) {
 	f := makeTorrent(t, 80, 16<<10, 160<<10)
 	seed, leech := start(t), start(t)
-	seed.add(t, f.seedSpec(t))
+	tor := seed.add(t, f.seedSpec(t))
 	leech.add(t, f.leechSpec(t))
-	if m := joinFast(t, seed, f, 1).next(); m.ID != wire.HaveAll {
+	first := joinFast(t, seed, f, 1)
+	if m := first.next(); m.ID != wire.HaveAll {
 		t.Errorf("a seed says %v first", m.ID)
 	}
+	first.Close()
+	until(t, "it to be alone again", func() bool { return len(tor.Status().Peers) == 0 })
 	if m := joinFast(t, leech, f, 1).next(); m.ID != wire.HaveNone {
 		t.Errorf("who has nothing says %v first", m.ID)
 	}

@@ -3,6 +3,7 @@ package transfer
 import (
 	"net/netip"
 	"testing"
+	"time"
 
 	"chordtorrent/transfer/wire"
 )
@@ -141,4 +142,67 @@ func TestSteeredSwarm(t *testing.T) {
 	}
 	until(t, "the seed to be alone", func() bool { return len(from.Status().Peers) == 0 })
 	sound(t, from)
+}
+
+// Another client, while there is one more that fetches, sees only pieces that nobody was
+// given, each its own; when each piece is somebody's it sees all.
+func TestOthersAreShownPieceByPiece(t *testing.T) {
+	const pieces = 30
+	f := makeTorrent(t, 98, 16<<10, pieces*16<<10)
+	clock := &stoppedClock{at: time.Now()}
+	e := start(t, func(cfg *Config) { cfg.now = clock.now })
+	e.add(t, f.seedSpec(t))
+	own := joinOwn(t, e, f, 1)
+	own.send(wire.Message{ID: wire.Interested})
+	own.expect(wire.Unchoke)
+
+	fast, plain := joinFast(t, e, f, 2), join(t, e, f, 3)
+	if m := fast.next(); m.ID != wire.HaveNone {
+		t.Fatalf("it begins with %v", m.ID)
+	}
+	saw := map[*testPeer]map[uint32]bool{fast: {}, plain: {}}
+	// look reads up to a message of the given kind, and notes what is shown before it.
+	look := func(p *testPeer, end wire.MessageID) (m wire.Message) {
+		for m = p.next(); m.ID != end; m = p.next() {
+			if m.ID != wire.Have || saw[p][m.Index] {
+				t.Fatalf("%v %d", m.ID, m.Index)
+			}
+			saw[p][m.Index] = true
+		}
+		return m
+	}
+	for p := range saw {
+		p.send(wire.Message{ID: wire.Interested})
+		look(p, wire.Unchoke)
+		for i := range saw[p] {
+			p.send(request(int(i), blockLen), wire.Message{ID: wire.Have, Index: i})
+			if m := look(p, wire.Piece); m.Index != i {
+				t.Errorf("piece %d came", m.Index)
+			}
+			break
+		}
+	}
+	if len(saw[fast]) < 2 || len(saw[plain]) < 2 {
+		t.Errorf("%d and %d are shown: nothing follows on the first", len(saw[fast]), len(saw[plain]))
+	}
+	for i := range saw[fast] {
+		if saw[plain][i] {
+			t.Errorf("piece %d is shown to both", i)
+		}
+	}
+	// The one of ours asks for all the rest: then there is nothing left to steer.
+	for i := range pieces {
+		own.send(request(i, blockLen))
+	}
+	for i := range pieces - 1 { // not the last, or it would be gone, and all else again with it
+		own.send(wire.Message{ID: wire.Have, Index: uint32(i)})
+	}
+	for p := range saw {
+		for len(saw[p]) < pieces {
+			clock.advance(tickEvery)
+			p.send(wire.Message{ID: wire.NotInterested}, wire.Message{ID: wire.Interested})
+			look(p, wire.Choke)
+			look(p, wire.Unchoke)
+		}
+	}
 }

@@ -234,6 +234,7 @@ func (s *swarm) tick(passed time.Duration) {
 	if !s.l.now.Before(s.nextRechoke) {
 		s.rechoke()
 	}
+	s.showAll()
 	s.tickLanes()
 	s.tryWrite()
 	s.dialMore()

@@ -124,26 +124,11 @@ func (f *FirstCopies) Guide(p PeerID, fetching int, now time.Time, out []int) []
 // moment.
 func (f *FirstCopies) MayServe(p PeerID, piece int, now time.Time) bool {
 	w := f.follower(p)
-	if w.stubborn {
-		return true
-	}
-	g := f.given[piece]
-	switch {
-	case g != nil && g.to == w:
-		if g.asked.IsZero() {
-			g.asked = now
-			w.ahead--
-			w.coming++
-			w.refused = 0
-		}
-		return true
-	case g == nil && f.pick.Availability(piece) == 0:
-		f.given[piece] = &gift{to: w, asked: now}
-		w.coming++
-		w.refused = 0
+	if w.stubborn || f.Asked(p, piece, now) {
 		return true
 	}
 	// Another is getting it, or has it.
+	g := f.given[piece]
 	if w.ahead > 0 && w.coming == 0 && w.refused >= mostRefused && now.Sub(w.guided) > followWithin {
 		f.Gone(p)
 		f.follower(p).stubborn = true // it must not wait for ever
@@ -156,11 +141,35 @@ func (f *FirstCopies) MayServe(p PeerID, piece int, now time.Time) bool {
 	return g == nil || g.asked.IsZero() || now.Sub(g.asked) >= onItsWay
 }
 
-// Over reports whether every piece has left: there is nothing to decide.
-func (f *FirstCopies) Over() bool {
-	_, more := f.next()
-	return !more && len(f.given) == 0
+// Asked notes what a peer asks for, and reports whether it was set aside for it, or for
+// nobody: then it is now.
+func (f *FirstCopies) Asked(p PeerID, piece int, now time.Time) bool {
+	w, g := f.follower(p), f.given[piece]
+	switch {
+	case g == nil && f.pick.Availability(piece) == 0:
+		g = &gift{to: w}
+		f.given[piece] = g
+		w.ahead++
+	case g == nil || g.to != w:
+		return false
+	}
+	if g.asked.IsZero() {
+		g.asked = now
+		w.ahead--
+		w.coming++
+		w.refused = 0
+	}
+	return true
 }
+
+// More reports whether there are pieces that nobody has, and nobody was given.
+func (f *FirstCopies) More() bool {
+	_, more := f.next()
+	return more
+}
+
+// Over reports whether every piece has left: there is nothing to decide.
+func (f *FirstCopies) Over() bool { return len(f.given) == 0 && !f.More() }
 
 // Arrived notes that a peer has a piece: it has left.
 func (f *FirstCopies) Arrived(piece int) {
