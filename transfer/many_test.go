@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
+	"slices"
 	"testing"
 
 	"chordtorrent/scripts/lab"
@@ -25,7 +26,7 @@ type manyResult struct {
 	MiB      int         `json:"mib"`
 	Seed     uint64      `json:"random_seed"`
 	Copies   float64     `json:"seed_sent_copies"`
-	OneCPU   float64     `json:"cpu_sec_per_gib_one_to_one"`
+	OneCPU   float64     `json:"cpu_sec_per_gib_one_to_one"` // the median of several
 	ManyCPU  float64     `json:"cpu_sec_per_gib"`
 	HeapLeft int64       `json:"heap_left_bytes"` // more than before, when all is closed
 }
@@ -36,7 +37,16 @@ func TestMany(t *testing.T) {
 	r := manyResult{Machine: lab.ThisMachine(os.Getenv("COMMIT")), Leechers: *manyLeechers, MiB: *manyMiB, Seed: rand.Uint64()}
 	t.Logf("seed %#x", r.Seed)
 	f := makeTorrent(t, r.Seed, 64<<10, r.MiB<<20)
-	t.Run("one", func(t *testing.T) { r.OneCPU, _ = swarmOf(t, f, 1, r.Seed) })
+	// One transfer is over in a moment: only several tell what it costs.
+	var alone []float64
+	t.Run("one", func(t *testing.T) {
+		for range min(r.Leechers, 20) {
+			cpu, _ := swarmOf(t, f, 1, r.Seed)
+			alone = append(alone, cpu)
+		}
+	})
+	slices.Sort(alone)
+	r.OneCPU = alone[len(alone)/2]
 	before, open := liveHeap(), descriptors()
 	t.Run("many", func(t *testing.T) { r.ManyCPU, r.Copies = swarmOf(t, f, r.Leechers, r.Seed) })
 	if t.Failed() {

@@ -21,8 +21,9 @@ type partial struct {
 }
 
 // leastPieces is how many pieces a download may hold whatever the limit of all
-// buffers: with fewer it would often stand still, and with none for ever.
-const leastPieces = 4
+// buffers: one that comes, one at the workers, one between. With fewer it would often
+// stand still, and with none for ever; of the largest, 16 MiB each, these are 48 MiB.
+const leastPieces = 3
 
 // partialOf returns the partial of a piece; when it has none yet it takes room for a
 // buffer, and returns nil if there is none to be had.
