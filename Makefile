@@ -9,7 +9,7 @@ LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 FUZZTIME ?= 60s
 BENCHTIME ?= 1s
 
-.PHONY: help build demo test explore seeds swarm crowd race lint fuzz bench bench-swarm kill-test soak compose-demo clean
+.PHONY: help build demo test explore seeds swarm crowd race lint fuzz bench bench-hash bench-swarm kill-test soak compose-demo clean
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ fuzz: ## every fuzz target for FUZZTIME (60s)
 
 bench: ## the Go benchmarks, in the form benchstat reads
 	go test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./...
+
+bench-hash: ## what hashing costs at a publish, beside openssl, into bench/swarm/hash.json
+	@scripts/bench-hash.sh
 
 bench-swarm: ARGS ?= --clients btclient,copy --leechers 8 --size 256m --rate 100m --out bench/swarm/bench.json
 bench-swarm: ## whole programs on limited links, from one to eight; needs root; others with ARGS='--clients btclient,aria2 …'
