@@ -36,13 +36,7 @@ func send(fd int, first, then []byte, more bool) (int, error) {
 	if more {
 		flags |= unix.MSG_MORE
 	}
-	switch {
-	case len(then) == 0:
-		return unix.SendmsgN(fd, first, nil, nil, flags)
-	case len(first) == 0:
-		return unix.SendmsgN(fd, then, nil, nil, flags)
-	}
-	return unix.SendmsgBuffers(fd, [][]byte{first, then}, nil, nil, flags)
+	return rawSend(fd, first, then, flags)
 }
 
 // sendFile moves up to n bytes from a file to a socket inside the kernel.
@@ -53,13 +47,12 @@ func sendFile(sock, file int, offset int64, n int) (int, error) {
 // receive reads into first and, when that is full, into then, in one call.
 func receive(fd int, first, then []byte) (int, error) {
 	if len(first) == 0 {
-		return unix.Read(fd, then)
+		return rawRead(fd, then)
 	}
 	if len(then) == 0 {
-		return unix.Read(fd, first)
+		return rawRead(fd, first)
 	}
-	iov := [2][]byte{first, then}
-	return unix.Readv(fd, iov[:])
+	return rawReadv(fd, first, then)
 }
 
 // resident tells whether n bytes from off of a file are in memory, so that
