@@ -10,6 +10,9 @@
 // conformance suite. Both are level-triggered: a descriptor that stays ready is
 // reported again by the next Wait, so a handler may stop halfway and come back.
 //
+// A goroutine in the Wait of epoll is parked, as in any Go network call: it holds no
+// thread. In that of poll(2) it does.
+//
 // Left to the caller: making descriptors non-blocking, closing them (after
 // Remove), timers (through Wait's time-out), and what a descriptor means.
 package poller
