@@ -206,7 +206,7 @@ func TestDialSaysWhyItFails(t *testing.T) {
 	defer mute.Close()
 	nobody := closedAddr(t)
 	for _, c := range []struct{ addr, cluster, says string }{
-		{m.ref.Addr, "lab", `it belongs to cluster "test", not "lab"`},
+		{m.ref.Addr, "lab", `it belongs to cluster "test", not "lab": --cluster`},
 		{m.ref.Addr, strings.Repeat("x", 2000), "EOF"},
 		{closed.ref.Addr, "test", "does not serve clients"},
 		{nobody, "test", "refused"},

@@ -94,7 +94,7 @@ func mismatch(dialer, accepter Hello) string {
 		return fmt.Sprintf("it speaks version %d of the ring protocol, not %d: use programs of one release", accepter.Version, dialer.Version)
 	}
 	if dialer.Cluster != accepter.Cluster {
-		return fmt.Sprintf("it belongs to cluster %q, not %q", accepter.Cluster, dialer.Cluster)
+		return fmt.Sprintf("it belongs to cluster %q, not %q: --cluster says which is meant", accepter.Cluster, dialer.Cluster)
 	}
 	return ""
 }
