@@ -102,8 +102,11 @@ func (s *swarm) showAll() {
 		return
 	}
 	for _, c := range s.conns {
+		if c.shown == nil {
+			continue
+		}
 		for i := range s.geo.Pieces {
-			if c.shown != nil && !c.shown.Get(i) {
+			if !c.shown.Get(i) {
 				c.tell(wire.Message{ID: wire.Have, Index: uint32(i)})
 			}
 		}
