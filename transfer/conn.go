@@ -98,7 +98,6 @@ type conn struct {
 	bodies  []*body // answers, the first is being sent, the others prepared
 	warm    warmPiece
 	blocked bool // the socket took no more
-	lane    lane
 	wrote   time.Time
 	up      meter
 	marked  bool // on the loop's dirty list
@@ -287,7 +286,6 @@ func (c *conn) drop(why reason, err error) {
 		b.end()
 	}
 	c.bodies = nil
-	c.leaveLane()
 	c.l.forget(c.fd)
 	c.s.leave(c)
 	if k := c.known; k != nil && k.conn == c {
@@ -330,7 +328,7 @@ func (c *conn) tick(passed time.Duration) {
 		return
 	}
 	if c.outputWaits() {
-		if now.Sub(c.wrote) > stalledAtMost && !c.upHeld && !c.lane.waits {
+		if now.Sub(c.wrote) > stalledAtMost && !c.upHeld {
 			c.drop(slowReader, nil)
 			return
 		}

@@ -28,8 +28,7 @@
 //	pieces.go     piece buffers, the way to the hash workers and back
 //	full.go       what happens when the disk is full
 //	suspect.go    who sent a wrong piece
-//	choke.go      who may ask us; lanes.go how many are sent to at a time;
-//	              limit.go how fast
+//	choke.go      who may ask us; limit.go how fast
 //	hash.go       the workers; announce.go the goroutine that asks for peers
 //	sock.go       calls on sockets, as each system has them
 //
@@ -47,8 +46,7 @@
 // A request waits in its connection's queue; at the end of each turn every
 // connection that has something to say is flushed within a budget, so that all
 // get their share (upload.go): small messages together, then each block by
-// sendfile(2). Blocks are begun for few peers at a time, a piece for each, and then
-// it is the next one's turn (lanes.go).
+// sendfile(2).
 //
 // # Deviations
 //

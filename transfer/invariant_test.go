@@ -61,19 +61,6 @@ func (s *swarm) check() error {
 			wrong("%s: has %d pieces, counted %d", c.addr, c.bits.Count(), c.has)
 		}
 	}
-	for _, c := range s.lanes.held {
-		if !c.lane.held || c.lane.waits || s.conns[c.id] != c {
-			wrong("%s has a lane and does not know", c.addr)
-		}
-	}
-	for _, c := range s.lanes.waiting {
-		if c.lane.held || !c.lane.waits || s.conns[c.id] != c {
-			wrong("%s waits for a lane and does not know", c.addr)
-		}
-	}
-	if len(s.lanes.waiting) > 0 && len(s.lanes.held) < s.lanes.width.lanes() {
-		wrong("%d wait for a lane, and %d of %d are taken", len(s.lanes.waiting), len(s.lanes.held), s.lanes.width.lanes())
-	}
 	if s.first != nil {
 		if err := s.first.CheckInvariant(); err != nil {
 			wrong("first copies: %w", err)

@@ -41,21 +41,12 @@ func (c *conn) grow(n int) {
 	}
 }
 
-// ahead is how much should be under way: a whole piece at least with one of ours, which
-// sends piece by piece when our turn has come.
-func (c *conn) ahead() int {
-	if c.follows {
-		return max(c.target, int(min(c.s.geo.PieceLen, largestRequest)))
-	}
-	return c.target
-}
-
 // requestSize is how much one request asks for: small while there is little
 // under way, so that there are always some and other messages get through
 // between their answers, and large where it is worth it.
-func (c *conn) requestSize(target int) int {
+func (c *conn) requestSize() int {
 	size := blockLen
-	for 2*size <= c.maxRequest && 4*size <= target {
+	for 2*size <= c.maxRequest && 4*size <= c.target {
 		size *= 2
 	}
 	return size
@@ -67,8 +58,7 @@ func (c *conn) fill() {
 	if c.chokesUs || !c.wantIt || c.starved || s.complete() || s.halted() || s.paused() {
 		return
 	}
-	target := c.ahead()
-	size := c.requestSize(target)
+	target, size := c.target, c.requestSize()
 	if c.snubbed {
 		// Its old requests may still be answered, and are welcome then. New ones
 		// would only be kept from others, but for one now and then.
@@ -233,7 +223,7 @@ func (c *conn) tickRequests() {
 	if c.starved && len(c.asked) == 0 {
 		c.starved = false
 	}
-	if c.askedBytes < c.ahead() {
+	if c.askedBytes < c.target {
 		c.wake()
 	}
 }

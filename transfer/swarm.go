@@ -42,7 +42,6 @@ type swarm struct {
 	banned    map[sourceKey]bool
 	sources   map[sourceKey]*source
 
-	lanes lanes
 	first *picker.FirstCopies // nil until it matters who gets which piece
 
 	nextRechoke time.Time
@@ -235,7 +234,6 @@ func (s *swarm) tick(passed time.Duration) {
 		s.rechoke()
 	}
 	s.showAll()
-	s.tickLanes()
 	s.tryWrite()
 	s.dialMore()
 	if !s.l.now.Before(s.nextLook) {

@@ -132,9 +132,6 @@ func (c *conn) flush() {
 		case c.state == closed:
 			return
 		case err == errNothing, err == errHeld:
-			if err == errNothing && c.lane.held && len(c.bodies) == 0 {
-				c.leaveLane()
-			}
 			c.watchFor(poller.Read)
 			return
 		case err != nil && again(err):
@@ -166,9 +163,6 @@ func (c *conn) writeSome(most int) (int, error) {
 	var b *body
 	if len(c.bodies) > 0 && c.bodies[0].ready {
 		b = c.bodies[0]
-		if !b.begun && !c.mayBegin() {
-			b = nil
-		}
 	}
 	switch {
 	case b != nil && b.begun && len(b.head) == 0:
@@ -210,7 +204,6 @@ func (c *conn) sendBlock(b *body, most int) (int, error) {
 	if len(b.spans) == 0 {
 		b.end()
 		c.bodies = slices.Delete(c.bodies, 0, 1)
-		c.laneBlock(b)
 		return 0, nil
 	}
 	sp := &b.spans[0]
