@@ -10,8 +10,6 @@ const (
 	maxAddresses = 4096 // per torrent; then one that failed makes room for a new one
 	firstBackOff = time.Second
 	lastBackOff  = 5 * time.Minute
-	// Up to so many known addresses a download connects to all of them.
-	smallSwarm = 24
 	// lookEvery is how often a download looks whether there are better neighbours.
 	lookEvery = 10 * time.Second
 )
@@ -124,8 +122,11 @@ func (s *swarm) dialMore() {
 	if s.complete() || s.halted() {
 		return
 	}
-	opened, good := 0, 0
+	opened, good, all := 0, 0, 0
 	for _, c := range s.conns {
+		if c.good() {
+			all++
+		}
 		if c.outgoing {
 			opened++
 			if c.good() {
@@ -133,27 +134,32 @@ func (s *swarm) dialMore() {
 			}
 		}
 	}
-	most := s.neighbours()
+	most := s.l.e.cfg.Neighbours
 	// Those that are not good keep their connection, but not their place: up
 	// to as many again are tried beside them.
-	for good < most && opened < 2*most && len(s.conns) < s.l.e.cfg.MaxPeers {
+	more := func() bool {
+		if opened == 2*most || len(s.conns) >= s.l.e.cfg.MaxPeers {
+			return false
+		}
 		k := s.book.next(s.l.now)
 		if k == nil {
-			break
+			return false
 		}
 		if s.connect(k) {
 			opened++
 			good++
+			all++
 		}
+		return true
 	}
-}
-
-// neighbours is how many connections a download opens.
-func (s *swarm) neighbours() int {
-	if len(s.book.order) <= smallSwarm {
-		return max(s.l.e.cfg.Neighbours, smallSwarm)
+	for good < most && more() {
 	}
-	return s.l.e.cfg.Neighbours
+	// Whoever is called by few has fewer to fetch from than others, and would be the
+	// last to have everything. So it calls more, one at a time, as somebody may be about
+	// to call.
+	if all < 2*most {
+		more()
+	}
 }
 
 // lookAround tries one more neighbour than are kept, now and then: whoever has only slow
@@ -164,11 +170,14 @@ func (s *swarm) lookAround() {
 	if s.complete() || s.halted() {
 		return
 	}
-	called, leastGave, complete := 0, int64(0), 0
+	called, good, leastGave, complete := 0, 0, int64(0), 0
 	var least *conn
 	for _, c := range s.conns {
 		if c.state == open && c.isSeed() {
 			complete++
+		}
+		if c.good() {
+			good++
 		}
 	}
 	for _, c := range s.conns {
@@ -185,8 +194,8 @@ func (s *swarm) lookAround() {
 			least, leastGave = c, gave
 		}
 	}
-	most := s.neighbours()
-	if called > most && least != nil {
+	most := s.l.e.cfg.Neighbours
+	if called > most && good > 2*most && least != nil {
 		k := least.known
 		least.drop(notTheBest, nil)
 		if k != nil {

@@ -43,8 +43,7 @@ type Config struct {
 	// hold leastPieces pieces, however large.
 	BufferBytes int64
 	// Neighbours is how many connections a download opens to others, as far as
-	// it knows of them; zero: 10. In swarms of up to smallSwarm addresses it
-	// connects to all: there every link helps.
+	// it knows of them, and half of how many it should have in all; zero: 10.
 	Neighbours int
 	// MaxPeers bounds the connections per torrent, in and out; zero: 1000.
 	MaxPeers int

@@ -1,37 +1,65 @@
 package transfer
 
 import (
-	"fmt"
 	"net/netip"
 	"testing"
 	"time"
 )
 
-// In a swarm of many addresses a download that keeps one neighbour, a slow one, finds
-// another that gives more, and parts with the first.
+// A download that has two neighbours, slow ones, finds another that gives more, and parts
+// with one of the two.
 func TestBetterNeighboursAreFound(t *testing.T) {
 	clock := &stoppedClock{at: time.Now()}
 	f := makeTorrent(t, 110, 64<<10, 16<<20)
 	on := func(cfg *Config) { cfg.now, cfg.Neighbours = clock.now, 1 }
-	slow, fast, leech := start(t, on), start(t, on), start(t, on)
-	slow.SetLimits(0, 40<<10)
-	fast.SetLimits(0, 400<<10)
-	slow.add(t, f.seedSpec(t))
-	fast.add(t, f.seedSpec(t))
+	leech := start(t, on)
 	to := leech.add(t, f.leechSpec(t))
-	addrs := []netip.AddrPort{slow.addr(), fast.addr()}
-	for i := range smallSwarm { // never called: there are enough of those that answer
-		addrs = append(addrs, netip.MustParseAddrPort(fmt.Sprintf("127.0.0.1:%d", i+1)))
+	var addrs []netip.AddrPort
+	var fast *engine
+	for _, rate := range []int64{40 << 10, 40 << 10, 400 << 10} {
+		fast = start(t, on)
+		fast.SetLimits(0, rate)
+		fast.add(t, f.seedSpec(t))
+		addrs = append(addrs, fast.addr())
 	}
 	to.AddPeers(addrs)
-	until(t, "the slow one to be left", func() bool {
+	until(t, "a slow one to be left", func() bool {
 		clock.advance(50 * time.Millisecond)
 		to.Status()
 		return leech.drops[notTheBest].Load() == 1
 	})
 	st := to.Status()
-	if len(st.Peers) != 1 || st.Peers[0].PeerID != fast.PeerID() {
-		t.Errorf("left is %+v", st.Peers)
+	if len(st.Peers) != 2 || st.Peers[0].PeerID != fast.PeerID() && st.Peers[1].PeerID != fast.PeerID() {
+		t.Errorf("left are %+v", st.Peers)
 	}
 	sound(t, to)
+}
+
+// Whoever is called by nobody calls twice as many as others.
+func TestWhoIsCalledByFewCallsMore(t *testing.T) {
+	clock := &stoppedClock{at: time.Now()}
+	f := makeTorrent(t, 111, 64<<10, 1<<20)
+	on := func(cfg *Config) { cfg.now, cfg.Neighbours = clock.now, 2 }
+	leech := start(t, on)
+	leech.SetLimits(1, 0) // it is never done
+	to := leech.add(t, f.leechSpec(t))
+	var addrs []netip.AddrPort
+	for range 6 {
+		seed := start(t, on)
+		seed.add(t, f.seedSpec(t))
+		addrs = append(addrs, seed.addr())
+	}
+	to.AddPeers(addrs)
+	called := func() int { return len(to.Status().Peers) }
+	until(t, "two to be called", func() bool { return called() >= 2 })
+	until(t, "four to be called", func() bool {
+		clock.advance(tickEvery)
+		return called() >= 4
+	})
+	for range 20 {
+		clock.advance(tickEvery)
+		if n := called(); n > 4 {
+			t.Fatalf("%d are called", n)
+		}
+	}
 }

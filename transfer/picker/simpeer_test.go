@@ -59,6 +59,7 @@ func (w *simSwarm) join(seed bool) {
 	for _, o := range others[:min(len(others), w.opt.neighbors)] {
 		w.connect(p, o)
 	}
+	w.in(200*time.Millisecond, p.callMore)
 	var choose func()
 	choose = func() {
 		if !p.gone {
@@ -345,12 +346,23 @@ func (p *simPeer) lookAround() {
 			least = l
 		}
 	}
-	if called > p.w.opt.neighbors && least != nil {
+	if called > p.w.opt.neighbors && len(p.links) > 2*p.w.opt.neighbors && least != nil {
 		p.part(least)
 	}
 	if called >= p.w.opt.neighbors {
 		p.callOne()
 	}
+}
+
+// callMore has whoever few have called call more, one at a time.
+func (p *simPeer) callMore() {
+	if p.done > 0 || p.gone {
+		return
+	}
+	if len(p.links) < 2*p.w.opt.neighbors {
+		p.callOne()
+	}
+	p.w.in(200*time.Millisecond, p.callMore)
 }
 
 // callOne connects to one more.
