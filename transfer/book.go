@@ -124,12 +124,12 @@ func (s *swarm) dialMore() {
 	}
 	opened, good, all := 0, 0, 0
 	for _, c := range s.conns {
-		if c.good() {
-			all++
-		}
 		if c.outgoing {
 			opened++
-			if c.good() {
+		}
+		if c.good() {
+			all++
+			if c.outgoing {
 				good++
 			}
 		}
@@ -138,7 +138,7 @@ func (s *swarm) dialMore() {
 	// Those that are not good keep their connection, but not their place: up
 	// to as many again are tried beside them.
 	more := func() bool {
-		if opened == 2*most || len(s.conns) >= s.l.e.cfg.MaxPeers {
+		if opened >= 2*most || len(s.conns) >= s.l.e.cfg.MaxPeers {
 			return false
 		}
 		k := s.book.next(s.l.now)
@@ -195,7 +195,7 @@ func (s *swarm) lookAround() {
 		}
 	}
 	most := s.l.e.cfg.Neighbours
-	if called > most && good > 2*most && least != nil {
+	if tooMany := called > 2*most || called > most && good > 2*most; tooMany && least != nil {
 		k := least.known
 		least.drop(notTheBest, nil)
 		if k != nil {

@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"testing"
 	"time"
+
+	"chordtorrent/transfer/wire"
 )
 
 // A download that has two neighbours, slow ones, finds another that gives more, and parts
@@ -59,6 +61,28 @@ func TestWhoIsCalledByFewCallsMore(t *testing.T) {
 	for range 20 {
 		clock.advance(tickEvery)
 		if n := called(); n > 4 {
+			t.Fatalf("%d are called", n)
+		}
+	}
+}
+
+// Peers that give nothing are not good ones, and still there are no more than so many that
+// it calls, and one that it looks at.
+func TestThoseThatGiveNothingAreNotCalledWithoutEnd(t *testing.T) {
+	clock := &stoppedClock{at: time.Now()}
+	f := makeTorrent(t, 112, 64<<10, 1<<20)
+	leech := start(t, func(cfg *Config) { cfg.now, cfg.Neighbours = clock.now, 2 })
+	to := leech.add(t, f.leechSpec(t))
+	var addrs []netip.AddrPort
+	for n := range 12 {
+		mute := serve(t, f, n, func(wire.Message, []byte) []byte { return nil })
+		addrs = append(addrs, mute.addr)
+	}
+	to.AddPeers(addrs)
+	until(t, "two to be called", func() bool { return len(to.Status().Peers) >= 2 })
+	for range 400 {
+		clock.advance(tickEvery)
+		if n := len(to.Status().Peers); n > 2*2+1 {
 			t.Fatalf("%d are called", n)
 		}
 	}
