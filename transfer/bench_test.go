@@ -3,9 +3,10 @@ package transfer
 import (
 	"fmt"
 	"net/netip"
-	"syscall"
 	"testing"
 	"time"
+
+	"chordtorrent/scripts/lab"
 )
 
 // BenchmarkTransfer moves 1 GiB over loopback between two engines of this
@@ -30,13 +31,13 @@ func BenchmarkTransfer(b *testing.B) {
 				leech := start(b)
 				leech.askAtMost = requests
 				spec := f.leechSpec(b)
-				before := cpuTime()
+				before := lab.CPUTime()
 				b.StartTimer()
 				to := leech.add(b, spec)
 				to.AddPeers([]netip.AddrPort{seed.addr()})
 				done(b, to)
 				b.StopTimer()
-				busy += cpuTime() - before
+				busy += lab.CPUTime() - before
 				stop(b, to)
 				leech.Close()
 				spec.Content.Close()
@@ -45,11 +46,4 @@ func BenchmarkTransfer(b *testing.B) {
 			b.ReportMetric(busy.Seconds()/float64(b.N), "cpu-s/GiB")
 		})
 	}
-}
-
-// cpuTime is what this process has used of all cores.
-func cpuTime() time.Duration {
-	var u syscall.Rusage
-	syscall.Getrusage(syscall.RUSAGE_SELF, &u)
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

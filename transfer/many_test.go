@@ -81,7 +81,7 @@ func swarmOf(t *testing.T, f *fixture, leechers int, seed uint64) (cpu, copies f
 		engines = append(engines, start(t, one))
 		specs = append(specs, f.leechSpec(t))
 	}
-	began := cpuTime()
+	began := lab.CPUTime()
 	for i, e := range engines {
 		to := e.add(t, specs[i])
 		told := []netip.AddrPort{source.addr()}
@@ -94,7 +94,7 @@ func swarmOf(t *testing.T, f *fixture, leechers int, seed uint64) (cpu, copies f
 	for _, to := range torrents {
 		done(t, to)
 	}
-	cpu = (cpuTime() - began).Seconds() / (float64(len(f.data)) * float64(leechers) / (1 << 30))
+	cpu = (lab.CPUTime() - began).Seconds() / (float64(len(f.data)) * float64(leechers) / (1 << 30))
 	for i, to := range torrents {
 		f.same(t, specs[i].Content)
 		if st := to.Status(); st.BytesDone != int64(len(f.data)) {

@@ -46,7 +46,7 @@ func (s *swarm) guide(c *conn) {
 		return
 	}
 	var room [8]int
-	for _, i := range s.first.Guide(c.id, max(s.fetching(len(s.conns)), 1), s.l.now, room[:0]) {
+	for _, i := range s.first.Guide(c.id, s.fetching(len(s.conns)), s.l.now, room[:0]) {
 		if c.shown == nil {
 			c.tell(wire.Message{ID: wire.Suggest, Index: uint32(i)})
 		} else if !c.shown.Get(i) {

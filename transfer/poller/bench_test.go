@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"chordtorrent/scripts/lab"
 )
 
 // BenchmarkEcho is a byte that goes between two loops and back, each of which waits
@@ -40,27 +42,22 @@ func echo(b *testing.B, open func() (Poller, error)) {
 			unix.Write(fd, one[:])
 		}
 	}
+	var ends [2]Poller
+	for i := range ends {
+		if ends[i], err = open(); err != nil {
+			b.Fatal(err)
+		}
+		defer ends[i].Close()
+		if err := ends[i].Add(fds[i], Read); err != nil {
+			b.Fatal(err)
+		}
+	}
+	near, far := ends[0], ends[1]
 	ended := make(chan struct{})
-	far, err := open()
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer far.Close()
-	if err := far.Add(fds[1], Read); err != nil {
-		b.Fatal(err)
-	}
 	go func() { defer close(ended); turn(far, fds[1]); unix.Close(fds[1]) }()
-	near, err := open()
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer near.Close()
-	if err := near.Add(fds[0], Read); err != nil {
-		b.Fatal(err)
-	}
 	var ready [4]Event
 	one := []byte{1}
-	before := cpu(b)
+	before := lab.CPUTime()
 	for b.Loop() {
 		unix.Write(fds[0], one)
 		for got := 0; got == 0; {
@@ -70,15 +67,7 @@ func echo(b *testing.B, open func() (Poller, error)) {
 		}
 		unix.Read(fds[0], one)
 	}
-	b.ReportMetric(float64(cpu(b)-before)/float64(b.N), "cpu-ns/op")
+	b.ReportMetric(float64(lab.CPUTime()-before)/float64(b.N), "cpu-ns/op")
 	unix.Shutdown(fds[0], unix.SHUT_WR)
 	<-ended
-}
-
-func cpu(b *testing.B) time.Duration {
-	var u unix.Rusage
-	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
-		b.Fatal(err)
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

@@ -11,9 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
-	"golang.org/x/sys/unix"
+	"chordtorrent/scripts/lab"
 )
 
 func TestBuildIsSortedCompleteAndRepeatable(t *testing.T) {
@@ -254,30 +253,22 @@ func BenchmarkHash(b *testing.B) {
 	must(b, err)
 	c := openSource(b, l, src)
 	b.SetBytes(size)
-	began := cpuTime(b)
+	began := lab.CPUTime()
 	for b.Loop() {
 		must(b, hashPieces(context.Background(), c, 0, nil, func(int, [HashLen]byte) {}))
 	}
-	b.ReportMetric(float64(b.N)*size/1e6/(cpuTime(b)-began).Seconds(), "MB/cpu-s")
+	b.ReportMetric(float64(b.N)*size/1e6/(lab.CPUTime()-began).Seconds(), "MB/cpu-s")
 }
 
 // What one core does with memory: the yardstick for BenchmarkHash.
 func BenchmarkSHA1(b *testing.B) {
 	buf := make([]byte, 1<<20)
 	b.SetBytes(int64(len(buf)))
-	began := cpuTime(b)
+	began := lab.CPUTime()
 	for b.Loop() {
 		sha1.Sum(buf)
 	}
-	b.ReportMetric(float64(b.N)*float64(len(buf))/1e6/(cpuTime(b)-began).Seconds(), "MB/cpu-s")
-}
-
-// cpuTime is what the process has used, on all cores: on a machine that others use too,
-// time by the clock says little.
-func cpuTime(b *testing.B) time.Duration {
-	var u unix.Rusage
-	must(b, unix.Getrusage(unix.RUSAGE_SELF, &u))
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+	b.ReportMetric(float64(b.N)*float64(len(buf))/1e6/(lab.CPUTime()-began).Seconds(), "MB/cpu-s")
 }
 
 func BenchmarkHashHoles(b *testing.B) {
