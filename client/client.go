@@ -57,6 +57,8 @@ type Client struct {
 	mu      sync.Mutex
 	engine  *transfer.Engine // started by the first publication or download
 	closing bool             // nothing is started any more
+	down    int64            // see SetLimits
+	up      int64
 
 	over     chan struct{}  // closed by Close, after engine
 	runs     sync.WaitGroup // the downloads' goroutines
@@ -125,8 +127,20 @@ func (c *Client) start(ctx context.Context) (*transfer.Engine, error) {
 		c.log.Warn("the ring did not take this client's address", "addr", addr, "err", err)
 	}
 	c.id.Store(id)
+	engine.SetLimits(c.down, c.up)
 	c.engine = engine
 	return engine, nil
+}
+
+// SetLimits bounds what this client receives and sends in all, in bytes per second;
+// 0: no bound. It may be called at any time and takes effect at once.
+func (c *Client) SetLimits(down, up int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.down, c.up = down, up
+	if c.engine != nil {
+		c.engine.SetLimits(down, up)
+	}
 }
 
 // listenAddr is where to listen when peers are told addr. A ring on loopback

@@ -97,7 +97,7 @@ func TestAStoppedDownloadContinues(t *testing.T) {
 	if !errors.Is(d.Err(), ErrInterrupted) {
 		t.Errorf("ended with %v", d.Err())
 	}
-	if r, _, _ := s.record(Downloaded, "halves.bin", d.Path); r.State != Interrupted {
+	if r, _, _ := s.Record(Downloaded, "halves.bin", d.Path); r.State != Interrupted {
 		t.Errorf("remembered as %s", show(r))
 	}
 	if _, err := os.Lstat(d.Path); err == nil {

@@ -18,11 +18,14 @@ import (
 // DownloadRequest says what to download, and where to.
 type DownloadRequest struct {
 	Source string // a name in the ring, or the path of a .torrent whose content the ring knows
-	Target string // see targetPath; empty means into Storage
+	Target string // see Client.Target; empty means into Storage
+	Path   string // the target itself, absolute, in place of Target
 	// Preallocate reserves the space for all of it before anything is fetched. Where
 	// the file system cannot do that, it goes without.
 	Preallocate bool
-	OnProgress  OnProgress
+	// AnySpace begins also when the disk has no room for all of it.
+	AnySpace   bool
+	OnProgress OnProgress
 }
 
 // Download is a download of this client: running, then complete and served to
@@ -49,6 +52,8 @@ type Download struct {
 	journalMu sync.Mutex
 	journal   *storage.Journal // nil before and after it is open
 
+	arrived arrivals // the pieces that are there, for readers
+
 	stop    chan struct{} // closed by Stop
 	stopped atomic.Bool
 	done    chan struct{} // closed when err is final: complete, failed, or ended before
@@ -60,10 +65,11 @@ type Download struct {
 // blocks until data that is there from earlier has been looked at; the rest
 // goes on until the Download's Done. communicator.ErrNotFound when the ring has
 // no such name, with near ones in the Hint; ErrBusy when a process of this
-// Storage has the name; ErrTargetExists when something else is in the way.
+// Storage has the name; ErrTargetExists when something else is in the way;
+// ErrNoSpace when the disk has no room for it.
 func (c *Client) Download(ctx context.Context, req DownloadRequest) (_ *Download, err error) {
 	defer func() { err = asInterrupted(ctx, err) }()
-	version, metainfo, err := c.find(ctx, req.Source)
+	version, metainfo, err := c.Find(ctx, req.Source)
 	if err != nil {
 		return nil, err
 	}
@@ -75,8 +81,10 @@ func (c *Client) Download(ctx context.Context, req DownloadRequest) (_ *Download
 		Name: version.Name, InfoHash: infoHash, Bytes: layout.Total, Pieces: layout.NumPieces(),
 		c: c, began: time.Now(), layout: layout, stop: make(chan struct{}), done: make(chan struct{}),
 	}
-	if d.Path, err = targetPath(c.storage.FilesDir(), d.Name, req.Target); err != nil {
-		return nil, err
+	if d.Path = req.Path; d.Path == "" {
+		if d.Path, err = c.Target(d.Name, req.Target); err != nil {
+			return nil, err
+		}
 	}
 	if d.lock, err = c.storage.lockName(d.Name, "download"); err != nil {
 		return nil, err
@@ -99,6 +107,11 @@ func (c *Client) Download(ctx context.Context, req DownloadRequest) (_ *Download
 	if err != nil {
 		return nil, err
 	}
+	if !req.AnySpace && !have.All() {
+		if err := d.checkSpace(have); err != nil {
+			return nil, err
+		}
+	}
 	if req.Preallocate && !have.All() {
 		err := d.content.Preallocate()
 		if errors.Is(err, errors.ErrUnsupported) {
@@ -107,6 +120,7 @@ func (c *Client) Download(ctx context.Context, req DownloadRequest) (_ *Download
 			return nil, hint(fmt.Errorf("preallocating %q: %w", d.Name, err), "make room, or leave out --preallocate: what there is space for is fetched then")
 		}
 	}
+	d.arrived.begin(have)
 	d.torrent, err = engine.Add(transfer.Spec{
 		InfoHash: d.InfoHash, Layout: layout, Content: d.content, Have: have,
 		Announcer: c.newAnnouncer(d.Name, d.InfoHash, d.Bytes), OnPiece: d.verified,
@@ -125,6 +139,7 @@ func (c *Client) Download(ctx context.Context, req DownloadRequest) (_ *Download
 // verified enters a piece into the journal. A journal that cannot be written
 // costs a re-hash after a crash, not the download.
 func (d *Download) verified(piece int) {
+	d.arrived.add(piece)
 	d.journalMu.Lock()
 	defer d.journalMu.Unlock()
 	if d.journal == nil {
@@ -165,6 +180,8 @@ func (d *Download) conclude(err error) {
 	} else {
 		d.rec.Part, d.rec.PartInode = "", 0
 		if fp, fpErr := fingerprintOf(d.Path); fpErr == nil {
+			// A change within this tick of the clock that keeps the size would go unnoticed
+			// when it is served later; whoever fetches it checks.
 			d.rec.Fingerprint = fp.digest
 		}
 	}
@@ -190,6 +207,9 @@ func (d *Download) Took() time.Duration { return d.took }
 func (d *Download) Status() transfer.Status {
 	return d.torrent.Status()
 }
+
+// SetLimits bounds what it receives and sends, in bytes per second; 0: no bound.
+func (d *Download) SetLimits(down, up int64) { d.torrent.SetLimits(down, up) }
 
 // lingerEvery is how often Linger looks whether peers still fetch.
 const lingerEvery = 100 * time.Millisecond
@@ -266,8 +286,10 @@ func (d *Download) takeJournal() *storage.Journal {
 	return j
 }
 
-// find asks the ring for what a person named.
-func (c *Client) find(ctx context.Context, source string) (communicator.Version, []byte, error) {
+// Find asks the ring for what a person named: a name, or the path of a .torrent whose
+// content the ring knows. It gives the version and its .torrent.
+// communicator.ErrNotFound when the ring has no such thing, with near names in the Hint.
+func (c *Client) Find(ctx context.Context, source string) (communicator.Version, []byte, error) {
 	none := communicator.Version{}
 	path, isFile, err := torrentFile(source)
 	if err != nil {

@@ -41,7 +41,7 @@ func TestInterruptedWhileVerifying(t *testing.T) {
 	if err != nil && !errors.Is(err, ErrInterrupted) {
 		t.Errorf("%v", err)
 	}
-	if r, _, _ := s.record(Downloaded, "v.bin", d.Path); err != nil && r.State != Interrupted {
+	if r, _, _ := s.Record(Downloaded, "v.bin", d.Path); err != nil && r.State != Interrupted {
 		t.Errorf("remembered as %s", show(r))
 	}
 }

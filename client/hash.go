@@ -22,7 +22,7 @@ func (c *Client) hash(ctx context.Context, p *Publication, req PublishRequest) (
 	if err != nil {
 		return nil, nil, err
 	}
-	rec, known, err := c.storage.record(Published, p.Name, "")
+	rec, known, err := c.storage.Record(Published, p.Name, "")
 	if err != nil {
 		return nil, nil, err
 	}
@@ -49,7 +49,7 @@ func (c *Client) hash(ctx context.Context, p *Publication, req PublishRequest) (
 		return nil, nil, err
 	}
 	return layout, metainfo, c.storage.saveRecord(Record{
-		ID: recordID(Published, p.Name, ""), Kind: Published, Name: p.Name, State: Running, Path: p.Path,
+		ID: RecordID(Published, p.Name, ""), Kind: Published, Name: p.Name, State: Running, Path: p.Path,
 		InfoHash: hex.EncodeToString(infoHash[:]), Bytes: layout.Total, Pieces: layout.NumPieces(), Copy: req.Copy,
 		Fingerprint: trusted, Started: p.began,
 	})
@@ -89,7 +89,7 @@ func (c *Client) copyToStorage(ctx context.Context, source, name string, on OnPr
 	if err != nil {
 		return "", err
 	}
-	rec, known, err := c.storage.record(Published, name, "")
+	rec, known, err := c.storage.Record(Published, name, "")
 	if err != nil {
 		return "", err
 	}
@@ -106,7 +106,7 @@ func (c *Client) copyToStorage(ctx context.Context, source, name string, on OnPr
 	} else if !errors.Is(err, os.ErrNotExist) {
 		return "", err
 	}
-	tmp := filepath.Join(c.storage.FilesDir(), ".copy-"+recordID(Published, name, ""))
+	tmp := filepath.Join(c.storage.FilesDir(), ".copy-"+RecordID(Published, name, ""))
 	if err := os.RemoveAll(tmp); err != nil { // of a process that was killed
 		return "", err
 	}

@@ -20,7 +20,7 @@ import (
 type ErrBusy struct {
 	What  string // the name or path both want
 	PID   int    // of the holder; 0 means unknown
-	Doing string // "publish", "download"; empty means unknown
+	Doing string // "publish", "download", "serve"; empty means unknown
 }
 
 func (e *ErrBusy) Error() string {
@@ -36,6 +36,8 @@ func (e *ErrBusy) Error() string {
 		doing = "publishes it"
 	case "download":
 		doing = "downloads it"
+	case "serve":
+		doing = "serves it"
 	}
 	return fmt.Sprintf("%q is taken: %s %s", e.What, who, doing)
 }

@@ -51,7 +51,7 @@ func TestACompleteDownloadIsNotThePartialDataOfAnother(t *testing.T) {
 	w.refused(c, "a", target)
 
 	// The inode may be the one that the partial data had.
-	r, _, err := s.record(Downloaded, "a", target)
+	r, _, err := s.Record(Downloaded, "a", target)
 	if err != nil || r.PartInode == 0 {
 		t.Fatalf("remembered %s, %v", show(r), err)
 	}
@@ -100,7 +100,7 @@ func TestThePartialDataOfALaterDownloadIsNotOurs(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.interrupted(c, w.file("two", w.content(500_000)), "two", target)
-	r, _, err := s.record(Downloaded, "one", first.Path)
+	r, _, err := s.Record(Downloaded, "one", first.Path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,7 +139,7 @@ func TestPartialDataWithoutAKnownInode(t *testing.T) {
 			target := filepath.Join(w.dir, "a")
 			w.interrupted(c, path, "a", target)
 			prepare(t, target+".part")
-			r, _, err := s.record(Downloaded, "a", target)
+			r, _, err := s.Record(Downloaded, "a", target)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -19,12 +19,12 @@ import (
 // opens the rest for writing. It gives the pieces that need not be fetched.
 func (d *Download) prepare(ctx context.Context, on OnProgress) (*wire.Bits, error) {
 	part := partPath(d.Path)
-	old, known, err := d.c.storage.record(Downloaded, d.Name, d.Path)
+	old, known, err := d.c.storage.Record(Downloaded, d.Name, d.Path)
 	if err != nil {
 		return nil, err
 	}
 	d.rec = Record{
-		ID: recordID(Downloaded, d.Name, d.Path), Kind: Downloaded, Name: d.Name, State: Running, Path: d.Path, Part: part,
+		ID: RecordID(Downloaded, d.Name, d.Path), Kind: Downloaded, Name: d.Name, State: Running, Path: d.Path, Part: part,
 		InfoHash: hex.EncodeToString(d.InfoHash[:]), Bytes: d.Bytes, Pieces: d.Pieces,
 		Fingerprint: old.Fingerprint, Started: d.began,
 	}
@@ -157,7 +157,7 @@ func (d *Download) lookAtTarget(ctx context.Context, old Record, on OnProgress) 
 		return false, err
 	}
 	ours := old.Fingerprint == fp.digest
-	if pub, known, err := d.c.storage.record(Published, d.Name, ""); err == nil && known && pub.Copy && pub.Path == d.Path {
+	if pub, known, err := d.c.storage.Record(Published, d.Name, ""); err == nil && known && pub.Copy && pub.Path == d.Path {
 		ours = ours || pub.Fingerprint == fp.digest
 	}
 	if !ours {

@@ -12,7 +12,6 @@ import (
 	"chordtorrent/communicator"
 	"chordtorrent/transfer"
 	"chordtorrent/transfer/storage"
-	"chordtorrent/transfer/wire"
 )
 
 // Stage says what goes on before bytes move over the network.
@@ -54,12 +53,14 @@ type Publication struct {
 	Pieces   int
 	Copies   int // ring members that hold its .torrent on disk
 
-	c       *Client
-	began   time.Time
-	lock    *Lock
-	content *storage.Content
-	torrent *transfer.Torrent
-	stopped atomic.Bool
+	c         *Client
+	kind      Kind // of the record that says what it is
+	began     time.Time
+	lock      *Lock
+	content   *storage.Content
+	announcer *announcer
+	torrent   *transfer.Torrent
+	stopped   atomic.Bool
 }
 
 // CheckPublish says whether a request can be carried out as far as that is
@@ -96,7 +97,7 @@ func (c *Client) Publish(ctx context.Context, req PublishRequest) (_ *Publicatio
 	if err != nil {
 		return nil, err
 	}
-	p := &Publication{Name: publishName(source, req.Name), Path: source, c: c, began: time.Now()}
+	p := &Publication{Name: publishName(source, req.Name), Path: source, c: c, kind: Published, began: time.Now()}
 	if err := checkName(p.Name); err != nil {
 		return nil, err
 	}
@@ -128,17 +129,13 @@ func (c *Client) Publish(ctx context.Context, req PublishRequest) (_ *Publicatio
 	}
 	// The engine announces while the ring stores the .torrent, so that whoever
 	// sees the name finds a peer.
-	announcer := c.newAnnouncer(p.Name, p.InfoHash, p.Bytes)
-	have := wire.NewBits(p.Pieces)
-	have.SetAll()
-	p.torrent, err = engine.Add(transfer.Spec{InfoHash: p.InfoHash, Layout: layout, Content: p.content, Have: have, Announcer: announcer})
-	if err != nil {
-		return nil, fmt.Errorf("serving %s: %w", p.Path, err)
+	if err := p.add(engine, layout); err != nil {
+		return nil, err
 	}
 	if err := p.register(ctx, metainfo); err != nil {
 		return nil, fmt.Errorf("storing the torrent of %q in the ring: %w", p.Name, err)
 	}
-	announcer.awaitFirst(ctx)
+	p.announcer.awaitFirst(ctx)
 	c.log.Info("published", "name", p.Name, "info_hash", hex.EncodeToString(p.InfoHash[:]), "copies", p.Copies)
 	return p, nil
 }
@@ -193,8 +190,8 @@ func (p *Publication) Stop(ctx context.Context) error {
 		return nil
 	}
 	err := p.torrent.Stop(ctx)
-	rec, known, recErr := p.c.storage.record(Published, p.Name, "")
-	if recErr == nil && known && rec.State == Running {
+	rec, known, recErr := p.c.storage.Record(Published, p.Name, "")
+	if p.kind == Published && recErr == nil && known && rec.State == Running {
 		rec.State = Done
 		if failure := p.torrent.Err(); failure != nil {
 			rec.State, rec.Error = Failed, failure.Error()
@@ -245,7 +242,7 @@ func (c *Client) Unpublish(ctx context.Context, name string) (err error) {
 	if c.storage == nil {
 		return nil
 	}
-	rec, known, err := c.storage.record(Published, name, "")
+	rec, known, err := c.storage.Record(Published, name, "")
 	if err != nil || !known {
 		return err
 	}

@@ -154,7 +154,7 @@ func TestADegradedPublishIsAnError(t *testing.T) {
 	if !errors.As(err, &degraded) {
 		t.Errorf("%v", err)
 	}
-	if r, known, err := s.record(Published, "weak", ""); err != nil || !known || r.State != Failed || r.Error == "" {
+	if r, known, err := s.Record(Published, "weak", ""); err != nil || !known || r.State != Failed || r.Error == "" {
 		t.Errorf("remembered as %s, %v", show(r), err)
 	}
 	// What failed holds nothing: the name can be tried again.
@@ -237,17 +237,15 @@ func TestVerify(t *testing.T) {
 }
 
 func TestHook(t *testing.T) {
-	w := newWorld(t)
-	d := &Download{Name: "n", Path: "/p q", InfoHash: [20]byte{1}}
+	d := Completed{Name: "n", Path: "/p q", InfoHash: strings.Repeat("01", 20)}
 	var out strings.Builder
 	if err := RunHook(t.Context(), `printf '%s|%s|%s' "$BT_NAME" "$BT_PATH" "$BT_INFO_HASH"`, d, &out); err != nil {
 		t.Fatal(err)
 	}
-	if want := "n|/p q|" + hexOf(d.InfoHash); out.String() != want {
+	if want := "n|/p q|" + d.InfoHash; out.String() != want {
 		t.Errorf("%q", out.String())
 	}
 	if err := RunHook(t.Context(), "exit 3", d, &out); err == nil || !strings.Contains(err.Error(), "3") {
 		t.Errorf("%v", err)
 	}
-	_ = w
 }

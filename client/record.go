@@ -38,7 +38,7 @@ const (
 
 // Record is what Storage remembers about one publication or download.
 type Record struct {
-	ID    string `json:"id"` // see recordID
+	ID    string `json:"id"` // see RecordID
 	Kind  Kind   `json:"kind"`
 	Name  string `json:"name"`
 	State State  `json:"state"`
@@ -59,10 +59,10 @@ type Record struct {
 	Error       string    `json:"error,omitempty"` // why State is Failed
 }
 
-// recordID is the same for the same undertaking, so that running a command
+// RecordID is the same for the same undertaking, so that running a command
 // again continues it: a publication is known by its name, a download by name
 // and target.
-func recordID(kind Kind, name, target string) string {
+func RecordID(kind Kind, name, target string) string {
 	key := string(kind) + "\x00" + name
 	if kind == Downloaded {
 		key += "\x00" + target
@@ -75,11 +75,11 @@ func (s *Storage) recordPath(id string) string {
 	return filepath.Join(s.dir, "records", id+".json")
 }
 
-// record finds the record of an undertaking; ok is false when there is none.
+// Record finds the record of an undertaking; ok is false when there is none.
 // A damaged record counts as none: it is set aside, as what it knew can be
 // found out again by hashing.
-func (s *Storage) record(kind Kind, name, target string) (r Record, ok bool, err error) {
-	path := s.recordPath(recordID(kind, name, target))
+func (s *Storage) Record(kind Kind, name, target string) (r Record, ok bool, err error) {
+	path := s.recordPath(RecordID(kind, name, target))
 	r, err = readRecord(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -118,7 +118,7 @@ func (s *Storage) saveRecord(r Record) error {
 // closeRecord notes how something ended before it ran, if its record says that
 // it was begun at that time and still runs.
 func (s *Storage) closeRecord(kind Kind, name, target string, began time.Time, err error) {
-	r, known, readErr := s.record(kind, name, target)
+	r, known, readErr := s.Record(kind, name, target)
 	if readErr != nil || !known || r.State != Running || !r.Started.Equal(began) {
 		return
 	}
@@ -157,4 +157,12 @@ func (s *Storage) Records() ([]Record, error) {
 		return strings.Compare(a.ID, b.ID)
 	})
 	return all, nil
+}
+
+// Forget removes what Storage remembers under an id. Data stays.
+func (s *Storage) Forget(id string) error {
+	if err := os.Remove(s.recordPath(id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("forgetting a record: %w", err)
+	}
+	return nil
 }

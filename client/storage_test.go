@@ -191,14 +191,14 @@ func TestDamagedClientIDSaysSo(t *testing.T) {
 func TestRecords(t *testing.T) {
 	s := newStorage(t)
 	at := time.Date(2025, 3, 1, 12, 0, 0, 0, time.UTC)
-	two := Record{ID: recordID(Downloaded, "x", "/t/x"), Kind: Downloaded, Name: "x", State: Done, Path: "/t/x", Started: at.Add(time.Hour)}
-	one := Record{ID: recordID(Published, "x", ""), Kind: Published, Name: "x", State: Running, Path: "/p/x", Started: at}
+	two := Record{ID: RecordID(Downloaded, "x", "/t/x"), Kind: Downloaded, Name: "x", State: Done, Path: "/t/x", Started: at.Add(time.Hour)}
+	one := Record{ID: RecordID(Published, "x", ""), Kind: Published, Name: "x", State: Running, Path: "/p/x", Started: at}
 	for _, r := range []Record{two, one} {
 		if err := s.saveRecord(r); err != nil {
 			t.Fatal(err)
 		}
 	}
-	damaged := s.recordPath(recordID(Downloaded, "broken", "/t"))
+	damaged := s.recordPath(RecordID(Downloaded, "broken", "/t"))
 	if err := os.WriteFile(damaged, []byte(`{"id":`), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -206,13 +206,13 @@ func TestRecords(t *testing.T) {
 	if err != nil || len(all) != 2 || all[0] != one || all[1] != two {
 		t.Errorf("records: %+v, %v", all, err)
 	}
-	if r, ok, err := s.record(Published, "x", ""); err != nil || !ok || r != one {
+	if r, ok, err := s.Record(Published, "x", ""); err != nil || !ok || r != one {
 		t.Errorf("one record: %+v, %v, %v", r, ok, err)
 	}
-	if _, ok, err := s.record(Downloaded, "x", "/elsewhere"); err != nil || ok {
+	if _, ok, err := s.Record(Downloaded, "x", "/elsewhere"); err != nil || ok {
 		t.Errorf("another target has a record: %v, %v", ok, err)
 	}
-	if _, ok, err := s.record(Downloaded, "broken", "/t"); err != nil || ok {
+	if _, ok, err := s.Record(Downloaded, "broken", "/t"); err != nil || ok {
 		t.Errorf("damaged record: %v, %v", ok, err)
 	}
 	if _, err := os.Stat(damaged + ".damaged"); err != nil {

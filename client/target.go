@@ -29,6 +29,13 @@ func hint(err error, format string, args ...any) error {
 	return &Hint{Err: err, Next: fmt.Sprintf(format, args...)}
 }
 
+// Target is where a download of name goes when a person asked for want: empty means
+// into Storage; a trailing slash or an existing directory means inside of it; anything
+// else is the file or directory itself.
+func (c *Client) Target(name, want string) (string, error) {
+	return targetPath(c.storage.FilesDir(), name, want)
+}
+
 // targetPath is where a download of name goes. want is what the person asked
 // for: empty means into filesDir; a trailing slash or an existing directory
 // means inside it; anything else is the file or directory itself. The

@@ -33,18 +33,12 @@ func (s *Storage) Verify(ctx context.Context, name string, on OnProgress) (v Ver
 		return v, err
 	}
 	v = Verified{Name: name, Path: rec.Path, Bytes: rec.Bytes, Pieces: rec.Pieces}
-	metainfo, err := s.LoadTorrent(name)
+	layout, err := s.layoutOf(rec)
 	if err != nil {
-		return v, fmt.Errorf("the .torrent of %q: %w", name, err)
+		return v, err
 	}
-	layout, infoHash, err := parseTorrent(metainfo)
-	if err != nil {
-		return v, fmt.Errorf("the .torrent of %q: %w", name, err)
-	}
-	v.InfoHash = infoHash
-	if hex.EncodeToString(infoHash[:]) != rec.InfoHash {
-		return v, hint(fmt.Errorf("Storage has the .torrent of another version of %q than is at %s", name, rec.Path),
-			"download or publish it again")
+	if _, err := hex.Decode(v.InfoHash[:], []byte(rec.InfoHash)); err != nil {
+		return v, fmt.Errorf("what Storage remembers about %q is damaged: %w", name, err)
 	}
 	content, err := storage.OpenSource(layout, rec.Path)
 	switch {

@@ -33,7 +33,8 @@ type Config struct {
 	// MulticastTTL is how many routers a question may pass; 0 keeps it on
 	// this machine.
 	MulticastTTL int
-	// Wait is how long Open looks for a member; 0 means 3 s.
+	// Wait is how long Open looks for a member; 0 means 3 s. With less it returns at
+	// once and the search goes on: operations wait for it.
 	Wait time.Duration
 	// CacheFile remembers members from one run to the next; "" means not to.
 	CacheFile string

@@ -64,7 +64,10 @@ func Open(ctx context.Context, cfg Config) (*Communicator, error) {
 	}
 	p := newPool(pc)
 	wait := cfg.Wait
-	if wait <= 0 {
+	if wait < 0 {
+		return newCommunicator(p, p.LocalAddr, p.Close, log), nil
+	}
+	if wait == 0 {
 		wait = defaultWait
 	}
 	waiting, cancel := context.WithTimeout(ctx, wait)

@@ -101,7 +101,8 @@ hashes, 5 no ring in reach, 130 interrupted (run it again to continue).`,
 	f.StringVar(&a.flags.logLevel, "log-level", "warn", "log from this `LEVEL` on: debug, info, warn, error")
 	f.StringVar(&a.flags.logFormat, "log-format", "text", "text or json")
 	root.AddCommand(a.publishCommand(), a.downloadCommand(), a.lsCommand(), a.showCommand(), a.torrentCommand(),
-		a.unpublishCommand(), a.verifyCommand())
+		a.unpublishCommand(), a.verifyCommand(), a.serveCommand(), a.downloadsCommand(), a.limitCommand(), a.removeCommand(), a.cancelCommand())
+	root.AddCommand(a.steerCommands()...)
 	return root
 }
 
@@ -204,7 +205,12 @@ func howLong(cmd *cobra.Command, flag string, d time.Duration) (time.Duration, e
 
 // openRing finds a ring member over the network. storage may be nil.
 func (a *app) openRing(ctx context.Context, storage *client.Storage) (*communicator.Communicator, error) {
-	cfg := communicator.Config{
+	return a.openRingWaiting(ctx, storage, 0)
+}
+
+// openRingWaiting is openRing with a communicator.Config.Wait.
+func (a *app) openRingWaiting(ctx context.Context, storage *client.Storage, wait time.Duration) (*communicator.Communicator, error) {
+	cfg := communicator.Config{Wait: wait,
 		Ring: a.flags.ring, Cluster: a.flags.cluster, SecretFile: a.flags.secretFile, Multicast: a.flags.multicast, MulticastTTL: a.flags.multicastTTL, Log: a.log,
 	}
 	if storage != nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"chordtorrent/client"
+	"chordtorrent/client/api"
 	"chordtorrent/transfer"
 )
 
@@ -18,11 +19,13 @@ const lingerMost = 60 * time.Second
 
 func (a *app) downloadCommand() *cobra.Command {
 	var (
-		target  string
-		seedFor time.Duration
-		hook    string
-		profile transfer.Profile
-		reserve bool
+		target   string
+		seedFor  time.Duration
+		hook     string
+		profile  transfer.Profile
+		reserve  bool
+		anySpace bool
+		follow   bool
 	)
 	cmd := &cobra.Command{
 		Use:   "download NAME|FILE.torrent [PATH]",
@@ -66,13 +69,15 @@ its failure is ours.`,
 			if err != nil {
 				return err
 			}
-			return a.download(cmd.Context(), args[0], target, stay, hook, profile, reserve)
+			return a.download(cmd.Context(), client.DownloadRequest{Source: args[0], Target: target, Preallocate: reserve, AnySpace: anySpace}, follow, stay, hook, profile)
 		},
 	}
 	f := cmd.Flags()
 	f.StringVarP(&target, "output", "o", "", "the target `PATH`")
 	f.DurationVar(&seedFor, "seed-for", 0, "serve for so long (`D` as 90s, 2h) after it is complete; 0s leaves at once")
 	f.StringVar(&hook, "exec", "", "run `CMD` by sh at completion")
+	f.BoolVar(&follow, "follow", false, "keep to the newest version of NAME from now on; needs the daemon, see btclient serve")
+	f.BoolVar(&anySpace, "no-space-check", false, "begin although the disk has no room for all of it, and wait when it is full")
 	f.BoolVar(&reserve, "preallocate", false, "reserve the space for all of it first, so that the disk cannot become full meanwhile")
 	profileFlag(f, &profile)
 	a.progressFlag(cmd)
@@ -80,10 +85,18 @@ its failure is ours.`,
 }
 
 // download does it; stay < 0 means until nobody fetches.
-func (a *app) download(ctx context.Context, source, target string, stay time.Duration, hook string, profile transfer.Profile, reserve bool) error {
+func (a *app) download(ctx context.Context, req client.DownloadRequest, follow bool, stay time.Duration, hook string, profile transfer.Profile) error {
 	storage, err := a.openStorage()
 	if err != nil {
 		return err
+	}
+	switch r, err := api.Find(storage.Dir()); {
+	case err != nil:
+		return err
+	case r != nil:
+		return a.downloadThere(ctx, r, api.AddDownload{Source: req.Source, Target: req.Target, Follow: follow, Preallocate: req.Preallocate, AnySpace: req.AnySpace}, hook)
+	case follow:
+		return errNoDaemon
 	}
 	ring, err := a.openRing(ctx, storage)
 	if err != nil {
@@ -93,7 +106,8 @@ func (a *app) download(ctx context.Context, source, target string, stay time.Dur
 	c := client.New(client.Config{Storage: storage, Ring: ring, Profile: profile, Log: a.log})
 	defer c.Close()
 
-	d, err := c.Download(ctx, client.DownloadRequest{Source: source, Target: target, Preallocate: reserve, OnProgress: a.stages(source)})
+	req.OnProgress = a.stages(req.Source)
+	d, err := c.Download(ctx, req)
 	a.meterStop()
 	if err != nil {
 		return err
@@ -111,7 +125,7 @@ func (a *app) download(ctx context.Context, source, target string, stay time.Dur
 	a.report(d)
 	var hookErr error
 	if hook != "" {
-		hookErr = client.RunHook(ctx, hook, d, a.console)
+		hookErr = client.RunHook(ctx, hook, client.Completed{Name: d.Name, Path: d.Path, InfoHash: hex.EncodeToString(d.InfoHash[:])}, a.console)
 	}
 	a.stay(ctx, d, stay)
 	return hookErr
@@ -134,7 +148,7 @@ func (a *app) await(ctx context.Context, d *client.Download) error {
 			return d.Err()
 		case <-ctx.Done():
 			st := d.Status()
-			return fmt.Errorf("%w: %q has %s of %s", client.ErrInterrupted, d.Name, formatBytes(st.BytesDone), formatBytes(st.BytesTotal))
+			return fmt.Errorf("%w: %q has %s of %s", client.ErrInterrupted, d.Name, client.FormatBytes(st.BytesDone), client.FormatBytes(st.BytesTotal))
 		case <-look.C:
 			// Whoever sees no bar is told once why it stands still.
 			if reason := d.Status().Reason; reason != said && a.progressMode == progressNone {

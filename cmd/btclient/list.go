@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"chordtorrent/client"
+	"chordtorrent/client/api"
 	"chordtorrent/communicator"
 )
 
@@ -80,34 +81,6 @@ func (a *app) list(ctx context.Context, ring *communicator.Communicator, prefix 
 
 func formatTime(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
-// shownEvent is the object of `show --json`.
-type shownEvent struct {
-	Event    string        `json:"event"` // "show"
-	Name     string        `json:"name"`
-	Size     int64         `json:"size"`
-	InfoHash string        `json:"info_hash"`
-	Pieces   int           `json:"pieces"`
-	Seeders  int           `json:"seeders"`
-	Leechers int           `json:"leechers"`
-	Versions []versionInfo `json:"versions"` // the current one first
-	Peers    []peerInfo    `json:"peers"`
-}
-
-type versionInfo struct {
-	InfoHash  string `json:"info_hash"`
-	Size      int64  `json:"size"`
-	Pieces    int    `json:"pieces"`
-	Published string `json:"published"`
-	Publisher uint64 `json:"publisher,omitempty"` // client id
-}
-
-type peerInfo struct {
-	Addr     string  `json:"addr"`
-	PeerID   string  `json:"peer_id"` // hex
-	ClientID uint64  `json:"client_id,omitempty"`
-	Percent  float64 `json:"percent"`
-}
-
 func (a *app) showCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "show NAME",
@@ -124,37 +97,19 @@ versions, peers.`,
 				if err != nil {
 					return err
 				}
-				e := showEvent(name, shown)
-				a.out.line(e.String(), e)
+				e := api.ShownOf(name, shown)
+				a.out.line(showText(e), e)
 				return nil
 			})
 		},
 	}
 }
 
-func showEvent(name string, shown client.Shown) shownEvent {
-	current := shown.Versions[0]
-	e := shownEvent{Event: "show", Name: name, Size: current.Size, InfoHash: hex.EncodeToString(current.InfoHash[:]),
-		Pieces: current.Pieces, Seeders: shown.Swarm.Seeders, Leechers: shown.Swarm.Leechers, Peers: []peerInfo{}}
-	for _, v := range shown.Versions {
-		e.Versions = append(e.Versions, versionInfo{InfoHash: hex.EncodeToString(v.InfoHash[:]), Size: v.Size, Pieces: v.Pieces,
-			Published: formatTime(v.Published), Publisher: v.Publisher})
-	}
-	for _, p := range shown.Swarm.Peers {
-		percent := 100.0
-		if current.Size > 0 {
-			percent = 100 * float64(current.Size-max(p.Left, 0)) / float64(current.Size)
-		}
-		e.Peers = append(e.Peers, peerInfo{Addr: p.Addr.String(), PeerID: hex.EncodeToString(p.PeerID[:]), ClientID: p.ClientID, Percent: percent})
-	}
-	return e
-}
-
-// String is the text form, for people and for line-oriented tools.
-func (e shownEvent) String() string {
+// showText is the text form, for people and for line-oriented tools.
+func showText(e api.Shown) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "name       %s\nsize       %d (%s)\ninfo_hash  %s\npieces     %d\nseeders    %d\nleechers   %d\n",
-		e.Name, e.Size, formatBytes(e.Size), e.InfoHash, e.Pieces, e.Seeders, e.Leechers)
+		e.Name, e.Size, client.FormatBytes(e.Size), e.InfoHash, e.Pieces, e.Seeders, e.Leechers)
 	for i, v := range e.Versions {
 		current := ""
 		if i == 0 {

@@ -16,7 +16,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -25,18 +24,7 @@ import (
 	"time"
 
 	"chordtorrent/client"
-	"chordtorrent/communicator"
-)
-
-// The exit codes.
-const (
-	exitDone        = 0
-	exitFailed      = 1
-	exitUsage       = 2
-	exitNotFound    = 3
-	exitMismatch    = 4
-	exitNoRing      = 5
-	exitInterrupted = 130
+	"chordtorrent/client/api"
 )
 
 func main() {
@@ -69,7 +57,7 @@ func interruptible(stderr io.Writer) (context.Context, func()) {
 		for range signals {
 			if time.Since(first) >= oneInterrupt {
 				fmt.Fprintln(stderr, "btclient: stopped at once")
-				os.Exit(exitInterrupted)
+				os.Exit(api.CodeInterrupted)
 			}
 		}
 	}()
@@ -93,23 +81,4 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		err = usageError(err, cmd.CommandPath())
 	}
 	return a.finish(err)
-}
-
-// exitCode is what scripts learn about how a command ended.
-func exitCode(err error) int {
-	switch {
-	case err == nil:
-		return exitDone
-	case errors.Is(err, client.ErrInterrupted):
-		return exitInterrupted
-	case errors.Is(err, client.ErrUsage):
-		return exitUsage
-	case errors.Is(err, communicator.ErrNotFound):
-		return exitNotFound
-	case errors.Is(err, client.ErrMismatch):
-		return exitMismatch
-	case errors.Is(err, communicator.ErrNoRing):
-		return exitNoRing
-	}
-	return exitFailed
 }

@@ -9,6 +9,8 @@ import (
 
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
+
+	"chordtorrent/client"
 )
 
 // sample is how far something is at this moment.
@@ -158,7 +160,7 @@ func describe(s sample, rate int64, eta *int64) string {
 	if s.total > 0 {
 		percent = 100 * float64(s.done) / float64(s.total)
 	}
-	text := fmt.Sprintf(" %5.1f %% of %s  %s/s", percent, formatBytes(s.total), formatBytes(rate))
+	text := fmt.Sprintf(" %5.1f %% of %s  %s/s", percent, client.FormatBytes(s.total), client.FormatBytes(rate))
 	if s.state == downloading {
 		text += fmt.Sprintf("  %d peers", s.peers)
 		if s.peers == 1 {
@@ -172,19 +174,6 @@ func describe(s sample, rate int64, eta *int64) string {
 		text += "  (" + s.note + ")"
 	}
 	return text
-}
-
-// formatBytes is a number of bytes for people, in powers of 1024.
-func formatBytes(n int64) string {
-	if n < 1024 {
-		return fmt.Sprintf("%d B", n)
-	}
-	value, unit := float64(n)/1024, 0
-	for value >= 1024 && unit < 4 {
-		value /= 1024
-		unit++
-	}
-	return fmt.Sprintf("%.1f %ciB", value, "KMGTP"[unit])
 }
 
 // shorten cuts a name for the terminal, by characters.

@@ -6,12 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"sync"
 	"syscall"
 
 	"chordtorrent/client"
-	"chordtorrent/communicator"
+	"chordtorrent/client/api"
 )
 
 // output writes what scripts read: lines of text, or of JSON, on standard
@@ -145,9 +144,7 @@ type progressEvent struct {
 
 type errorEvent struct {
 	Event string `json:"event"` // "error"
-	Error string `json:"error"`
-	Hint  string `json:"hint,omitempty"`
-	Code  int    `json:"code"` // the exit code
+	api.Problem
 }
 
 // finish reports how the command ended and gives its exit code.
@@ -161,38 +158,28 @@ func (a *app) finish(err error) int {
 		fmt.Fprintf(a.console, "btclient: %v\n", failure)
 	}
 	if err == nil {
-		return exitDone
+		return api.CodeDone
 	}
-	code := exitCode(err)
-	next := hintFor(err, code)
-	// What to do about it is in the hint.
-	text := strings.Replace(err.Error(), communicator.ErrNoRing.Error(), "no ring in reach", 1)
-	fmt.Fprintf(a.console, "btclient: %s\n", text)
-	if next != "" {
-		fmt.Fprintf(a.console, "hint: %s\n", next)
+	p := problemOf(err)
+	fmt.Fprintf(a.console, "btclient: %s\n", p.Error)
+	if p.Hint != "" {
+		fmt.Fprintf(a.console, "hint: %s\n", p.Hint)
 	}
 	if a.out.json {
-		a.out.object(errorEvent{Event: "error", Error: text, Hint: next, Code: code})
+		a.out.object(errorEvent{Event: "error", Problem: p})
 	}
-	return code
+	return p.Code
 }
 
-// hintFor is the next step: the error's own, else what usually helps with
-// this kind of end.
-func hintFor(err error, code int) string {
-	if h, ok := errors.AsType[*client.Hint](err); ok {
-		return h.Next
+// problemOf is an error with what a person who typed a command may do next.
+func problemOf(err error) api.Problem {
+	p := api.ProblemOf(err)
+	switch {
+	case p.Hint != "":
+	case p.Code == api.CodeInterrupted:
+		p.Hint = "run the same command again and it continues where it stopped"
+	case p.Code == api.CodeUsage:
+		p.Hint = "btclient COMMAND --help shows how to ask"
 	}
-	switch code {
-	case exitInterrupted:
-		return "run the same command again and it continues where it stopped"
-	case exitNoRing:
-		return "start a ring member with `chordnode`, or publish with --embedded, which starts one inside btclient; " +
-			"a ring that multicast does not reach is named with --ring HOST:PORT"
-	case exitNotFound:
-		return "btclient ls shows what the ring has"
-	case exitUsage:
-		return "btclient COMMAND --help shows how to ask"
-	}
-	return ""
+	return p
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"chordtorrent/client"
+	"chordtorrent/client/api"
 	"chordtorrent/communicator"
 )
 
@@ -70,7 +71,7 @@ func (fullDisk) Write([]byte) (int, error) { return 0, fmt.Errorf("write: %w", s
 func TestAnOutputThatIsNotWrittenIsAFailure(t *testing.T) {
 	for _, args := range [][]string{{"--version"}, {"ls", "--help"}} {
 		var err bytes.Buffer
-		if code := run(context.Background(), args, fullDisk{}, &err); code != exitFailed ||
+		if code := run(context.Background(), args, fullDisk{}, &err); code != api.CodeFailed ||
 			!strings.Contains(err.String(), "btclient: writing to standard output: write: no space left on device\nhint: ") {
 			t.Errorf("%v: exit code %d\n%s", args, code, err.String())
 		}
@@ -79,11 +80,11 @@ func TestAnOutputThatIsNotWrittenIsAFailure(t *testing.T) {
 	var err bytes.Buffer
 	a := newApp(fullDisk{}, &err)
 	a.out.line("x", nil)
-	if code := a.finish(communicator.ErrNotFound); code != exitNotFound || !strings.Contains(err.String(), "standard output") {
+	if code := a.finish(communicator.ErrNotFound); code != api.CodeNotFound || !strings.Contains(err.String(), "standard output") {
 		t.Errorf("exit code %d\n%s", code, err.String())
 	}
 	err.Reset()
-	if code := a.finish(a.out.failure()); code != exitFailed || strings.Count(err.String(), "standard output:") != 1 {
+	if code := a.finish(a.out.failure()); code != api.CodeFailed || strings.Count(err.String(), "standard output:") != 1 {
 		t.Errorf("exit code %d\n%s", code, err.String())
 	}
 }
@@ -104,13 +105,13 @@ func TestExitCodes(t *testing.T) {
 		{client.ErrInterrupted, 130, "same command again"},
 		{&client.Hint{Err: communicator.ErrNotFound, Next: "did you mean"}, 3, "did you mean"},
 	} {
-		if got := exitCode(c.err); got != c.code {
+		if got := api.CodeOf(c.err); got != c.code {
 			t.Errorf("%v: exit code %d, want %d", c.err, got, c.code)
 		}
 		if c.err == nil {
 			continue
 		}
-		if got := hintFor(c.err, c.code); !strings.Contains(got, c.hint) || (c.hint == "") != (got == "") {
+		if got := problemOf(c.err).Hint; !strings.Contains(got, c.hint) || (c.hint == "") != (got == "") {
 			t.Errorf("%v: hint %q, want %q", c.err, got, c.hint)
 		}
 		var out, err bytes.Buffer
@@ -145,7 +146,7 @@ func TestPace(t *testing.T) {
 
 func TestForPeople(t *testing.T) {
 	for n, want := range map[int64]string{0: "0 B", 1023: "1023 B", 1024: "1.0 KiB", 1536 << 10: "1.5 MiB", 3 << 40: "3.0 TiB", 5 << 50: "5.0 PiB"} {
-		if got := formatBytes(n); got != want {
+		if got := client.FormatBytes(n); got != want {
 			t.Errorf("%d bytes: %q, want %q", n, got, want)
 		}
 	}
@@ -188,7 +189,7 @@ func TestBarAndLogShareTheTerminal(t *testing.T) {
 func TestUsageIsCheckedBeforeTheRingIsAsked(t *testing.T) {
 	for _, args := range [][]string{{"frobnicate"}, {"publish"}, {"download", "a", "b", "c"}, {"ls", "--log-format", "xml"}, {"show"}} {
 		var out, err bytes.Buffer
-		if code := run(context.Background(), args, &out, &err); code != exitUsage || !strings.Contains(err.String(), "\nhint: btclient") || out.Len() != 0 {
+		if code := run(context.Background(), args, &out, &err); code != api.CodeUsage || !strings.Contains(err.String(), "\nhint: btclient") || out.Len() != 0 {
 			t.Errorf("%v: exit code %d\n%s%s", args, code, out.String(), err.String())
 		}
 	}

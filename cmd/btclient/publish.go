@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"chordtorrent/client"
+	"chordtorrent/client/api"
 	"chordtorrent/transfer"
 )
 
@@ -72,6 +73,11 @@ func (a *app) publish(ctx context.Context, paths []string, name string, keepCopy
 	storage, err := a.openStorage()
 	if err != nil {
 		return err
+	}
+	if r, err := api.Find(storage.Dir()); err != nil {
+		return err
+	} else if r != nil {
+		return a.publishThere(ctx, r, paths, name, keepCopy)
 	}
 	ring, closeRing, err := a.openRingOrEmbed(ctx, storage, embed)
 	if err != nil {

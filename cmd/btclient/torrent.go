@@ -5,10 +5,12 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net/url"
 
 	"github.com/spf13/cobra"
 
 	"chordtorrent/client"
+	"chordtorrent/client/api"
 	"chordtorrent/communicator"
 )
 
@@ -89,18 +91,29 @@ who downloads already goes on. One line: unpublished name="x".`,
 			if err != nil {
 				return err
 			}
-			ring, err := a.openRing(ctx, storage)
-			if err != nil {
-				return err
-			}
-			defer ring.Close()
-			if err := client.New(client.Config{Storage: storage, Ring: ring, Log: a.log}).Unpublish(ctx, name); err != nil {
+			if err := a.unpublish(ctx, storage, name); err != nil {
 				return err
 			}
 			a.out.line(fmt.Sprintf("unpublished name=%q", name), unpublishedEvent{Event: "unpublished", Name: name})
 			return nil
 		},
 	}
+}
+
+func (a *app) unpublish(ctx context.Context, storage *client.Storage, name string) error {
+	r, err := api.Find(storage.Dir())
+	if err != nil {
+		return err
+	}
+	if r != nil {
+		return a.interruptedOr(ctx, r.Do(ctx, "DELETE", "/files/"+url.PathEscape(name), nil, nil))
+	}
+	ring, err := a.openRing(ctx, storage)
+	if err != nil {
+		return err
+	}
+	defer ring.Close()
+	return client.New(client.Config{Storage: storage, Ring: ring, Log: a.log}).Unpublish(ctx, name)
 }
 
 type verifiedEvent struct {

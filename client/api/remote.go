@@ -1,0 +1,234 @@
+package api
+
+import (
+	"bufio"
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Where the daemon of a Storage says how it is reached, and the lock that it holds
+// while it lives, both in the folder itself.
+const (
+	addressFile = "daemon.json"
+	lockFile    = "locks/daemon.lock"
+)
+
+// Address is how a daemon is reached; its file may be read by its user only.
+type Address struct {
+	URL   string `json:"url"`   // http://host:port
+	Token string `json:"token"` // for the Authorization header
+	PID   int    `json:"pid"`
+}
+
+// ErrRunning means that a Storage has a daemon already.
+var ErrRunning = errors.New("a daemon of this Storage is running already")
+
+const claimTries = 10
+
+// Claim makes this process the daemon of a Storage; release ends that, as does the
+// end of the process. ErrRunning, with the pid, when another one is.
+func Claim(storage string) (release func(), err error) {
+	f, err := os.OpenFile(filepath.Join(storage, lockFile), os.O_RDWR|os.O_CREATE, 0o644)
+	if err != nil {
+		return nil, fmt.Errorf("taking the daemon's lock: %w", err)
+	}
+	for try := 0; ; try++ {
+		err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if err == nil || try == claimTries {
+			break
+		}
+		time.Sleep(10 * time.Millisecond) // a command may be looking, see Find
+	}
+	if err != nil {
+		f.Close()
+		if !errors.Is(err, unix.EWOULDBLOCK) {
+			return nil, fmt.Errorf("locking %s: %w", f.Name(), err)
+		}
+		if a, err := readAddress(storage); err == nil {
+			return nil, fmt.Errorf("%w, with pid %d, at %s", ErrRunning, a.PID, a.URL)
+		}
+		return nil, ErrRunning
+	}
+	return func() {
+		_ = os.Remove(filepath.Join(storage, addressFile))
+		f.Close()
+	}, nil
+}
+
+// Announce tells the commands how the daemon is reached.
+func Announce(storage string, a Address) error {
+	b, err := json.Marshal(a)
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(storage, addressFile)
+	tmp := fmt.Sprintf("%s.%d", path, a.PID)
+	if err := os.WriteFile(tmp, append(b, '\n'), 0o600); err != nil {
+		return fmt.Errorf("saying where the daemon is: %w", err)
+	}
+	if err := os.Rename(tmp, path); err != nil {
+		return fmt.Errorf("saying where the daemon is: %w", errors.Join(err, os.Remove(tmp)))
+	}
+	return nil
+}
+
+func readAddress(storage string) (a Address, err error) {
+	b, err := os.ReadFile(filepath.Join(storage, addressFile))
+	if err != nil {
+		return a, err
+	}
+	err = json.Unmarshal(b, &a)
+	return a, err
+}
+
+// Remote is the daemon of a Storage, seen from a command.
+type Remote struct {
+	Address
+	http *http.Client
+}
+
+// Find gives the daemon of a Storage; nil when there is none. It does not block: a
+// daemon that just starts counts as none until it has said where it is.
+func Find(storage string) (*Remote, error) {
+	f, err := os.Open(filepath.Join(storage, lockFile))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("looking for the daemon: %w", err)
+	}
+	defer f.Close()
+	// Who gets the lock shows that nobody holds it.
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB); err == nil {
+		return nil, nil
+	}
+	a, err := readAddress(storage)
+	if err != nil {
+		return nil, nil
+	}
+	return &Remote{Address: a, http: &http.Client{}}, nil
+}
+
+// Failure is an answer of the daemon that is not a success.
+type Failure struct{ Problem }
+
+func (f *Failure) Error() string { return f.Problem.Error }
+
+// Do asks the daemon; in and out are JSON objects, nil for none. A *Failure is the
+// daemon's own answer, other errors mean that it could not be asked.
+func (r *Remote) Do(ctx context.Context, method, path string, in, out any) error {
+	resp, err := r.send(ctx, method, path, in)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if out == nil {
+		_, err = io.Copy(io.Discard, resp.Body)
+		return err
+	}
+	if err := json.NewDecoder(resp.Body).Decode(out); err != nil {
+		return fmt.Errorf("the daemon (pid %d) answered something else than JSON: %w", r.PID, err)
+	}
+	return nil
+}
+
+func (r *Remote) send(ctx context.Context, method, path string, in any) (*http.Response, error) {
+	var body io.Reader
+	if in != nil {
+		b, err := json.Marshal(in)
+		if err != nil {
+			return nil, err
+		}
+		body = bytes.NewReader(b)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, r.URL+Prefix+path, body)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Authorization", "Bearer "+r.Token)
+	if in != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	resp, err := r.http.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("the daemon (pid %d) at %s does not answer: %w", r.PID, r.URL, err)
+	}
+	if resp.StatusCode < 300 {
+		return resp, nil
+	}
+	defer resp.Body.Close()
+	f := &Failure{}
+	b, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
+	if json.Unmarshal(b, &f.Problem) != nil || f.Problem.Error == "" {
+		f.Problem = Problem{Error: fmt.Sprintf("the daemon (pid %d) answered %s: %s", r.PID, resp.Status, bytes.TrimSpace(b)), Code: 1}
+	}
+	return nil, f
+}
+
+// Event is something that the daemon tells as it happens: GET /events. Job is set,
+// or Removed, the id of a job that is gone.
+type Event struct {
+	Job     *Job
+	Removed string
+}
+
+// Follow tells of every job in the daemon, then of each change, until ctx ends, give
+// returns an error, which is then its own, or the daemon is gone.
+func (r *Remote) Follow(ctx context.Context, give func(Event) error) error {
+	resp, err := r.send(ctx, http.MethodGet, "/events", nil)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	lines := bufio.NewScanner(resp.Body)
+	lines.Buffer(nil, 1<<20)
+	kind := ""
+	for lines.Scan() {
+		line := lines.Text()
+		if name, ok := strings.CutPrefix(line, "event: "); ok {
+			kind = name
+		}
+		data, ok := strings.CutPrefix(line, "data: ")
+		if !ok {
+			continue
+		}
+		var e Event
+		switch kind {
+		case "job":
+			e.Job = new(Job)
+			err = json.Unmarshal([]byte(data), e.Job)
+		case "removed":
+			err = json.Unmarshal([]byte(data), &e.Removed)
+		default:
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("the daemon (pid %d) told something else than JSON: %w", r.PID, err)
+		}
+		if err := give(e); err != nil {
+			return err
+		}
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return fmt.Errorf("the daemon (pid %d) has ended: %w", r.PID, cmp.Or(lines.Err(), io.EOF))
+}
+
+// JobPath is the path of a job, or of something about it.
+func JobPath(id string, rest ...string) string {
+	return strings.Join(append([]string{"/jobs/" + url.PathEscape(id)}, rest...), "/")
+}

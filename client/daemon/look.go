@@ -1,0 +1,227 @@
+package daemon
+
+import (
+	"cmp"
+	"context"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"chordtorrent/client"
+	"chordtorrent/client/api"
+	"chordtorrent/transfer"
+)
+
+// look is a job as it was at a moment, and what can tell more. Made by the loop, read
+// elsewhere: asking an engine may take its time.
+type look struct {
+	job   api.Job
+	d     *client.Download
+	p     *client.Publication
+	stage *stage
+	rates []api.Rate
+}
+
+func (d *Daemon) look(j *job) look {
+	l := look{job: api.Job{
+		ID: j.ID, Kind: j.Kind, Name: j.Name, Path: j.Path, InfoHash: j.InfoHash, State: j.state(), Serving: j.serving(),
+		Bytes: j.Bytes, Pieces: j.Pieces, Reason: j.Reason, Error: j.Error, Hint: j.Hint,
+		Priority: j.Priority, LimitDown: j.Down, LimitUp: j.Up, Follow: j.Follow, Copies: j.Copies, Watched: j.Watched,
+		New:   j.Finished.After(d.visited) && (j.State == api.Done || j.State == api.Failed),
+		Added: api.Time{Time: j.Added}, Finished: api.Time{Time: j.Finished}, Version: j.Version,
+	}}
+	if j.State == api.Done {
+		l.job.Done = j.Bytes
+	}
+	if j.run != nil {
+		l.d, l.p, l.stage = j.run.d, j.run.p, j.run.stage.Load()
+	}
+	return l
+}
+
+// view asks the engine for the rest.
+func (l look) view(detailed bool) api.Job {
+	job := l.job
+	var st transfer.Status
+	switch {
+	case l.d != nil:
+		st = l.d.Status()
+		job.Done, job.Bytes = st.BytesDone, st.BytesTotal
+	case l.p != nil:
+		st = l.p.Status()
+	case l.stage != nil && job.State == api.Running:
+		job.Stage, job.Done, job.Bytes = string(l.stage.name), l.stage.done, l.stage.total
+		return job
+	default:
+		if job.State == api.Running {
+			job.Stage = "starting"
+		}
+		return job
+	}
+	job.RateDown, job.RateUp = int64(st.RateDown), int64(st.RateUp)
+	job.Fetched, job.Uploaded, job.Peers = st.Downloaded, st.Uploaded, len(st.Peers)
+	if job.State == api.Running {
+		job.Stage = "downloading"
+		job.Reason = cmp.Or(st.Reason, job.Reason)
+		if left := job.Bytes - job.Done; st.RateDown >= 1 && left > 0 && len(st.Peers) > 0 {
+			if sec := int64(float64(left)/st.RateDown + 0.5); sec < longestETA {
+				job.ETA = &sec
+			}
+		}
+	}
+	if detailed {
+		l.detail(&job, st)
+	}
+	return job
+}
+
+// longestETA is the longest time left that is told, in seconds: nobody believes months.
+const longestETA = 30 * 24 * 3600
+
+// haveRuns is how many runs of pieces a job is told in.
+const haveRuns = 256
+
+func (l look) detail(job *api.Job, st transfer.Status) {
+	job.Rates = l.rates
+	if l.d != nil {
+		for _, share := range l.d.Shares(haveRuns) {
+			job.Have = append(job.Have, int(share))
+		}
+	}
+	for _, p := range st.Peers {
+		percent := 100.0
+		if job.Pieces > 0 {
+			percent = 100 * float64(p.Pieces) / float64(job.Pieces)
+		}
+		job.Swarm = append(job.Swarm, api.Peer{Addr: cmp.Or(p.Listen, p.Addr).String(), Client: p.Client, Percent: percent,
+			RateDown: int64(p.RateDown), RateUp: int64(p.RateUp)})
+	}
+}
+
+// Jobs gives all jobs, those that run first, then those that wait in the order of
+// their turns, then the others, the latest first.
+func (d *Daemon) Jobs(ctx context.Context) ([]api.Job, error) {
+	var looks []look
+	err := d.do(ctx, func() {
+		for _, j := range d.jobs {
+			looks = append(looks, d.look(j))
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	all := make([]api.Job, len(looks))
+	for i, l := range looks {
+		all[i] = l.view(false)
+	}
+	slices.SortFunc(all, inOrder)
+	return all, nil
+}
+
+func inOrder(a, b api.Job) int {
+	rank := func(j api.Job) int {
+		switch j.State {
+		case api.Running:
+			return 0
+		case api.Queued:
+			return 1
+		case api.Paused:
+			return 2
+		}
+		return 3
+	}
+	ra, rb := rank(a), rank(b)
+	switch {
+	case ra != rb:
+		return ra - rb
+	case ra == 3:
+		return cmp.Or(-a.Finished.Compare(b.Finished.Time), strings.Compare(a.ID, b.ID))
+	}
+	return cmp.Or(-cmp.Compare(a.Priority, b.Priority), a.Added.Compare(b.Added.Time), strings.Compare(a.ID, b.ID))
+}
+
+// Job gives one job with all there is to tell. ErrNoJob when there is none.
+func (d *Daemon) Job(ctx context.Context, id string) (api.Job, error) {
+	var l look
+	var err error
+	if doErr := d.do(ctx, func() {
+		var j *job
+		if j, err = d.find(id); err == nil {
+			l = d.look(j)
+			l.rates = slices.Clone(j.rates)
+		}
+	}); doErr != nil {
+		return api.Job{}, doErr
+	}
+	if err != nil {
+		return api.Job{}, err
+	}
+	return l.view(true), nil
+}
+
+// views gives some jobs, and those of the ids that there is no job of.
+func (d *Daemon) views(ctx context.Context, ids []string) (jobs []api.Job, gone []string, err error) {
+	var looks []look
+	err = d.do(ctx, func() {
+		for _, id := range ids {
+			if j := d.jobs[id]; j != nil {
+				looks = append(looks, d.look(j))
+			} else {
+				gone = append(gone, id)
+			}
+		}
+	})
+	for _, l := range looks {
+		jobs = append(jobs, l.view(false))
+	}
+	return jobs, gone, err
+}
+
+// Status tells about the daemon as a whole.
+func (d *Daemon) Status(ctx context.Context) (api.Status, error) {
+	id := d.c.PeerID()
+	st := api.Status{PID: os.Getpid(), Storage: d.cfg.Storage.Dir(), Port: int(d.c.Port()), PeerID: hexOf(id[:]),
+		Ring: d.ring.LocalAddr().IsValid()}
+	var looks []look
+	err := d.do(ctx, func() {
+		st.Settings, st.Jobs, st.Active = d.settings, len(d.jobs), d.queues.taken[fetching]
+		for _, j := range d.jobs {
+			if j.run != nil && (j.moved || !j.run.done) {
+				looks = append(looks, d.look(j))
+			}
+		}
+	})
+	for _, l := range looks {
+		job := l.view(false)
+		st.RateDown += job.RateDown
+		st.RateUp += job.RateUp
+	}
+	return st, err
+}
+
+// Content gives what a complete or running job's files can be read from: a Download
+// that is under way, or else the path of what is complete.
+func (d *Daemon) Content(ctx context.Context, id string) (dl *client.Download, found api.Job, err error) {
+	doErr := d.do(ctx, func() {
+		var j *job
+		if j, err = d.find(id); err == nil {
+			found = d.look(j).job
+			if j.run != nil && !j.run.done {
+				dl = j.run.d
+			}
+		}
+	})
+	return dl, found, cmp.Or(doErr, err)
+}
+
+// Visit is called when a person looks at what has ended; what ends from now on is new
+// then. It gives the time of the last visit.
+func (d *Daemon) Visit(ctx context.Context) (last time.Time, err error) {
+	err = d.do(ctx, func() {
+		last = d.visited
+		d.visited = time.Now()
+		d.write(entry{Visited: &d.visited})
+	})
+	return last, err
+}

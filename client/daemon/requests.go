@@ -1,0 +1,392 @@
+package daemon
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"chordtorrent/client"
+	"chordtorrent/client/api"
+	"chordtorrent/communicator"
+)
+
+// ErrNoJob means that the daemon has no such job.
+var ErrNoJob = fmt.Errorf("no such job: %w", communicator.ErrNotFound)
+
+// leastPrefix is how much of an id is enough to name a job.
+const leastPrefix = 4
+
+// find is the job with this id, the beginning of an id, or the name, if there is only
+// one.
+func (d *Daemon) find(id string) (*job, error) {
+	if j := d.jobs[id]; j != nil {
+		return j, nil
+	}
+	var found *job
+	for _, j := range d.jobs {
+		if j.Name == id || (len(id) >= leastPrefix && strings.HasPrefix(j.ID, id)) {
+			if found != nil {
+				return nil, &client.Hint{Err: fmt.Errorf("%w: %q is the beginning or the name of several jobs", client.ErrUsage, id),
+					Next: "btclient downloads shows the ids"}
+			}
+			found = j
+		}
+	}
+	if found == nil {
+		return nil, &client.Hint{Err: fmt.Errorf("%w %q", ErrNoJob, id), Next: "btclient downloads shows what there is"}
+	}
+	return found, nil
+}
+
+// with has the loop carry out f on a job and gives the job as it is then.
+func (d *Daemon) with(ctx context.Context, id string, f func(j *job) error) (api.Job, error) {
+	var l look
+	var err error
+	if doErr := d.do(ctx, func() {
+		var j *job
+		if j, err = d.find(id); err != nil {
+			return
+		}
+		if err = f(j); err == nil {
+			l = d.look(j)
+		}
+	}); doErr != nil {
+		return api.Job{}, doErr
+	}
+	if err != nil {
+		return api.Job{}, err
+	}
+	return l.view(false), nil
+}
+
+// AddDownload asks the ring for a name, or for what a .torrent describes, and queues
+// it. What is queued already is gone on with. The errors are those of Client.Find and
+// Client.Target.
+func (d *Daemon) AddDownload(ctx context.Context, req api.AddDownload) (api.Job, error) {
+	version, metainfo, err := d.c.Find(ctx, req.Source)
+	unknown := req.Follow && (errors.Is(err, communicator.ErrNotFound) || passing(err))
+	if err != nil && !unknown {
+		return api.Job{}, err
+	}
+	name := cmp.Or(version.Name, req.Source)
+	if req.Target != "" && !filepath.IsAbs(req.Target) {
+		return api.Job{}, fmt.Errorf("%w: the target %q is not absolute", client.ErrUsage, req.Target)
+	}
+	path, err := d.c.Target(name, req.Target)
+	if err != nil {
+		return api.Job{}, err
+	}
+	s := saved{
+		ID: client.RecordID(client.Downloaded, name, path), Kind: api.Download, Name: name, Source: name, Path: path,
+		Bytes: version.Size, Pieces: version.Pieces, State: api.Queued, Priority: req.Priority, Down: req.LimitDown, Up: req.LimitUp,
+		Follow: req.Follow, Reserve: req.Preallocate, AnySpace: req.AnySpace, Added: time.Now(),
+	}
+	if version.Name != "" {
+		s.InfoHash = hexOf(version.InfoHash[:])
+	}
+	if req.Source != name {
+		// What a .torrent describes, and not what the name will stand for later. The file
+		// need not stay where it is.
+		s.Source = filepath.Join(d.cfg.Storage.Dir(), "daemon", s.ID+".torrent")
+		if err := client.ReplaceFile(s.Source, metainfo); err != nil {
+			return api.Job{}, err
+		}
+	}
+	return d.add(ctx, s)
+}
+
+// AddPublication queues a file or directory to be published. The errors are those of
+// client.CheckPublish.
+func (d *Daemon) AddPublication(ctx context.Context, req api.AddPublication) (api.Job, error) {
+	return d.addPublication(ctx, req, false)
+}
+
+func (d *Daemon) addPublication(ctx context.Context, req api.AddPublication, watched bool) (api.Job, error) {
+	if !filepath.IsAbs(req.Path) {
+		return api.Job{}, fmt.Errorf("%w: the path %q is not absolute", client.ErrUsage, req.Path)
+	}
+	if err := client.CheckPublish(client.PublishRequest{Path: req.Path, Name: req.Name}); err != nil {
+		return api.Job{}, err
+	}
+	name := cmp.Or(req.Name, filepath.Base(req.Path))
+	return d.add(ctx, saved{
+		ID: client.RecordID(client.Published, name, ""), Kind: api.Publication, Name: name, Source: filepath.Clean(req.Path), Path: filepath.Clean(req.Path),
+		State: api.Queued, Copy: req.Copy, Watched: watched, Added: time.Now(),
+	})
+}
+
+// add queues a job, in place of an earlier one with the same id.
+func (d *Daemon) add(ctx context.Context, s saved) (api.Job, error) {
+	var l look
+	var err error
+	if doErr := d.do(ctx, func() {
+		if err = d.makeWay(s); err != nil {
+			return
+		}
+		j := d.jobs[s.ID]
+		switch {
+		case j == nil:
+			j = &job{}
+			d.jobs[s.ID] = j
+		case j.State == api.Queued && j.Kind == api.Download:
+			s.Added = j.Added // it goes on, with what was asked for now
+		default:
+			s.Version = j.Version
+			d.unwait(j)
+			j.stop()
+		}
+		if j.State == api.Queued && j.Kind == api.Publication && j.run == nil {
+			s.Added = j.Added
+		}
+		j.saved = s
+		j.due, j.tries = time.Time{}, 0
+		if j.run != nil && j.run.d != nil && !j.run.done {
+			j.run.d.SetLimits(j.Down, j.Up)
+		}
+		d.wait(j)
+		d.save(j)
+		l = d.look(j)
+	}); doErr != nil {
+		return api.Job{}, doErr
+	}
+	if err != nil {
+		return api.Job{}, err
+	}
+	return l.view(false), nil
+}
+
+// makeWay sees to it that one job at a time works on a name: what serves an earlier
+// version gives way, what is not done does not.
+func (d *Daemon) makeWay(s saved) error {
+	for _, other := range d.jobs {
+		if other.Name != s.Name || other.ID == s.ID || !other.wantsRun() {
+			continue
+		}
+		if other.State != api.Done {
+			return &client.Hint{Err: fmt.Errorf("%q is taken: the daemon works on it already, at %s", s.Name, other.Path),
+				Next: "wait for job " + other.ID + ", or cancel it: btclient cancel " + other.ID}
+		}
+		other.Quiet, other.Reason = true, "replaced by a later job of that name"
+		d.unwait(other)
+		other.stop()
+		d.save(other)
+	}
+	return nil
+}
+
+// Pause stops a job, and serving it, until Resume.
+func (d *Daemon) Pause(ctx context.Context, id string) (api.Job, error) {
+	return d.with(ctx, id, func(j *job) error {
+		switch j.State {
+		case api.Queued:
+			j.State = api.Paused
+		case api.Done:
+			j.Quiet = true
+		case api.Paused:
+			return nil
+		default:
+			return ended(j, "there is nothing to pause")
+		}
+		j.Reason = ""
+		d.unwait(j)
+		j.stop()
+		d.save(j)
+		return nil
+	})
+}
+
+// Resume goes on with what was paused, and serves again what was not to be served.
+func (d *Daemon) Resume(ctx context.Context, id string) (api.Job, error) {
+	return d.with(ctx, id, func(j *job) error {
+		switch j.State {
+		case api.Paused:
+			j.State = api.Queued
+		case api.Done:
+			j.Quiet = false
+		case api.Queued:
+			j.due = time.Time{} // now
+		default:
+			return ended(j, "retry begins again")
+		}
+		j.Reason = ""
+		d.unwait(j)
+		d.wait(j)
+		d.save(j)
+		return nil
+	})
+}
+
+// Retry begins again what failed or was cancelled. What is there is used.
+func (d *Daemon) Retry(ctx context.Context, id string) (api.Job, error) {
+	return d.with(ctx, id, func(j *job) error {
+		if j.State != api.Failed && j.State != api.Cancelled {
+			return fmt.Errorf("%w: %q is %s: only what failed or was cancelled is tried again", client.ErrUsage, j.Name, j.state())
+		}
+		s := j.saved
+		s.State = api.Queued
+		if err := d.makeWay(s); err != nil {
+			return err
+		}
+		j.State, j.Quiet, j.Reason, j.Error, j.Hint, j.Finished = api.Queued, false, "", "", "", time.Time{}
+		j.due, j.tries = time.Time{}, 0
+		d.wait(j)
+		d.save(j)
+		return nil
+	})
+}
+
+func ended(j *job, what string) error {
+	return fmt.Errorf("%w: %q is %s: %s", client.ErrUsage, j.Name, j.State, what)
+}
+
+// Cancel ends what is not done, and with discard removes what there is of its data.
+// It blocks until nothing works on it any more.
+func (d *Daemon) Cancel(ctx context.Context, id string, discard bool) (api.Job, error) {
+	job, err := d.halt(ctx, id, func(j *job) error {
+		if j.State == api.Done {
+			return ended(j, "btclient remove takes it out of the list")
+		}
+		j.State, j.Reason, j.Error, j.Hint, j.Finished = api.Cancelled, "", "", "", time.Now()
+		d.save(j)
+		return nil
+	})
+	if err == nil && discard && job.Kind == api.Download {
+		err = d.cfg.Storage.Discard(job.Name, job.Path, false)
+	}
+	return job, err
+}
+
+// Remove takes a job out of the list, ending it if need be; what was published stays
+// in the ring. With discard what was downloaded is removed from the disk, if it is as
+// the download left it; published files stay. It blocks until nothing works on it any
+// more.
+func (d *Daemon) Remove(ctx context.Context, id string, discard bool) error {
+	job, err := d.halt(ctx, id, func(j *job) error {
+		if j.State != api.Done {
+			j.State = api.Cancelled
+		}
+		j.Quiet = true
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if job.Kind == api.Download {
+		if discard {
+			err = d.cfg.Storage.Discard(job.Name, job.Path, true)
+		}
+		if rmErr := os.Remove(filepath.Join(d.cfg.Storage.Dir(), "daemon", job.ID+".torrent")); !errors.Is(rmErr, fs.ErrNotExist) {
+			err = errors.Join(err, rmErr)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	if err := d.cfg.Storage.Forget(job.ID); err != nil {
+		return err
+	}
+	return d.do(ctx, func() {
+		delete(d.jobs, job.ID)
+		d.write(entry{Gone: job.ID})
+		d.changed(job.ID)
+	})
+}
+
+// halt changes a job so that it does not run, and waits until it does not.
+func (d *Daemon) halt(ctx context.Context, id string, change func(j *job) error) (api.Job, error) {
+	var left chan struct{}
+	job, err := d.with(ctx, id, func(j *job) error {
+		if err := change(j); err != nil {
+			return err
+		}
+		d.unwait(j)
+		if j.run != nil {
+			left = j.run.ended
+			j.stop()
+		}
+		return nil
+	})
+	if err != nil || left == nil {
+		return job, err
+	}
+	select {
+	case <-left:
+		return job, nil
+	case <-ctx.Done():
+		return job, ctx.Err()
+	}
+}
+
+// Unpublish takes a name out of the ring, and what this daemon serves of it from the
+// list. Data stays.
+func (d *Daemon) Unpublish(ctx context.Context, name string) error {
+	err := d.c.Unpublish(ctx, name)
+	if err != nil && !errors.Is(err, communicator.ErrNotFound) {
+		return err
+	}
+	id := client.RecordID(client.Published, name, "")
+	_, stopErr := d.halt(ctx, id, func(j *job) error {
+		j.State, j.Reason, j.Finished = api.Cancelled, "unpublished", time.Now()
+		d.save(j)
+		return nil
+	})
+	if errors.Is(stopErr, ErrNoJob) {
+		stopErr = nil
+	} else if err != nil {
+		return stopErr // the ring had lost it before, and now it is gone here too
+	}
+	return errors.Join(err, stopErr)
+}
+
+// Change sets what may be set of a job at any time.
+func (d *Daemon) Change(ctx context.Context, id string, c api.Change) (api.Job, error) {
+	if (c.LimitDown != nil && *c.LimitDown < 0) || (c.LimitUp != nil && *c.LimitUp < 0) {
+		return api.Job{}, fmt.Errorf("%w: a limit cannot be negative", client.ErrUsage)
+	}
+	return d.with(ctx, id, func(j *job) error {
+		set(&j.Priority, c.Priority)
+		set(&j.Down, c.LimitDown)
+		set(&j.Up, c.LimitUp)
+		set(&j.Follow, c.Follow)
+		if j.run != nil && j.run.d != nil {
+			j.run.d.SetLimits(j.Down, j.Up)
+		}
+		if j.run != nil && j.run.p != nil {
+			j.run.p.SetLimits(j.Down, j.Up)
+		}
+		d.unwait(j)
+		d.wait(j)
+		d.save(j)
+		return nil
+	})
+}
+
+func set[T any](to *T, v *T) {
+	if v != nil {
+		*to = *v
+	}
+}
+
+// Settings gives what holds for all jobs.
+func (d *Daemon) Settings(ctx context.Context) (s api.Settings, err error) {
+	err = d.do(ctx, func() { s = d.settings })
+	return s, err
+}
+
+// SetSettings changes it.
+func (d *Daemon) SetSettings(ctx context.Context, s api.Settings) error {
+	if s.LimitDown < 0 || s.LimitUp < 0 || s.MaxDownloads < 1 {
+		return fmt.Errorf("%w: limits cannot be negative, and one download at least has to run at a time", client.ErrUsage)
+	}
+	return d.do(ctx, func() {
+		d.settings = s
+		d.c.SetLimits(s.LimitDown, s.LimitUp)
+		d.write(entry{Settings: &s})
+	})
+}

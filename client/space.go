@@ -1,0 +1,76 @@
+package client
+
+import (
+	"bytes"
+	"crypto/sha1"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"chordtorrent/transfer/storage"
+	"chordtorrent/transfer/wire"
+)
+
+// ErrNoSpace means that the disk has no room for a download.
+var ErrNoSpace = errors.New("not enough space")
+
+// checkSpace says before anything is fetched whether what is missing fits on the
+// target's disk. Others may fill the disk meanwhile: then the download waits.
+func (d *Download) checkSpace(have *wire.Bits) error {
+	part := partPath(d.Path)
+	var disk unix.Statfs_t
+	if err := unix.Statfs(part, &disk); err != nil || disk.Blocks == 0 {
+		return nil // the next write says what is wrong
+	}
+	free := int64(disk.Bavail) * int64(disk.Bsize)
+	got, missing := bytesOnDisk(d.layout, have)
+	// What was reserved earlier has its place already.
+	need := missing - max(allocated(part)-got, 0)
+	if need <= free {
+		return nil
+	}
+	return hint(fmt.Errorf("%w: %q needs %d bytes more at %s, and %d are free there", ErrNoSpace, d.Name, need, d.Path, free),
+		"make room, or choose another place; with --no-space-check it is begun anyway and waits when the disk is full")
+}
+
+// bytesOnDisk is how much the pieces that are there, and those that are missing,
+// take: pieces of nothing but zeros, which their hashes show, are holes.
+func bytesOnDisk(l *storage.Layout, have *wire.Bits) (got, missing int64) {
+	empty := make(map[int64][storage.HashLen]byte) // size -> hash of so many zeros
+	for i := range l.NumPieces() {
+		n := l.PieceSize(i)
+		zero, known := empty[n]
+		if !known {
+			zero = sha1.Sum(make([]byte, n))
+			empty[n] = zero
+		}
+		switch {
+		case bytes.Equal(l.PieceHash(i), zero[:]):
+		case have.Get(i):
+			got += n
+		default:
+			missing += n
+		}
+	}
+	return got, missing
+}
+
+// allocated is how much of the disk the files under path take.
+func allocated(path string) (sum int64) {
+	_ = filepath.WalkDir(path, func(_ string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return nil // what cannot be looked at counts as nothing
+		}
+		if info, err := e.Info(); err == nil {
+			if st, ok := info.Sys().(*syscall.Stat_t); ok {
+				sum += st.Blocks * 512
+			}
+		}
+		return nil
+	})
+	return sum
+}

@@ -1,0 +1,191 @@
+package web
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+
+	"chordtorrent/client"
+	"chordtorrent/client/api"
+	"chordtorrent/client/daemon"
+)
+
+// maxBody bounds the JSON of a request.
+const maxBody = 64 << 10
+
+// programs are the paths of the interface for programs.
+func (s *Server) programs(mux *http.ServeMux) {
+	handle := func(method, path string, f func(r *http.Request) (any, error)) {
+		mux.HandleFunc(method+" "+api.Prefix+path, func(w http.ResponseWriter, r *http.Request) {
+			v, err := f(r)
+			if err != nil {
+				s.fail(w, r, err)
+				return
+			}
+			if v == nil {
+				w.WriteHeader(http.StatusNoContent)
+				return
+			}
+			s.json(w, http.StatusOK, v)
+		})
+	}
+	d := s.cfg.Daemon
+	handle("GET", "/status", func(r *http.Request) (any, error) { return s.status(r) })
+	handle("GET", "/settings", func(r *http.Request) (any, error) { return d.Settings(r.Context()) })
+	handle("PATCH", "/settings", s.changeSettings)
+	handle("GET", "/jobs", func(r *http.Request) (any, error) { return d.Jobs(r.Context()) })
+	handle("GET", "/jobs/{id}", func(r *http.Request) (any, error) { return d.Job(r.Context(), r.PathValue("id")) })
+	handle("PATCH", "/jobs/{id}", func(r *http.Request) (any, error) {
+		var c api.Change
+		if err := decode(r, &c); err != nil {
+			return nil, err
+		}
+		return d.Change(r.Context(), r.PathValue("id"), c)
+	})
+	handle("DELETE", "/jobs/{id}", func(r *http.Request) (any, error) {
+		discard, err := discards(r)
+		if err != nil {
+			return nil, err
+		}
+		return nil, d.Remove(r.Context(), r.PathValue("id"), discard)
+	})
+	handle("POST", "/jobs/{id}/{what}", s.steer)
+	handle("POST", "/downloads", func(r *http.Request) (any, error) {
+		var a api.AddDownload
+		if err := decode(r, &a); err != nil {
+			return nil, err
+		}
+		return d.AddDownload(r.Context(), a)
+	})
+	handle("POST", "/publications", func(r *http.Request) (any, error) {
+		var a api.AddPublication
+		if err := decode(r, &a); err != nil {
+			return nil, err
+		}
+		return d.AddPublication(r.Context(), a)
+	})
+	handle("DELETE", "/files/{name}", func(r *http.Request) (any, error) { return nil, d.Unpublish(r.Context(), r.PathValue("name")) })
+	handle("GET", "/files", func(r *http.Request) (any, error) { return d.Names.Find(r.Context(), queryOf(r)) })
+	handle("GET", "/files/{name}", func(r *http.Request) (any, error) {
+		shown, err := s.cfg.Client.Show(r.Context(), r.PathValue("name"))
+		if err != nil {
+			return nil, err
+		}
+		return api.ShownOf(r.PathValue("name"), shown), nil
+	})
+	handle("GET", "/ring", func(r *http.Request) (any, error) {
+		ring, err := s.cfg.Ring.Ring(r.Context())
+		if err != nil {
+			return nil, err
+		}
+		return api.RingOf(ring), nil
+	})
+	handle("POST", "/visit", func(r *http.Request) (any, error) {
+		last, err := d.Visit(r.Context())
+		return map[string]api.Time{"last": {Time: last}}, err
+	})
+	mux.HandleFunc("GET "+api.Prefix+"/files/{name}/torrent", s.torrent)
+	mux.HandleFunc("GET "+api.Prefix+"/events", s.events)
+	mux.HandleFunc("POST "+api.Prefix+"/uploads", s.beginUpload)
+	mux.HandleFunc("PUT "+api.Prefix+"/uploads/{id}/{path...}", s.putUpload)
+	mux.HandleFunc("POST "+api.Prefix+"/uploads/{id}", s.endUpload)
+	mux.HandleFunc("DELETE "+api.Prefix+"/uploads/{id}", s.dropUpload)
+	mux.HandleFunc(api.Prefix+"/", func(w http.ResponseWriter, r *http.Request) {
+		s.refuse(w, r, http.StatusNotFound, fmt.Sprintf("there is no %s %s", r.Method, r.URL.Path), "docs/api.md lists what there is")
+	})
+}
+
+func (s *Server) status(r *http.Request) (api.Status, error) {
+	st, err := s.cfg.Daemon.Status(r.Context())
+	st.Version, st.Cluster = s.cfg.Version, s.cfg.Cluster
+	return st, err
+}
+
+func (s *Server) changeSettings(r *http.Request) (any, error) {
+	// What the request does not name stays.
+	set, err := s.cfg.Daemon.Settings(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	if err := decode(r, &set); err != nil {
+		return nil, err
+	}
+	return set, s.cfg.Daemon.SetSettings(r.Context(), set)
+}
+
+// steer is what is done to a job by a word.
+func (s *Server) steer(r *http.Request) (any, error) {
+	d, id := s.cfg.Daemon, r.PathValue("id")
+	switch what := r.PathValue("what"); what {
+	case "pause":
+		return d.Pause(r.Context(), id)
+	case "resume":
+		return d.Resume(r.Context(), id)
+	case "retry":
+		return d.Retry(r.Context(), id)
+	case "cancel":
+		discard, err := discards(r)
+		if err != nil {
+			return nil, err
+		}
+		return d.Cancel(r.Context(), id, discard)
+	default:
+		return nil, fmt.Errorf("%w: a job is not to be %q: use pause, resume, retry or cancel", client.ErrUsage, what)
+	}
+}
+
+// discards reads whether the data is to go as well.
+func discards(r *http.Request) (bool, error) {
+	switch data := r.URL.Query().Get("data"); data {
+	case "", "keep":
+		return false, nil
+	case "delete":
+		return true, nil
+	default:
+		return false, fmt.Errorf("%w: data=%q: use keep or delete", client.ErrUsage, data)
+	}
+}
+
+// decode reads the JSON of a request. What it does not know is an error: a word that
+// is misspelt must not go unnoticed.
+func decode(r *http.Request, v any) error {
+	dec := json.NewDecoder(io.LimitReader(r.Body, maxBody))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(v); err != nil {
+		return fmt.Errorf("%w: the request's JSON: %w", client.ErrUsage, err)
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return fmt.Errorf("%w: the request's JSON is followed by something else, or longer than %d bytes", client.ErrUsage, maxBody)
+	}
+	return nil
+}
+
+// pageSize is how many names a page has, unless somebody asks for more.
+const pageSize = 50
+
+func queryOf(r *http.Request) daemon.Query {
+	q := r.URL.Query()
+	number := func(key string, otherwise int) int {
+		if n, err := strconv.Atoi(q.Get(key)); err == nil && n >= 0 {
+			return n
+		}
+		return otherwise
+	}
+	return daemon.Query{Search: q.Get("search"), Sort: q.Get("sort"), Offset: number("offset", 0), Limit: number("limit", pageSize)}
+}
+
+// torrent gives the .torrent of a name.
+func (s *Server) torrent(w http.ResponseWriter, r *http.Request) {
+	name := r.PathValue("name")
+	_, metainfo, err := s.cfg.Client.Torrent(r.Context(), name)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/x-bittorrent")
+	w.Header().Set("Content-Disposition", attachment(name+".torrent"))
+	_, _ = w.Write(metainfo)
+}

@@ -1,0 +1,146 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"chordtorrent/client"
+	"chordtorrent/client/api"
+)
+
+// errEnded ends the watching of a job that has come to its end.
+var errEnded = errors.New("it has ended")
+
+// watchJob shows a job of the daemon until it has ended, and gives it as it is then.
+// When ctx ends before, the daemon goes on with it.
+func (a *app) watchJob(ctx context.Context, r *api.Remote, j api.Job) (api.Job, error) {
+	var mu sync.Mutex
+	a.startMeter(j.Name, func() sample {
+		mu.Lock()
+		defer mu.Unlock()
+		s := sample{state: j.Stage, done: j.Done, total: j.Bytes, rate: -1, peers: j.Peers, note: j.Reason}
+		if j.Stage == downloading {
+			s.rate = j.RateDown
+		}
+		if s.state == "" {
+			s.state = string(j.State)
+		}
+		return s
+	})
+	defer a.meterStop()
+	err := r.Follow(ctx, func(e api.Event) error {
+		switch {
+		case e.Removed == j.ID:
+			return fmt.Errorf("job %s was removed", j.ID)
+		case e.Job == nil || e.Job.ID != j.ID:
+			return nil
+		}
+		mu.Lock()
+		j = *e.Job
+		mu.Unlock()
+		if j.State.Ended() || j.State == api.Paused {
+			return errEnded
+		}
+		return nil
+	})
+	switch {
+	case ctx.Err() != nil:
+		return j, &client.Hint{Err: fmt.Errorf("%w: the daemon goes on with %q", client.ErrInterrupted, j.Name),
+			Next: "btclient pause " + j.ID[:8] + " stops it there, btclient downloads shows how far it is"}
+	case !errors.Is(err, errEnded):
+		return j, err
+	}
+	return j, verdict(j)
+}
+
+// verdict is how a job has ended, as an error.
+func verdict(j api.Job) error {
+	switch j.State {
+	case api.Done:
+		return nil
+	case api.Failed:
+		return &api.Failure{Problem: api.Problem{Error: j.Error, Hint: j.Hint, Code: api.CodeFailed}}
+	case api.Paused:
+		return &client.Hint{Err: fmt.Errorf("%q was paused", j.Name), Next: "btclient resume " + j.ID[:8] + " goes on with it"}
+	}
+	return fmt.Errorf("%q was %s", j.Name, j.State)
+}
+
+// publishThere has the daemon publish.
+func (a *app) publishThere(ctx context.Context, r *api.Remote, paths []string, name string, keepCopy bool) error {
+	var st api.Status
+	if err := r.Do(ctx, "GET", "/status", nil, &st); err != nil {
+		return a.interruptedOr(ctx, err)
+	}
+	for _, path := range paths {
+		abs, err := filepath.Abs(path)
+		if err != nil {
+			return err
+		}
+		var j api.Job
+		if err := r.Do(ctx, "POST", "/publications", api.AddPublication{Path: abs, Name: name, Copy: keepCopy}, &j); err != nil {
+			return a.interruptedOr(ctx, err)
+		}
+		if j, err = a.watchJob(ctx, r, j); err != nil {
+			return err
+		}
+		if err := r.Do(ctx, "GET", "/status", nil, &st); err != nil { // its port is open now
+			return a.interruptedOr(ctx, err)
+		}
+		e := publishedEvent{Event: "published", Name: j.Name, InfoHash: j.InfoHash, Bytes: j.Bytes, Pieces: j.Pieces, Copies: j.Copies,
+			Path: j.Path, Port: uint16(st.Port), PeerID: st.PeerID}
+		a.out.line(e.String(), e)
+	}
+	if a.progressMode == progressBar {
+		fmt.Fprintf(a.console, "served by the daemon (pid %d)\n", r.PID)
+	}
+	return nil
+}
+
+// downloadThere has the daemon download.
+func (a *app) downloadThere(ctx context.Context, r *api.Remote, req api.AddDownload, hook string) error {
+	target := req.Target
+	if req.Target != "" && req.Target != "-" {
+		abs, err := filepath.Abs(req.Target)
+		if err != nil {
+			return err
+		}
+		if strings.HasSuffix(req.Target, "/") {
+			abs += "/"
+		}
+		target = abs
+	}
+	if req.Target = target; strings.ContainsRune(req.Source, '/') || strings.HasSuffix(strings.ToLower(req.Source), ".torrent") {
+		if abs, err := filepath.Abs(req.Source); err == nil && isFile(abs) {
+			req.Source = abs
+		}
+	}
+	var j api.Job
+	if err := r.Do(ctx, "POST", "/downloads", req, &j); err != nil {
+		return a.interruptedOr(ctx, err)
+	}
+	j, err := a.watchJob(ctx, r, j)
+	if err != nil {
+		return err
+	}
+	e := downloadedEvent{Event: "downloaded", Name: j.Name, Path: j.Path, InfoHash: j.InfoHash, Bytes: j.Bytes}
+	a.out.line(e.String(), e)
+	if a.out.json {
+		a.out.object(doneEvent{Event: "done", Name: j.Name, Path: j.Path, InfoHash: j.InfoHash, Bytes: j.Bytes,
+			Seconds: j.Finished.Sub(j.Added.Time).Seconds(), Fetched: j.Fetched, From: []sourceInfo{}})
+	}
+	if hook == "" {
+		return nil
+	}
+	return client.RunHook(ctx, hook, client.Completed{Name: j.Name, Path: j.Path, InfoHash: j.InfoHash}, a.console)
+}
+
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular()
+}
