@@ -9,7 +9,7 @@ LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 FUZZTIME ?= 60s
 BENCHTIME ?= 1s
 
-.PHONY: help build demo test explore seeds swarm crowd race lint fuzz bench bench-hash bench-swarm kill-test soak compose-demo clean
+.PHONY: help build demo test pictures explore seeds swarm crowd race lint fuzz bench bench-hash bench-swarm kill-test soak compose-demo clean
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,7 +22,7 @@ demo: build ## a ring of three, a publish, three downloads, a node killed; every
 	@scripts/demo.sh
 
 test: ## the tests, quick and dependable, with the race detector
-	@scripts/need.sh cc
+	@scripts/need.sh cc chromium
 	go vet ./...
 	go test -race -timeout 10m ./...
 	@# These have one goroutine each: the race detector would only make them slow.
@@ -35,6 +35,10 @@ explore: ## every interleaving of the small rings: an hour, 10 GB of memory
 seeds: ## the ring's scenarios with 20,000 seeds, or MORE times 500
 	go test -run '^TestSeeds$$' -v -timeout 6h ./chord -chord.more $(or $(MORE),40)
 
+pictures: ## of every page, light, dark and narrow, into docs/images
+	@scripts/need.sh chromium
+	go test -run '^TestPagesAreForEverybody$$' ./client/web -web.screenshots $(CURDIR)/docs/images
+
 swarm: ## a day of a swarm of 1,000 peers in virtual time, into bench/swarm/day.json
 	COMMIT=$$(git rev-parse --short HEAD) go test -run '^TestSwarmInVirtualTime$$' -v -timeout 2h ./transfer/picker -picker.day
 
@@ -44,7 +48,7 @@ crowd: ## 200 that fetch in one process, into bench/swarm/many.json; thousands o
 	go test -run '^TestScripts/killed$$' -v -timeout 20m ./cmd/btclient -btclient.kills 50
 
 race: ## the tests, again and again: COUNT=5 make race
-	@scripts/need.sh cc
+	@scripts/need.sh cc chromium
 	go test -race -timeout 60m -count=$(or $(COUNT),3) ./...
 
 lint: ## formatting, vet and golangci-lint with the import directions

@@ -23,6 +23,7 @@ package() {
 	cc) echo gcc libc6-dev ;;
 	aria2c) echo aria2 ;;
 	ip | tc) echo iproute2 ;;
+	chromium) echo chromium fonts-liberation ;;
 	nft) echo nftables ;;
 	*) echo "$1" ;;
 	esac

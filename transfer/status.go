@@ -89,6 +89,9 @@ func (s *swarm) status() Status {
 		RateDown: s.down.rate, RateUp: s.up.rate,
 		Known: len(s.book.order), Reason: s.reason(),
 	}
+	if len(s.conns) == 0 {
+		st.RateDown, st.RateUp = 0, 0 // the loop may be at rest, and the meters with it
+	}
 	for _, c := range s.conns {
 		if c.state != open {
 			continue

@@ -122,6 +122,9 @@ func Find(storage string) (*Remote, error) {
 	return &Remote{Address: a, http: &http.Client{}}, nil
 }
 
+// UseClient has requests made by another HTTP client.
+func (r *Remote) UseClient(c *http.Client) { r.http = c }
+
 // Failure is an answer of the daemon that is not a success.
 type Failure struct{ Problem }
 

@@ -14,7 +14,7 @@ import (
 
 // freshFor is how old the list of names may be when it is asked for; an older one is
 // given while a new one is fetched.
-const freshFor = 2 * time.Second
+const freshFor = time.Second
 
 // Catalog is the list of all names in the ring, kept so that a person can search in
 // it while typing. It is fetched when somebody asks, not before.
@@ -41,6 +41,9 @@ type Query struct {
 	Sort   string // name, size, published; a - before it turns it round; empty: name
 	Offset int
 	Limit  int
+	// Wait is how long a newer list is waited for; without, one that is a few seconds old
+	// will do, as while somebody types.
+	Wait time.Duration
 }
 
 // MaxPage is the most that one page holds.
@@ -49,7 +52,7 @@ const MaxPage = 1000
 // Find gives a page. It blocks for the first list only; when that cannot be had its
 // error is returned, later ones are told with the list that is there.
 func (c *Catalog) Find(ctx context.Context, q Query) (api.Files, error) {
-	files, lower, err := c.list(ctx)
+	files, lower, err := c.list(ctx, q.Wait)
 	if files == nil && err != nil {
 		return api.Files{}, err
 	}
@@ -108,25 +111,37 @@ func sortFound(found []int, files []communicator.File, by string) {
 }
 
 // list gives what is there, and has it fetched anew when it is old.
-func (c *Catalog) list(ctx context.Context) ([]communicator.File, []string, error) {
+func (c *Catalog) list(ctx context.Context, wait time.Duration) ([]communicator.File, []string, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if time.Since(c.fetched) > freshFor && c.fetching == nil && c.ctx.Err() == nil {
+	age := time.Since(c.fetched)
+	if age > freshFor && c.fetching == nil && c.ctx.Err() == nil {
 		c.fetching = make(chan struct{})
 		c.wg.Go(c.fetch)
 	}
-	// Whoever comes again and again gets what is there; after a pause that is too old.
-	if c.fetching != nil && (c.files == nil || time.Since(c.fetched) > 10*freshFor) {
-		fetching := c.fetching
-		c.mu.Unlock()
-		select {
-		case <-fetching:
-		case <-ctx.Done():
-		}
-		c.mu.Lock()
-		if ctx.Err() != nil {
-			return nil, nil, ctx.Err()
-		}
+	fetching := c.fetching
+	if fetching == nil {
+		return c.files, c.lower, c.err
+	}
+	// Without a list, or with one that nobody has asked for in a while, there is nothing
+	// else to do.
+	needed := c.files == nil || age > 10*freshFor
+	if !needed && wait <= 0 {
+		return c.files, c.lower, c.err
+	}
+	enough := make(<-chan time.Time)
+	if !needed {
+		enough = time.After(wait)
+	}
+	c.mu.Unlock()
+	select {
+	case <-fetching:
+	case <-enough:
+	case <-ctx.Done():
+	}
+	c.mu.Lock()
+	if ctx.Err() != nil {
+		return nil, nil, ctx.Err()
 	}
 	return c.files, c.lower, c.err
 }

@@ -140,6 +140,9 @@ func (d *Daemon) sampled(all bool) (more bool) {
 			if j == nil {
 				continue
 			}
+			if v.Stage == "downloading" {
+				j.Got = v.Done
+			}
 			if moved := j.moved; v.RateDown > 0 || v.RateUp > 0 || moved || v.State == api.Running {
 				j.sampled(v.RateDown, v.RateUp)
 				d.changed(v.ID)

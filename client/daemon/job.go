@@ -18,6 +18,7 @@ type saved struct {
 	Path     string    `json:"path"`   // absolute: what is, or will be, served
 	InfoHash string    `json:"info_hash,omitempty"`
 	Bytes    int64     `json:"bytes,omitempty"`
+	Got      int64     `json:"got,omitempty"` // bytes that were there when it ran last
 	Pieces   int       `json:"pieces,omitempty"`
 	Copies   int       `json:"copies,omitempty"`
 	State    api.State `json:"state"`           // never Running: that is Queued with a run

@@ -31,7 +31,7 @@ func (d *Daemon) look(j *job) look {
 		New:   j.Finished.After(d.visited) && (j.State == api.Done || j.State == api.Failed),
 		Added: api.Time{Time: j.Added}, Finished: api.Time{Time: j.Finished}, Version: j.Version,
 	}}
-	if j.State == api.Done {
+	if l.job.Done = j.Got; j.State == api.Done {
 		l.job.Done = j.Bytes
 	}
 	if j.run != nil {

@@ -56,6 +56,12 @@ func (d *Daemon) fetch(ctx context.Context, j *job, r *run, s saved) error {
 	select {
 	case <-dl.Done():
 	case <-ctx.Done():
+	}
+	got := dl.Status().BytesDone
+	d.post(func() { j.Got = got })
+	select {
+	case <-dl.Done():
+	default:
 		return client.ErrInterrupted
 	}
 	if dl.Err() != nil {
@@ -161,6 +167,9 @@ func (d *Daemon) ended(j *job, r *run, err error) {
 	d.queues.taken[r.slot]--
 	j.run = nil
 	close(r.ended)
+	if !r.done && j.Kind == api.Download {
+		d.save(j) // with what there is of it
+	}
 	if err != nil && j.wantsRun() && !d.ending && !errors.Is(err, client.ErrInterrupted) {
 		d.failed(j, err)
 	}

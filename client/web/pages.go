@@ -97,12 +97,18 @@ func pagingOf(r *http.Request, offset, limit, shown, total int) paging {
 	return p
 }
 
+// newListWithin is how long a page waits for the list of names as it is now.
+const newListWithin = 700 * time.Millisecond
+
 // countsWithin is how long a page waits for the numbers of seeders and leechers.
 const countsWithin = 400 * time.Millisecond
 
 func (s *Server) available(w http.ResponseWriter, r *http.Request) {
 	p := availablePage{Query: queryOf(r)}
 	p.Query.Limit = min(max(p.Query.Limit, 1), daemon.MaxPage)
+	if !r.URL.Query().Has("part") {
+		p.Query.Wait = newListWithin
+	}
 	files, err := s.cfg.Daemon.Names.Find(r.Context(), p.Query)
 	if err != nil {
 		p.Problem = api.ProblemOf(err).Error

@@ -1,0 +1,386 @@
+package web_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"chordtorrent/client"
+	"chordtorrent/client/api"
+	"chordtorrent/client/daemontest"
+)
+
+func TestTheInterface(t *testing.T) {
+	h := daemontest.New(t)
+	a, b := open(t, h, "a", nil), open(t, h, "b", nil)
+	path := h.File("disk.img", 1<<20)
+	var j api.Job
+	a.ask("POST", "/publications", api.AddPublication{Path: path}, &j)
+	h.Until(a.d, j.ID, "the publication", daemontest.IsServed)
+
+	var files api.Files
+	b.ask("GET", "/files?search=DISK", nil, &files)
+	if files.Total != 1 || files.Files[0].Name != "disk.img" || files.Files[0].Size != 1<<20 {
+		t.Errorf("files: %+v", files)
+	}
+	b.ask("POST", "/downloads", api.AddDownload{Source: "disk.img", LimitDown: 1000, Priority: 2}, &j)
+	h.Until(b.d, j.ID, "some of it", func(j api.Job) bool { return j.Stage == "downloading" })
+	b.ask("POST", "/jobs/"+j.ID+"/pause", nil, &j)
+	if j.State != api.Paused || j.Priority != 2 {
+		t.Errorf("paused: %+v", j)
+	}
+	b.ask("PATCH", "/jobs/disk.img", map[string]any{"limit_down": 0}, &j)
+	b.ask("POST", "/jobs/"+j.ID[:6]+"/resume", nil, &j)
+	h.Until(b.d, j.ID, "the download", daemontest.IsServed)
+	h.Same(path, j.Path)
+	b.ask("GET", "/jobs/"+j.ID, nil, &j)
+	if j.Bytes != 1<<20 || j.Done != 1<<20 || !j.New {
+		t.Errorf("done: %+v", j)
+	}
+	b.ask("POST", "/visit", nil, nil)
+	var all []api.Job
+	b.ask("GET", "/jobs", nil, &all)
+	if len(all) != 1 || all[0].New {
+		t.Errorf("after a visit: %+v", all)
+	}
+	var shown api.Shown
+	b.ask("GET", "/files/disk.img", nil, &shown)
+	if shown.Size != 1<<20 || len(shown.Versions) != 1 || shown.Seeders != 2 {
+		t.Errorf("shown: %+v", shown)
+	}
+	resp, body := b.do("GET", api.Prefix+"/files/disk.img/torrent", "")
+	if resp.Header.Get("Content-Type") != "application/x-bittorrent" || !strings.HasPrefix(body, "d") {
+		t.Errorf("the .torrent: %v", resp.Header)
+	}
+	var set api.Settings
+	b.ask("PATCH", "/settings", map[string]any{"limit_up": 1 << 20}, &set)
+	if set.LimitUp != 1<<20 || set.MaxDownloads != 3 {
+		t.Errorf("settings: %+v", set)
+	}
+	var st api.Status
+	b.ask("GET", "/status", nil, &st)
+	if st.Jobs != 1 || st.PID != os.Getpid() || st.Version != "test" || st.Port == 0 {
+		t.Errorf("status: %+v", st)
+	}
+	a.ask("DELETE", "/files/disk.img", nil, nil)
+	if resp, _ := b.do("GET", api.Prefix+"/files/disk.img", ""); resp.StatusCode != http.StatusNotFound {
+		t.Errorf("after it was unpublished: %s", resp.Status)
+	}
+	b.ask("DELETE", "/jobs/"+j.ID+"?data=delete", nil, nil)
+	if _, err := os.Stat(j.Path); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("after its removal: %v", err)
+	}
+}
+
+func TestMisuseIsAnsweredInWords(t *testing.T) {
+	h := daemontest.New(t)
+	s := open(t, h, "a", nil)
+	for _, c := range []struct {
+		method, path, body string
+		status, code       int
+		words              string
+	}{
+		{"GET", "/nothing", "", 404, api.CodeNotFound, "/nothing"},
+		{"GET", "/jobs/abcdef", "", 404, api.CodeNotFound, "abcdef"},
+		{"POST", "/jobs/abcdef/explode", "", 400, api.CodeUsage, "explode"},
+		{"POST", "/downloads", "", 400, api.CodeUsage, "JSON"},
+		{"POST", "/downloads", `{"source":"x"} {}`, 400, api.CodeUsage, "followed"},
+		{"POST", "/downloads", `{"sauce":"x"}`, 400, api.CodeUsage, "sauce"},
+		{"POST", "/downloads", `{"source":"x"}`, 404, api.CodeNotFound, "x"},
+		{"POST", "/downloads", `{"source":"` + strings.Repeat("x", 100000) + `"}`, 400, api.CodeUsage, "JSON"},
+		{"POST", "/publications", `{"path":"relative"}`, 400, api.CodeUsage, "absolute"},
+		{"POST", "/publications", `{"path":"/does/not/exist"}`, 500, api.CodeFailed, "/does/not/exist"},
+		{"PATCH", "/settings", `{"max_downloads":0}`, 400, api.CodeUsage, "one download"},
+		{"PATCH", "/settings", `{"limit_up":-1}`, 400, api.CodeUsage, "negative"},
+		{"DELETE", "/jobs/x?data=burn", "", 400, api.CodeUsage, "burn"},
+		{"GET", "/files/nothing", "", 404, api.CodeNotFound, "nothing"},
+		{"PUT", "/uploads/none/x", "", 404, api.CodeNotFound, "none"},
+		{"POST", "/uploads", `{"name":"a/b"}`, 400, api.CodeUsage, "name"},
+	} {
+		resp, body := s.do(c.method, api.Prefix+c.path, c.body)
+		var p api.Problem
+		if err := json.Unmarshal([]byte(body), &p); err != nil || resp.StatusCode != c.status || p.Code != c.code || !strings.Contains(p.Error, c.words) {
+			t.Errorf("%s %s: %s, want %d, code %d and %q: %s", c.method, c.path, resp.Status, c.status, c.code, c.words, body)
+		}
+	}
+}
+
+func TestEvents(t *testing.T) {
+	h := daemontest.New(t)
+	s := open(t, h, "a", nil)
+	first := h.Publish(s.d, h.File("first", 1000))
+	r := &api.Remote{Address: api.Address{URL: s.url, Token: token}}
+	r.UseClient(&http.Client{Transport: &http.Transport{DisableKeepAlives: true}})
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	seen := map[string]bool{}
+	err := r.Follow(ctx, func(e api.Event) error {
+		switch {
+		case e.Job != nil && e.Job.ID == first.ID && !seen["first"]:
+			seen["first"] = true
+			_, err := s.d.AddPublication(ctx, api.AddPublication{Path: h.File("second", 1000)})
+			return err
+		case e.Job != nil && e.Job.Name == "second" && e.Job.State == api.Done && !seen["second"]:
+			seen["second"] = true
+			return s.d.Remove(ctx, first.ID, false)
+		case e.Removed == first.ID:
+			cancel()
+		}
+		return nil
+	})
+	if !errors.Is(err, context.Canceled) || !seen["second"] {
+		t.Errorf("seen %v, %v", seen, err)
+	}
+}
+
+func TestReadingWhileItArrives(t *testing.T) {
+	h := daemontest.New(t)
+	a, b := open(t, h, "a", nil), open(t, h, "b", nil)
+	const size = 8 << 20
+	path := h.File("film.mp4", size)
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.Publish(a.d, path)
+	// So slow that all of it would take minutes.
+	j := h.Add(b.d, api.AddDownload{Source: "film.mp4", LimitDown: 64 << 10})
+	h.Until(b.d, j.ID, "the beginning", func(j api.Job) bool { return j.Stage == "downloading" })
+	resp, body := b.do("GET", "/content/"+j.ID, "", "Range", "bytes=-20000")
+	if resp.StatusCode != http.StatusPartialContent || body != string(want[size-20000:]) {
+		t.Fatalf("the end of what is arriving: %s, %d bytes", resp.Status, len(body))
+	}
+	if got := h.Must(b.d.Job(t.Context(), j.ID)); got.State != api.Running || got.Done > size/4 {
+		t.Errorf("when the end had been read: %+v", got)
+	}
+	if kind := resp.Header.Get("Content-Type"); kind != "video/mp4" {
+		t.Errorf("served as %s", kind)
+	}
+	// A reader that is in the middle when it is paused hears of it.
+	req, err := http.NewRequestWithContext(t.Context(), "GET", b.url+"/content/"+j.ID, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err = c.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	in := bufio.NewReader(resp.Body)
+	if _, err := in.ReadByte(); err != nil {
+		t.Fatal(err)
+	}
+	h.Must(b.d.Pause(t.Context(), j.ID))
+	if n, err := io.Copy(io.Discard, in); err == nil {
+		t.Errorf("a paused download was read to its end: %d bytes", n)
+	}
+	none := int64(0)
+	h.Must(b.d.Change(t.Context(), j.ID, api.Change{LimitDown: &none}))
+	h.Must(b.d.Resume(t.Context(), j.ID))
+	h.Until(b.d, j.ID, "the whole", daemontest.IsServed)
+	if _, body := b.do("GET", "/content/"+j.ID, "", "Range", "bytes=100-199"); body != string(want[100:200]) {
+		t.Errorf("a range of what is complete: %d bytes", len(body))
+	}
+}
+
+func TestWhatIsServedIsHarmless(t *testing.T) {
+	h := daemontest.New(t)
+	s := open(t, h, "a", nil)
+	secret := h.File("secret", 10)
+	dir := filepath.Join(h.Dir, "tree")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range map[string]string{"page.html": "<script>alert(1)</script>", "pic.svg": "<svg onload='alert(1)'/>", "a b.txt": "text"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	j := h.Publish(s.d, dir)
+	for path, want := range map[string]struct {
+		kind   string
+		saved  bool
+		status int
+	}{
+		"/page.html":        {"text/plain; charset=utf-8", false, 200},
+		"/pic.svg":          {"application/octet-stream", true, 200},
+		"/a%20b.txt":        {"text/plain; charset=utf-8", false, 200},
+		"/a%20b.txt?save=1": {"text/plain; charset=utf-8", true, 200},
+		"/none":             {"", false, 404},
+		"/..%2fsecret":      {"", false, 400},
+		"/%2e%2e/secret":    {"", false, 0},
+		"/link":             {"", false, 404},
+		"/page.html%00.mp4": {"", false, 404},
+	} {
+		if path == "/link" { // made after it was published, and leading out
+			if err := os.Symlink(secret, filepath.Join(dir, "link")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		resp, body := s.do("GET", "/content/"+j.ID+path, "")
+		if want.status == 0 {
+			if resp.StatusCode == 200 {
+				t.Errorf("%s: %s", path, body)
+			}
+			continue
+		}
+		if resp.StatusCode != want.status {
+			t.Errorf("%s: %s", path, resp.Status)
+			continue
+		}
+		if want.status != 200 {
+			continue
+		}
+		if got := resp.Header.Get("Content-Type"); got != want.kind {
+			t.Errorf("%s is served as %s", path, got)
+		}
+		if saved := strings.HasPrefix(resp.Header.Get("Content-Disposition"), "attachment"); saved != want.saved {
+			t.Errorf("%s is to be saved: %v", path, saved)
+		}
+		if policy := resp.Header.Get("Content-Security-Policy"); !strings.Contains(policy, "sandbox") || strings.Contains(policy, "script") {
+			t.Errorf("%s: %s", path, policy)
+		}
+	}
+	if _, body := s.do("GET", "/content/"+j.ID, ""); !strings.Contains(body, "a%20b.txt") {
+		t.Errorf("the list of files: %s", body)
+	}
+}
+
+func TestUploads(t *testing.T) {
+	h := daemontest.New(t)
+	s := open(t, h, "a", nil)
+	begin := func(name string) string {
+		var up struct{ ID string }
+		s.ask("POST", "/uploads", map[string]string{"name": name}, &up)
+		return up.ID
+	}
+	put := func(id, path, content string) int {
+		resp, _ := s.do("PUT", api.Prefix+"/uploads/"+id+"/"+path, content)
+		return resp.StatusCode
+	}
+	// A file, then a newer one of the same name.
+	for i, content := range []string{"one", "another"} {
+		id := begin("name.txt")
+		if status := put(id, "chosen.txt", content); status != 204 {
+			t.Fatalf("bringing a file: %d", status)
+		}
+		var j api.Job
+		s.ask("POST", "/uploads/"+id, nil, &j)
+		j = h.Until(s.d, j.ID, "the publication", func(j api.Job) bool { return daemontest.IsServed(j) && j.Version == i+1 })
+		b, err := os.ReadFile(j.Path)
+		if err != nil || string(b) != content || j.Name != "name.txt" {
+			t.Errorf("published %q, %v: %+v", b, err, j)
+		}
+	}
+	// A folder.
+	id := begin("folder")
+	for _, path := range []string{"chosen/a", "chosen/sub/b"} {
+		if status := put(id, path, path); status != 204 {
+			t.Fatalf("bringing %s: %d", path, status)
+		}
+	}
+	for path, want := range map[string]int{"../x": 0, "chosen/a": 500, "%2e%2e/x": 0, "chosen/..%2f..%2fx": 400} {
+		if status := put(id, path, "x"); (want != 0 && status != want) || status == 204 {
+			t.Errorf("bringing %s: %d", path, status)
+		}
+	}
+	var j api.Job
+	s.ask("POST", "/uploads/"+id, nil, &j)
+	j = h.Until(s.d, j.ID, "the folder", daemontest.IsServed)
+	if b, err := os.ReadFile(filepath.Join(j.Path, "sub", "b")); err != nil || string(b) != "chosen/sub/b" {
+		t.Errorf("the folder has %q, %v", b, err)
+	}
+	// Something else of that name stays.
+	h.File("a/files/taken", 10)
+	id = begin("taken")
+	put(id, "x", "x")
+	if resp, body := s.do("POST", api.Prefix+"/uploads/"+id, ""); resp.StatusCode != http.StatusConflict {
+		t.Errorf("over another file: %s: %s", resp.Status, body)
+	}
+	// One that is given up leaves nothing.
+	s.ask("DELETE", "/uploads/"+id, nil, nil)
+	left, err := os.ReadDir(filepath.Join(h.Dir, "a", "uploads"))
+	if err != nil || len(left) != 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
+func TestPagesWithoutAScript(t *testing.T) {
+	h := daemontest.New(t)
+	a, b := open(t, h, "a", nil), open(t, h, "b", nil)
+	path := h.File("disk.img", 100_000)
+	form := []string{"Content-Type", "application/x-www-form-urlencoded", "Referer", a.url + "/publish"}
+	if resp, body := a.do("POST", "/do/publish", "path="+path, form...); resp.StatusCode != 303 || resp.Header.Get("Location") != "/mine" {
+		t.Fatalf("publishing: %s: %s", resp.Status, body)
+	}
+	h.Until(a.d, published("disk.img"), "the publication", daemontest.IsServed)
+	if _, body := b.do("GET", "/available?search=disk", ""); !strings.Contains(body, ">disk.img<") {
+		t.Errorf("available: %s", body)
+	}
+	if resp, body := b.do("POST", "/do/download", "name=disk.img", form...); resp.StatusCode != 303 {
+		t.Fatalf("downloading: %s: %s", resp.Status, body)
+	}
+	jobs, err := b.d.Jobs(t.Context())
+	if err != nil || len(jobs) != 1 {
+		t.Fatalf("%+v, %v", jobs, err)
+	}
+	h.Until(b.d, jobs[0].ID, "the download", daemontest.IsServed)
+	for path, words := range map[string][]string{
+		"/downloads":                      {"disk.img", "serving", "Remove"},
+		"/mine":                           {"disk.img"},
+		"/jobs/" + jobs[0].ID:             {"disk.img", jobs[0].InfoHash},
+		"/jobs/" + jobs[0].ID + "?part=1": {jobs[0].InfoHash},
+		"/swarm/disk.img":                 {"2 hosts have all of it", "current"},
+		"/ring":                           {"Members"},
+		"/publish":                        {"Choose a file"},
+		"/jobs/none":                      {"That did not work", "no such job"},
+	} {
+		if _, body := b.do("GET", path, ""); !contains(body, words...) {
+			t.Errorf("%s lacks one of %q: %s", path, words, body)
+		}
+	}
+	if resp, body := b.do("POST", "/do/explode", "", form...); resp.StatusCode != 400 || !strings.Contains(body, "explode") {
+		t.Errorf("a button that is not there: %s: %s", resp.Status, body)
+	}
+}
+
+func published(name string) string { return client.RecordID(client.Published, name, "") }
+
+func contains(s string, words ...string) bool {
+	for _, w := range words {
+		if !strings.Contains(s, w) {
+			return false
+		}
+	}
+	return true
+}
+
+func TestManyNames(t *testing.T) {
+	h := daemontest.New(t)
+	s := open(t, h, "a", nil)
+	for i := range 120 {
+		h.Publish(s.d, h.File(fmt.Sprintf("file-%03d", i), 100+i))
+	}
+	var page api.Files
+	s.ask("GET", "/files?search=FILE&sort=-size&offset=50&limit=10", nil, &page)
+	if page.Total != 120 || page.All != 120 || len(page.Files) != 10 || page.Files[0].Name != "file-069" {
+		t.Errorf("%+v", page)
+	}
+	s.ask("GET", "/files?search=11+file", nil, &page)
+	if page.Total != 11 { // 011 and 110 to 119
+		t.Errorf("two words find %d", page.Total)
+	}
+	_, body := s.do("GET", "/available?offset=50", "")
+	if !contains(body, "51–100 of 120", "offset=0", "offset=100", "file-050") || strings.Contains(body, "file-049") {
+		t.Error(body)
+	}
+}

@@ -1,0 +1,104 @@
+package web_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"chordtorrent/client/daemontest"
+	"chordtorrent/client/web"
+)
+
+// TestAnotherSiteCanDoNothing sends what a browser sends for a page of another site.
+func TestAnotherSiteCanDoNothing(t *testing.T) {
+	s := open(t, daemontest.New(t), "a", nil)
+	form := []string{"Content-Type", "application/x-www-form-urlencoded"}
+	for _, c := range []struct {
+		what, method, path, body string
+		headers                  []string
+		status                   int
+	}{
+		{"a form", "POST", "/do/settings", "max_downloads=9", append(form, "Origin", "http://evil.example", "Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document"), 403},
+		{"a form of an old browser", "POST", "/do/settings", "max_downloads=9", append(form, "Origin", "http://evil.example"), 403},
+		{"a form in a frame of nobody", "POST", "/do/settings", "max_downloads=9", append(form, "Origin", "null"), 403},
+		{"fetch with JSON", "PATCH", "/api/v1/settings", `{"max_downloads":9}`, []string{"Origin", "http://evil.example", "Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "no-cors"}, 403},
+		{"reading", "GET", "/api/v1/jobs", "", []string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "no-cors", "Sec-Fetch-Dest", "script"}, 403},
+		{"a site on another port", "GET", "/api/v1/jobs", "", []string{"Sec-Fetch-Site", "same-site", "Sec-Fetch-Mode", "cors", "Sec-Fetch-Dest", "empty"}, 403},
+		{"a picture", "GET", "/content/x", "", []string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "no-cors", "Sec-Fetch-Dest", "image"}, 403},
+		{"a frame", "GET", "/downloads", "", []string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "iframe"}, 403},
+		{"a WebSocket", "GET", "/live", "", []string{"Connection", "Upgrade", "Upgrade", "websocket", "Origin", "http://evil.example", "Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "websocket"}, 403},
+		{"a preflight", "OPTIONS", "/api/v1/settings", "", []string{"Origin", "http://evil.example", "Access-Control-Request-Method", "PATCH", "Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "cors"}, 403},
+		{"a name that points here", "GET", "/api/v1/jobs", "", []string{"Host", "evil.example"}, 421},
+		{"a name that points here, with a port", "POST", "/do/settings", "max_downloads=9", append(form, "Host", "evil.example:8780", "Origin", "http://evil.example:8780", "Sec-Fetch-Site", "same-origin"), 421},
+		{"no name", "GET", "/downloads", "", []string{"Host", "localhost.evil.example"}, 421},
+		{"a link", "GET", "/downloads", "", []string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document"}, 200},
+		{"the page itself", "POST", "/do/settings", "max_downloads=4", append(form, "Origin", s.url, "Sec-Fetch-Site", "same-origin"), 303},
+		{"by localhost", "GET", "/downloads", "", []string{"Host", "localhost:8780"}, 200},
+		{"by an address", "GET", "/downloads", "", []string{"Host", "[::1]:8780"}, 200},
+	} {
+		resp, body := s.do(c.method, c.path, c.body, c.headers...)
+		if resp.StatusCode != c.status {
+			t.Errorf("%s: %s, want %d: %s", c.what, resp.Status, c.status, body)
+		}
+		for name := range resp.Header {
+			if strings.HasPrefix(name, "Access-Control-") {
+				t.Errorf("%s: answered with %s", c.what, name)
+			}
+		}
+	}
+	if set, err := s.d.Settings(t.Context()); err != nil || set.MaxDownloads != 4 {
+		t.Errorf("settings are %+v, %v", set, err)
+	}
+}
+
+func TestPagesCarryNoScriptOfTheirOwn(t *testing.T) {
+	h := daemontest.New(t)
+	s := open(t, h, "a", nil)
+	h.Publish(s.d, h.File("<img src=x onerror=alert(1)>.iso", 1000))
+	for _, path := range []string{"/available", "/downloads", "/mine", "/publish", "/ring", "/swarm/%3Cimg%20src=x%20onerror=alert(1)%3E.iso", "/nothing"} {
+		resp, body := s.do("GET", path, "")
+		policy := resp.Header.Get("Content-Security-Policy")
+		if !strings.Contains(policy, "script-src 'self'") || strings.Contains(policy, "unsafe") || resp.Header.Get("X-Content-Type-Options") != "nosniff" {
+			t.Errorf("%s: headers %v", path, resp.Header)
+		}
+		for _, bad := range []string{"<img src=x", "onerror=alert(1)>", " style=", "javascript:", "onclick="} {
+			if strings.Contains(body, bad) {
+				t.Errorf("%s contains %s", path, bad)
+			}
+		}
+	}
+}
+
+func TestAToken(t *testing.T) {
+	s := open(t, daemontest.New(t), "a", func(c *web.Config) { c.NeedToken, c.Hosts = true, []string{"Files.Example"} })
+	for _, c := range []struct {
+		what, method, path, body string
+		headers                  []string
+		status                   int
+	}{
+		{"a page", "GET", "/downloads", "", nil, 303},
+		{"the interface", "GET", "/api/v1/jobs", "", nil, 401},
+		{"a button", "POST", "/do/visit", "", nil, 401},
+		{"a file", "GET", "/content/x", "", nil, 401},
+		{"events", "GET", "/live", "", nil, 303},
+		{"a wrong token", "GET", "/api/v1/jobs", "", []string{"Authorization", "Bearer x"}, 401},
+		{"the token", "GET", "/api/v1/jobs", "", []string{"Authorization", "Bearer " + token}, 200},
+		{"a wrong cookie", "GET", "/api/v1/jobs", "", []string{"Cookie", "chordtorrent=x"}, 401},
+		{"the login", "GET", "/login", "", nil, 200},
+		{"its style", "GET", "/static/style.css", "", nil, 200},
+		{"a wrong login", "POST", "/login", "token=x", []string{"Content-Type", "application/x-www-form-urlencoded"}, 401},
+		{"a further host", "GET", "/api/v1/jobs", "", []string{"Host", "files.example:80", "Authorization", "Bearer " + token}, 200},
+	} {
+		if resp, body := s.do(c.method, c.path, c.body, c.headers...); resp.StatusCode != c.status {
+			t.Errorf("%s: %s, want %d: %s", c.what, resp.Status, c.status, body)
+		}
+	}
+	resp, _ := s.do("POST", "/login", "token="+token, "Content-Type", "application/x-www-form-urlencoded")
+	cookies := resp.Cookies()
+	if len(cookies) != 1 || !cookies[0].HttpOnly || cookies[0].SameSite != http.SameSiteStrictMode {
+		t.Fatalf("the login gives %v", cookies)
+	}
+	if resp, _ := s.do("GET", "/downloads", "", "Cookie", cookies[0].Name+"="+cookies[0].Value); resp.StatusCode != 200 {
+		t.Errorf("after the login: %s", resp.Status)
+	}
+}
