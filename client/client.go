@@ -54,6 +54,8 @@ type Client struct {
 
 	id atomic.Uint64 // as the ring knows this Storage; 0 before engine
 
+	starting sync.Mutex // one start at a time; it may wait for the ring
+
 	mu      sync.Mutex
 	engine  *transfer.Engine // started by the first publication or download
 	closing bool             // nothing is started any more
@@ -94,15 +96,17 @@ func (c *Client) Storage() *Storage { return c.storage }
 func (c *Client) PeerID() [20]byte { return c.peerID }
 
 // start gives the engine, on first use opening its port and telling the ring
-// where this client is.
+// where this client is. It waits for a ring.
 func (c *Client) start(ctx context.Context) (*transfer.Engine, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closing {
-		return nil, errClosed
+	c.starting.Lock()
+	defer c.starting.Unlock()
+	if engine, err := c.running(); engine != nil || err != nil {
+		return engine, err
 	}
-	if c.engine != nil {
-		return c.engine, nil
+	if !c.ring.LocalAddr().IsValid() {
+		if _, err := c.ring.Ring(ctx); err != nil {
+			return nil, fmt.Errorf("finding a ring: %w", err)
+		}
 	}
 	engine, err := transfer.Start(transfer.Config{
 		Listen:  listenAddr(c.ring.LocalAddr()),
@@ -127,9 +131,25 @@ func (c *Client) start(ctx context.Context) (*transfer.Engine, error) {
 		c.log.Warn("the ring did not take this client's address", "addr", addr, "err", err)
 	}
 	c.id.Store(id)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closing {
+		engine.Close()
+		return nil, errClosed
+	}
 	engine.SetLimits(c.down, c.up)
 	c.engine = engine
 	return engine, nil
+}
+
+// running is the engine, nil before start, or errClosed.
+func (c *Client) running() (*transfer.Engine, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closing {
+		return nil, errClosed
+	}
+	return c.engine, nil
 }
 
 // SetLimits bounds what this client receives and sends in all, in bytes per second;

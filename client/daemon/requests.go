@@ -16,8 +16,13 @@ import (
 	"chordtorrent/communicator"
 )
 
-// ErrNoJob means that the daemon has no such job.
-var ErrNoJob = fmt.Errorf("no such job: %w", communicator.ErrNotFound)
+// ErrNoJob means that the daemon has no such job. It is a communicator.ErrNotFound.
+var ErrNoJob error = noJob{}
+
+type noJob struct{}
+
+func (noJob) Error() string        { return "no such job" }
+func (noJob) Is(target error) bool { return target == communicator.ErrNotFound }
 
 // leastPrefix is how much of an id is enough to name a job.
 const leastPrefix = 4

@@ -16,7 +16,7 @@ import (
 	"chordtorrent/transfer/storage"
 )
 
-var kills = flag.Int("btclient.kills", 4, "how often a download is killed at a random moment")
+var kills = flag.Int("btclient.kills", 4, "how often a download, and a daemon with five of them, is killed at a random moment")
 
 // killed NAME SOURCE USER: downloads NAME again and again, kills each download once
 // about as much of it is on disk as chance says, and starts it anew. What was whole
