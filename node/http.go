@@ -44,6 +44,7 @@ func (h *httpServer) serve(n *Node) {
 	mux.HandleFunc("GET /healthz", n.serveHealth)
 	mux.Handle("GET /metrics", n.metrics.handler(n))
 	mux.HandleFunc("GET /{$}", n.serveStatus)
+	mux.HandleFunc("GET /style.css", serveStyle)
 	h.srv = &http.Server{
 		Handler:           mux,
 		ReadHeaderTimeout: 5 * time.Second,
@@ -90,7 +91,7 @@ func (n *Node) serveHealth(w http.ResponseWriter, _ *http.Request) {
 	fmt.Fprintln(w, "ready")
 }
 
-// serveStatus shows a person what the node knows.
+// serveStatus shows a person what the node knows: a page for a browser, else text.
 func (n *Node) serveStatus(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), 5*time.Second)
 	defer cancel()
@@ -100,15 +101,16 @@ func (n *Node) serveStatus(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	st := reply.(chord.Status)
+	w.Header().Set("Vary", "Accept")
+	if wantsHTML(r) {
+		n.writePage(w, st)
+		return
+	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	out := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
 	defer out.Flush()
-	repaired := "never"
-	if st.LastRepair != 0 {
-		repaired = time.UnixMilli(st.LastRepair).UTC().Format(time.RFC3339)
-	}
 	fmt.Fprintf(out, "chordnode\t%s\ncluster\t%s\nsecret\t%s\nstate\t%s\nid\t%s\naddress\t%s\nkeys\t%d hard, %d soft, %d bytes\nunder-replicated\t%d\nincomplete ranges\t%d\nlast repair\t%s\n\n",
-		st.Version, st.Cluster, n.secretWords(), st.State, st.Self.ID, st.Self.Addr, st.Keys, st.SoftKeys, st.Bytes, st.UnderReplicated, st.IncompleteRanges, repaired)
+		st.Version, st.Cluster, n.secretWords(), st.State, st.Self.ID, st.Self.Addr, st.Keys, st.SoftKeys, st.Bytes, st.UnderReplicated, st.IncompleteRanges, repairedWords(st))
 	if st.Trouble != "" {
 		fmt.Fprintf(out, "trouble\t%s\n\n", st.Trouble)
 	}

@@ -45,12 +45,13 @@ func TestANodeAloneServesItsClients(t *testing.T) {
 	}
 }
 
-func get(t *testing.T, url string) (code int, body string) {
+func get(t *testing.T, url string, accept ...string) (code int, body string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
+	req.Header["Accept"] = accept
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	resp, err := client.Do(req)
 	if err != nil {
@@ -73,6 +74,9 @@ func TestHTTPTellsHealthStatusAndMetrics(t *testing.T) {
 	}
 	if code, body := get(t, base+"/"); code != http.StatusOK || !strings.Contains(body, n.Ref().ID.String()) {
 		t.Errorf("status page: %d %q", code, body)
+	}
+	if code, body := get(t, base+"/", "text/html"); code != http.StatusOK || !strings.Contains(body, "<svg") || !strings.Contains(body, n.Ref().ID.String()) {
+		t.Errorf("status page for a browser: %d %q", code, body)
 	}
 	if code, _ := get(t, base+"/nowhere"); code != http.StatusNotFound {
 		t.Errorf("an unknown path gives %d", code)

@@ -74,6 +74,9 @@ func (d *Daemon) with(ctx context.Context, id string, f func(j *job) error) (api
 // it. What is queued already is gone on with. The errors are those of Client.Find and
 // Client.Target.
 func (d *Daemon) AddDownload(ctx context.Context, req api.AddDownload) (api.Job, error) {
+	if err := check(req.Priority, req.LimitDown, req.LimitUp); err != nil {
+		return api.Job{}, err
+	}
 	version, metainfo, err := d.c.Find(ctx, req.Source)
 	unknown := req.Follow && (errors.Is(err, communicator.ErrNotFound) || passing(err))
 	if err != nil && !unknown {
@@ -155,6 +158,7 @@ func (d *Daemon) add(ctx context.Context, s saved) (api.Job, error) {
 			j.run.d.SetLimits(j.Down, j.Up)
 		}
 		d.wait(j)
+		d.log.Info("queued", "name", j.Name, "id", j.ID, "kind", string(j.Kind))
 		d.save(j)
 		l = d.look(j)
 	}); doErr != nil {
@@ -201,6 +205,7 @@ func (d *Daemon) Pause(ctx context.Context, id string) (api.Job, error) {
 		j.Reason = ""
 		d.unwait(j)
 		j.stop()
+		d.log.Info("paused", "name", j.Name, "id", j.ID)
 		d.save(j)
 		return nil
 	})
@@ -222,6 +227,7 @@ func (d *Daemon) Resume(ctx context.Context, id string) (api.Job, error) {
 		j.Reason = ""
 		d.unwait(j)
 		d.wait(j)
+		d.log.Info("resumed", "name", j.Name, "id", j.ID)
 		d.save(j)
 		return nil
 	})
@@ -241,6 +247,7 @@ func (d *Daemon) Retry(ctx context.Context, id string) (api.Job, error) {
 		j.State, j.Quiet, j.Reason, j.Error, j.Hint, j.Finished = api.Queued, false, "", "", "", time.Time{}
 		j.due, j.tries = time.Time{}, 0
 		d.wait(j)
+		d.log.Info("tried again", "name", j.Name, "id", j.ID)
 		d.save(j)
 		return nil
 	})
@@ -258,6 +265,7 @@ func (d *Daemon) Cancel(ctx context.Context, id string, discard bool) (api.Job, 
 			return ended(j, "btclient remove takes it out of the list")
 		}
 		j.State, j.Reason, j.Error, j.Hint, j.Finished = api.Cancelled, "", "", "", time.Now()
+		d.log.Info("cancelled", "name", j.Name, "id", j.ID)
 		d.save(j)
 		return nil
 	})
@@ -298,6 +306,7 @@ func (d *Daemon) Remove(ctx context.Context, id string, discard bool) error {
 	}
 	return d.do(ctx, func() {
 		delete(d.jobs, job.ID)
+		d.log.Info("removed", "name", job.Name, "id", job.ID)
 		d.write(entry{Gone: job.ID})
 		d.changed(job.ID)
 	})
@@ -351,8 +360,13 @@ func (d *Daemon) Unpublish(ctx context.Context, name string) error {
 
 // Change sets what may be set of a job at any time.
 func (d *Daemon) Change(ctx context.Context, id string, c api.Change) (api.Job, error) {
-	if (c.LimitDown != nil && *c.LimitDown < 0) || (c.LimitUp != nil && *c.LimitUp < 0) {
-		return api.Job{}, fmt.Errorf("%w: a limit cannot be negative", client.ErrUsage)
+	var priority int
+	var down, up int64
+	set(&priority, c.Priority)
+	set(&down, c.LimitDown)
+	set(&up, c.LimitUp)
+	if err := check(priority, down, up); err != nil {
+		return api.Job{}, err
 	}
 	return d.with(ctx, id, func(j *job) error {
 		set(&j.Priority, c.Priority)
@@ -370,6 +384,19 @@ func (d *Daemon) Change(ctx context.Context, id string, c api.Change) (api.Job, 
 		d.save(j)
 		return nil
 	})
+}
+
+// MaxPriority bounds priorities, in both directions.
+const MaxPriority = 1000
+
+func check(priority int, down, up int64) error {
+	switch {
+	case priority < -MaxPriority || priority > MaxPriority:
+		return fmt.Errorf("%w: the priority %d: use -%d to %d", client.ErrUsage, priority, MaxPriority, MaxPriority)
+	case down < 0 || up < 0:
+		return fmt.Errorf("%w: a limit cannot be negative", client.ErrUsage)
+	}
+	return nil
 }
 
 func set[T any](to *T, v *T) {

@@ -104,8 +104,8 @@ func (s *Server) changed(r *http.Request, id string) (api.Job, error) {
 		return api.Job{}, err
 	}
 	priority, err := strconv.Atoi(r.PostFormValue("priority"))
-	if err != nil || priority < -1000 || priority > 1000 {
-		return api.Job{}, fmt.Errorf("%w: the priority %q: a number from -1000 to 1000", client.ErrUsage, r.PostFormValue("priority"))
+	if err != nil {
+		return api.Job{}, fmt.Errorf("%w: the priority %q is not a number", client.ErrUsage, r.PostFormValue("priority"))
 	}
 	follow := r.PostFormValue("follow") != ""
 	return s.cfg.Daemon.Change(r.Context(), id, api.Change{Priority: &priority, LimitDown: &down, LimitUp: &up, Follow: &follow})

@@ -43,6 +43,7 @@ type globals struct {
 	json         bool
 	logLevel     string
 	logFormat    string
+	config       string
 }
 
 // app is one run of the program.
@@ -72,6 +73,10 @@ everyone who has them. The ring is found by multicast.
   btclient publish disk.img         on one machine
   btclient download disk.img        on any other
 
+A flag that is not given may come from the environment, as BTCLIENT_LOG_LEVEL for
+--log-level, or from a file of lines flag = value; under [COMMAND] they are for that
+command alone.
+
 Standard output is for scripts: one line per event, or with --json one object.
 Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 data does not match its
 hashes, 5 no ring in reach, 130 interrupted (run it again to continue).`,
@@ -89,7 +94,12 @@ hashes, 5 no ring in reach, 130 interrupted (run it again to continue).`,
 			return usageError(errors.New("no command was given"), "btclient")
 		},
 	}
-	root.PersistentPreRunE = func(cmd *cobra.Command, args []string) error { return a.begin() }
+	root.PersistentPreRunE = func(cmd *cobra.Command, args []string) error {
+		if err := a.configure(cmd); err != nil {
+			return err
+		}
+		return a.begin()
+	}
 	f := root.PersistentFlags()
 	f.StringVar(&a.flags.storage, "storage", "", "the `DIR` for identity, .torrents and downloads (default $BTCLIENT_STORAGE, else Storage in the user's data directory)")
 	f.StringVar(&a.flags.ring, "ring", "", "ring members to ask, `HOST:PORT,...`, where multicast does not reach")
@@ -100,9 +110,20 @@ hashes, 5 no ring in reach, 130 interrupted (run it again to continue).`,
 	f.BoolVar(&a.flags.json, "json", false, "print one JSON object per event instead of text")
 	f.StringVar(&a.flags.logLevel, "log-level", "warn", "log from this `LEVEL` on: debug, info, warn, error")
 	f.StringVar(&a.flags.logFormat, "log-format", "text", "text or json")
+	f.StringVar(&a.flags.config, "config", "", "the `FILE` with values for flags that are not given (default chordtorrent/btclient.conf in the user's configuration directory)")
 	root.AddCommand(a.publishCommand(), a.downloadCommand(), a.lsCommand(), a.showCommand(), a.torrentCommand(),
-		a.unpublishCommand(), a.verifyCommand(), a.serveCommand(), a.downloadsCommand(), a.limitCommand(), a.removeCommand(), a.cancelCommand())
+		a.unpublishCommand(), a.verifyCommand(), a.serveCommand(), a.downloadsCommand(), a.limitCommand(), a.removeCommand(), a.cancelCommand(), a.manCommand())
 	root.AddCommand(a.steerCommands()...)
+	for _, c := range root.Commands() {
+		switch c.Name() {
+		case "download", "show", "torrent", "unpublish":
+			c.ValidArgsFunction = a.names
+		case "pause", "resume", "retry", "cancel", "remove", "limit":
+			c.ValidArgsFunction = a.jobs
+		case "ls", "verify", "downloads", "serve":
+			c.ValidArgsFunction = cobra.NoFileCompletions
+		}
+	}
 	return root
 }
 

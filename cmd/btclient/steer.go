@@ -71,17 +71,22 @@ func jobLine(j api.Job) string {
 }
 
 func (a *app) downloadsCommand() *cobra.Command {
-	return &cobra.Command{
+	watch := false
+	cmd := &cobra.Command{
 		Use:   "downloads",
 		Short: "List what the daemon downloads, publishes and serves",
 		Long: `Lists the jobs of the daemon of this Storage, those that run first: id, kind, state,
 how much is there, name, and why something stands still or failed. With --json an
-object per line with event "job" and the keys of docs/api.md.`,
+object per line with event "job" and the keys of docs/api.md. With --watch it goes on
+until it is interrupted: bars on a terminal, else a line per change of state.`,
 		Args: takes(0, 0, "no arguments"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			r, err := a.mustRemote()
 			if err != nil {
 				return err
+			}
+			if watch {
+				return a.watchAll(cmd.Context(), r)
 			}
 			var jobs []api.Job
 			if err := r.Do(cmd.Context(), "GET", "/jobs", nil, &jobs); err != nil {
@@ -96,6 +101,8 @@ object per line with event "job" and the keys of docs/api.md.`,
 			return nil
 		},
 	}
+	cmd.Flags().BoolVar(&watch, "watch", false, "go on, and show changes as they happen")
+	return cmd
 }
 
 // onJobs asks the daemon for the same about each job and prints how they are then.
