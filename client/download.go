@@ -208,6 +208,15 @@ func (d *Download) Status() transfer.Status {
 	return d.torrent.Status()
 }
 
+// Newer asks the ring whether the name of a download stands for a newer version by now.
+func (d *Download) Newer(ctx context.Context) (bool, error) {
+	versions, err := d.c.ring.Versions(ctx, d.Name)
+	if err != nil {
+		return false, err
+	}
+	return versions[0].InfoHash != d.InfoHash, nil
+}
+
 // SetLimits bounds what it receives and sends, in bytes per second; 0: no bound.
 func (d *Download) SetLimits(down, up int64) { d.torrent.SetLimits(down, up) }
 

@@ -30,40 +30,54 @@ func (c *Client) earlierVersion(name string, infoHash [20]byte) *earlier {
 	return &earlier{layout: layout, infoHash: hex.EncodeToString(hash[:])}
 }
 
-// reuse takes what this version shares with an earlier one from the files of that,
-// where they still are; the network brings the rest.
+// reuse takes what this version shares with an earlier one, or with a copy of itself
+// elsewhere, from the files of those, where they still are; the network brings the rest.
 func (d *Download) reuse(ctx context.Context, have *wire.Bits) error {
-	if d.earlier == nil || have.All() {
+	if have.All() {
 		return nil
 	}
-	paths := []string{d.Path} // what is to be replaced
 	records, err := d.c.storage.Records()
 	if err != nil {
 		return err
 	}
-	for _, r := range records {
-		if r.Name == d.Name && r.InfoHash == d.earlier.infoHash && (r.Kind == Published || r.State == Done) {
-			paths = append(paths, r.Path)
+	sources := []earlier{{layout: d.layout, infoHash: d.rec.InfoHash}}
+	if d.earlier != nil {
+		sources = append(sources, *d.earlier)
+	}
+	for _, from := range sources {
+		paths := []string{d.Path} // what is to be replaced
+		for _, r := range records {
+			if r.Name == d.Name && r.InfoHash == from.infoHash && (r.Kind == Published || r.State == Done) && r.Path != d.Path {
+				paths = append(paths, r.Path)
+			}
+		}
+		if err := d.takeOver(ctx, have, from.layout, paths); err != nil {
+			return err
 		}
 	}
+	return nil
+}
+
+// takeOver takes what is of use from files of a layout that may be at these paths.
+func (d *Download) takeOver(ctx context.Context, have *wire.Bits, layout *storage.Layout, paths []string) error {
 	before := have.Count()
 	for _, path := range paths {
 		if _, err := os.Lstat(path); err != nil || have.All() {
 			continue
 		}
-		old, err := storage.OpenSource(d.earlier.layout, path)
+		old, err := storage.OpenSource(layout, path)
 		if err != nil {
-			d.c.log.Debug("not the earlier version any more", "name", d.Name, "path", path, "err", err)
+			d.c.log.Debug("not what it was any more", "name", d.Name, "path", path, "err", err)
 			continue
 		}
 		err = storage.Reuse(ctx, d.content, have, old, 0, d.verified)
 		old.Close()
 		if err != nil {
-			return fmt.Errorf("taking over from the earlier version at %s: %w", path, err)
+			return fmt.Errorf("taking over from %s: %w", path, err)
 		}
 	}
 	if n := have.Count() - before; n > 0 {
-		d.c.log.Info("taken over from the earlier version", "name", d.Name, "pieces", n, "of", d.Pieces)
+		d.c.log.Info("taken over from what is here", "name", d.Name, "pieces", n, "of", d.Pieces)
 	}
 	return nil
 }

@@ -62,8 +62,20 @@ func Claim(storage string) (release func(), err error) {
 		}
 		return nil, ErrRunning
 	}
+	forget := func() error {
+		err := os.Remove(filepath.Join(storage, addressFile))
+		if errors.Is(err, os.ErrNotExist) {
+			return nil
+		}
+		return err
+	}
+	// One that was killed has left it behind.
+	if err := forget(); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("removing the address of an earlier daemon: %w", err)
+	}
 	return func() {
-		_ = os.Remove(filepath.Join(storage, addressFile))
+		_ = forget() // nobody takes it for more than a leftover
 		f.Close()
 	}, nil
 }
@@ -100,8 +112,12 @@ type Remote struct {
 	http *http.Client
 }
 
-// Find gives the daemon of a Storage; nil when there is none. It does not block: a
-// daemon that just starts counts as none until it has said where it is.
+// startWithin is how long a daemon may take to say where it is; with a ring member
+// inside, that has to start first.
+const startWithin = 5 * time.Second
+
+// Find gives the daemon of a Storage; nil when there is none. One that just starts is
+// waited for.
 func Find(storage string) (*Remote, error) {
 	f, err := os.Open(filepath.Join(storage, lockFile))
 	if errors.Is(err, os.ErrNotExist) {
@@ -111,15 +127,19 @@ func Find(storage string) (*Remote, error) {
 		return nil, fmt.Errorf("looking for the daemon: %w", err)
 	}
 	defer f.Close()
-	// Who gets the lock shows that nobody holds it.
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB); err == nil {
-		return nil, nil
+	for began := time.Now(); ; time.Sleep(20 * time.Millisecond) {
+		// Who gets the lock shows that nobody holds it.
+		if err := unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB); err == nil {
+			return nil, nil
+		}
+		a, err := readAddress(storage)
+		switch {
+		case err == nil:
+			return &Remote{Address: a, http: &http.Client{}}, nil
+		case time.Since(began) > startWithin:
+			return nil, fmt.Errorf("a daemon of this Storage is starting, and does not say where it is: %w", err)
+		}
 	}
-	a, err := readAddress(storage)
-	if err != nil {
-		return nil, nil
-	}
-	return &Remote{Address: a, http: &http.Client{}}, nil
 }
 
 // UseClient has requests made by another HTTP client.

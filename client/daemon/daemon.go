@@ -50,6 +50,7 @@ type Daemon struct {
 	queues   queues
 	running  int // runs
 	settings api.Settings
+	chosen   bool      // a person has said what the settings are
 	visited  time.Time // jobs that ended later are new
 	journal  *journal
 	subs     map[*Subscription]struct{}
@@ -107,7 +108,7 @@ func (d *Daemon) remember(e entry) {
 	case e.Gone != "":
 		delete(d.jobs, e.Gone)
 	case e.Settings != nil:
-		d.settings = *e.Settings
+		d.settings, d.chosen = *e.Settings, true
 	case e.Visited != nil:
 		d.visited = *e.Visited
 	}
@@ -115,7 +116,10 @@ func (d *Daemon) remember(e entry) {
 
 // compact writes the journal anew, with what counts now alone.
 func (d *Daemon) compact() error {
-	all := []entry{{Settings: &d.settings}, {Visited: &d.visited}}
+	all := []entry{{Visited: &d.visited}}
+	if d.chosen {
+		all = append(all, entry{Settings: &d.settings})
+	}
 	for _, j := range d.jobs {
 		all = append(all, entry{Job: &j.saved})
 	}

@@ -217,7 +217,6 @@ func TestFollowingANameMovesToItsNewVersions(t *testing.T) {
 	j := h.Add(b, api.AddDownload{Source: "x", Follow: true})
 	path := h.File("x", 1<<20)
 	h.Publish(a, path)
-	h.Must(b.Resume(t.Context(), j.ID))
 	j = h.Until(b, j.ID, "the first version", daemontest.IsServed)
 	first := j.InfoHash
 	content, err := os.ReadFile(path)
@@ -235,6 +234,27 @@ func TestFollowingANameMovesToItsNewVersions(t *testing.T) {
 	h.Same(path, j.Path)
 	if j.Fetched > 64<<10 || j.Version != 2 {
 		t.Errorf("one byte has changed, and %d bytes were fetched, version %d", j.Fetched, j.Version)
+	}
+}
+
+func TestASecondCopyIsMadeOfTheFirst(t *testing.T) {
+	h := daemontest.New(t)
+	a := h.Daemon("a")
+	path := h.File("x", 1<<20)
+	first := h.Publish(a, path)
+	j := h.Add(a, api.AddDownload{Source: "x", Target: filepath.Join(h.Dir, "copy")})
+	j = h.Until(a, j.ID, "the copy", daemontest.IsServed)
+	h.Same(path, j.Path)
+	if j.Fetched != 0 {
+		t.Errorf("%d bytes of what is here were fetched", j.Fetched)
+	}
+	if first = h.Must(a.Job(t.Context(), first.ID)); first.State != api.Done || first.Serving {
+		t.Errorf("the first copy: %+v", first)
+	}
+	// Asked for again, it is there; the flags of a later start count until somebody chooses.
+	again := h.Add(a, api.AddDownload{Source: "x", Target: filepath.Join(h.Dir, "copy")})
+	if again.ID != j.ID || !daemontest.IsServed(again) {
+		t.Errorf("asked for again: %+v", again)
 	}
 }
 
@@ -260,6 +280,9 @@ func TestADaemonPerStorage(t *testing.T) {
 		t.Errorf("found %v, %v", r, err)
 	}
 	release()
+	if err := os.WriteFile(filepath.Join(dir, "daemon.json"), []byte(`{"url":"http://127.0.0.1:1","pid":8}`), 0o600); err != nil { // of one that was killed
+		t.Fatal(err)
+	}
 	if r, err := api.Find(dir); r != nil || err != nil {
 		t.Errorf("after its end: found %v, %v", r, err)
 	}

@@ -32,7 +32,8 @@ func (d *Daemon) follow() {
 		err := d.do(d.ctx, func() {
 			for _, j := range d.jobs {
 				running := j.state() == api.Running && j.run.d != nil
-				if j.Kind == api.Download && j.Source == j.Name && (running || j.Follow && j.State == api.Done) {
+				patient := j.State == api.Queued && j.run == nil && !j.waiting // tries again later
+				if j.Kind == api.Download && j.Source == j.Name && (running || j.Follow && (patient || j.State == api.Done)) {
 					followed = append(followed, j.saved)
 				}
 			}
@@ -66,7 +67,8 @@ func (d *Daemon) askForNewer(followed []saved) {
 	}
 }
 
-// renew has a job fetch the newer version; what both share is taken from the old one.
+// renew has a job fetch the newer version, or the first one; what both share is taken
+// from the old one.
 func (d *Daemon) renew(s saved, newest string) {
 	j := d.jobs[s.ID]
 	if j == nil || j.InfoHash != s.InfoHash || (j.State != api.Queued && j.State != api.Done) {
@@ -76,6 +78,7 @@ func (d *Daemon) renew(s saved, newest string) {
 	j.State, j.Quiet, j.Reason = api.Queued, false, "a newer version is in the ring"
 	d.unwait(j)
 	j.stop()
+	j.due = time.Time{}
 	d.wait(j)
 	d.save(j)
 }

@@ -84,6 +84,16 @@ func (j *job) wantsRun() bool {
 	return j.State == api.Queued || (j.State == api.Done && !j.Quiet)
 }
 
+// limit has what is under way keep to the job's limits.
+func (j *job) limit() {
+	if j.run != nil && j.run.d != nil {
+		j.run.d.SetLimits(j.Down, j.Up)
+	}
+	if j.run != nil && j.run.p != nil {
+		j.run.p.SetLimits(j.Down, j.Up)
+	}
+}
+
 func (j *job) stop() {
 	if j.run != nil {
 		j.run.cancel()

@@ -3,6 +3,7 @@ package daemon
 import (
 	"cmp"
 	"context"
+	"math"
 	"os"
 	"slices"
 	"strings"
@@ -100,23 +101,56 @@ func (l look) detail(job *api.Job, st transfer.Status) {
 }
 
 // Jobs gives all jobs, those that run first, then those that wait in the order of
-// their turns, then the others, the latest first.
+// their turns, then paused ones, then the others, the latest first.
 func (d *Daemon) Jobs(ctx context.Context) ([]api.Job, error) {
+	all, _, err := d.Page(ctx, func(api.Job) bool { return true }, 0, math.MaxInt)
+	return all, err
+}
+
+// Page gives a part of the jobs that are to be kept, in the order of Jobs, and how many
+// those are. keep sees what the daemon itself knows of a job: no speeds, no peers.
+func (d *Daemon) Page(ctx context.Context, keep func(api.Job) bool, offset, limit int) (jobs []api.Job, total int, err error) {
 	var looks []look
-	err := d.do(ctx, func() {
+	err = d.do(ctx, func() {
 		for _, j := range d.jobs {
-			looks = append(looks, d.look(j))
+			if l := d.look(j); keep(l.job) {
+				looks = append(looks, l)
+			}
 		}
 	})
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	all := make([]api.Job, len(looks))
+	slices.SortFunc(looks, func(a, b look) int { return inOrder(a.job, b.job) })
+	total = len(looks)
+	from := min(offset, total)
+	looks = looks[from : from+min(limit, total-from)]
+	jobs = make([]api.Job, len(looks))
 	for i, l := range looks {
-		all[i] = l.view(false)
+		jobs[i] = l.view(false)
 	}
-	slices.SortFunc(all, inOrder)
-	return all, nil
+	return jobs, total, nil
+}
+
+// Named gives, for each of these names that has some, the job that is furthest from its
+// end, as far as the daemon itself knows it.
+func (d *Daemon) Named(ctx context.Context, names []string) (map[string]api.Job, error) {
+	found := make(map[string]api.Job)
+	err := d.do(ctx, func() {
+		wanted := make(map[string]bool, len(names))
+		for _, n := range names {
+			wanted[n] = true
+		}
+		for _, j := range d.jobs {
+			if !wanted[j.Name] {
+				continue
+			}
+			if known, ok := found[j.Name]; !ok || inOrder(d.look(j).job, known) < 0 {
+				found[j.Name] = d.look(j).job
+			}
+		}
+	})
+	return found, err
 }
 
 func inOrder(a, b api.Job) int {

@@ -129,7 +129,8 @@ func (d *Daemon) addPublication(ctx context.Context, req api.AddPublication, wat
 	})
 }
 
-// add queues a job, in place of an earlier one with the same id.
+// add queues a job, in place of an earlier one with the same id. What is under way, or
+// done and served, is left to itself.
 func (d *Daemon) add(ctx context.Context, s saved) (api.Job, error) {
 	var l look
 	var err error
@@ -138,25 +139,21 @@ func (d *Daemon) add(ctx context.Context, s saved) (api.Job, error) {
 			return
 		}
 		j := d.jobs[s.ID]
-		switch {
-		case j == nil:
+		if j == nil {
 			j = &job{}
 			d.jobs[s.ID] = j
-		case j.State == api.Queued && j.Kind == api.Download:
-			s.Added = j.Added // it goes on, with what was asked for now
-		default:
-			s.Version = j.Version
-			d.unwait(j)
+		}
+		served := j.State == api.Done && j.InfoHash == s.InfoHash && j.serving()
+		if j.Kind == api.Download && (j.State == api.Queued || served) {
+			j.Priority, j.Down, j.Up, j.Follow, j.Reserve, j.AnySpace = s.Priority, s.Down, s.Up, s.Follow, s.Reserve, s.AnySpace
+			j.limit()
+		} else {
+			s.Version, s.Got = j.Version, j.Got
+			j.saved = s
 			j.stop()
 		}
-		if j.State == api.Queued && j.Kind == api.Publication && j.run == nil {
-			s.Added = j.Added
-		}
-		j.saved = s
 		j.due, j.tries = time.Time{}, 0
-		if j.run != nil && j.run.d != nil && !j.run.done {
-			j.run.d.SetLimits(j.Down, j.Up)
-		}
+		d.unwait(j)
 		d.wait(j)
 		d.log.Info("queued", "name", j.Name, "id", j.ID, "kind", string(j.Kind))
 		d.save(j)
@@ -373,12 +370,7 @@ func (d *Daemon) Change(ctx context.Context, id string, c api.Change) (api.Job, 
 		set(&j.Down, c.LimitDown)
 		set(&j.Up, c.LimitUp)
 		set(&j.Follow, c.Follow)
-		if j.run != nil && j.run.d != nil {
-			j.run.d.SetLimits(j.Down, j.Up)
-		}
-		if j.run != nil && j.run.p != nil {
-			j.run.p.SetLimits(j.Down, j.Up)
-		}
+		j.limit()
 		d.unwait(j)
 		d.wait(j)
 		d.save(j)
@@ -417,7 +409,7 @@ func (d *Daemon) SetSettings(ctx context.Context, s api.Settings) error {
 		return fmt.Errorf("%w: limits cannot be negative, and one download at least has to run at a time", client.ErrUsage)
 	}
 	return d.do(ctx, func() {
-		d.settings = s
+		d.settings, d.chosen = s, true
 		d.c.SetLimits(s.LimitDown, s.LimitUp)
 		d.write(entry{Settings: &s})
 	})

@@ -47,7 +47,7 @@ func (d *Daemon) fetch(ctx context.Context, j *job, r *run, s saved) error {
 	defer d.leave(dl, s.Name)
 	d.post(func() {
 		r.d = dl
-		dl.SetLimits(j.Down, j.Up)
+		j.limit()
 		j.InfoHash, j.Bytes, j.Pieces = hex.EncodeToString(dl.InfoHash[:]), dl.Bytes, dl.Pieces
 		j.Reason, j.tries = "", 0
 		d.log.Info("downloading", "name", j.Name, "info_hash", j.InfoHash, "path", j.Path)
@@ -138,7 +138,7 @@ func (d *Daemon) leave(s interface{ Stop(context.Context) error }, name string) 
 // opened notes what is served.
 func (d *Daemon) opened(j *job, r *run, p *client.Publication) {
 	r.p = p
-	p.SetLimits(j.Down, j.Up)
+	j.limit()
 	j.Path, j.InfoHash, j.Bytes, j.Pieces = p.Path, hex.EncodeToString(p.InfoHash[:]), p.Bytes, p.Pieces
 	if p.Copies > 0 {
 		j.Copies = p.Copies

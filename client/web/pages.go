@@ -117,16 +117,21 @@ func (s *Server) available(w http.ResponseWriter, r *http.Request) {
 	if files.Error != "" {
 		p.Problem = files.Error
 	}
-	mine := map[string]*api.Job{}
-	if jobs, err := s.cfg.Daemon.Jobs(r.Context()); err == nil {
-		for i, j := range jobs {
-			if known := mine[j.Name]; known == nil || known.State.Ended() && !j.State.Ended() {
-				mine[j.Name] = &jobs[i]
-			}
-		}
+	names := make([]string, len(files.Files))
+	for i, f := range files.Files {
+		names[i] = f.Name
+	}
+	mine, err := s.cfg.Daemon.Named(r.Context(), names)
+	if err != nil {
+		s.fail(w, r, err)
+		return
 	}
 	for _, f := range files.Files {
-		p.Lines = append(p.Lines, availableLine{File: f, Job: mine[f.Name]})
+		line := availableLine{File: f}
+		if j, ok := mine[f.Name]; ok {
+			line.Job = &j
+		}
+		p.Lines = append(p.Lines, line)
 	}
 	s.count(r.Context(), p.Lines)
 	p.Pages = pagingOf(r, p.Query.Offset, p.Query.Limit, len(p.Lines), files.Total)
@@ -152,11 +157,18 @@ func (s *Server) count(ctx context.Context, lines []availableLine) {
 	}) // what cannot be counted in time is shown as not known
 }
 
-// shownEnded is how many jobs that have ended a page shows.
-const shownEnded = 200
+// shownJobs is how many jobs the page of downloads shows.
+const shownJobs = 300
 
 func (s *Server) downloads(w http.ResponseWriter, r *http.Request) {
-	jobs, err := s.cfg.Daemon.Jobs(r.Context())
+	jobs, total, err := s.cfg.Daemon.Page(r.Context(), func(j api.Job) bool {
+		return j.Kind == api.Download || (j.State != api.Done && j.State != api.Cancelled) // else under My files
+	}, 0, shownJobs)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	settings, err := s.cfg.Daemon.Settings(r.Context())
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -166,25 +178,7 @@ func (s *Server) downloads(w http.ResponseWriter, r *http.Request) {
 		More     int
 		Settings api.Settings
 	}
-	var b body
-	ended := 0
-	for _, j := range jobs {
-		if j.Kind != api.Download && (j.State == api.Done || j.State == api.Cancelled) {
-			continue // under My files
-		}
-		if j.State.Ended() {
-			if ended++; ended > shownEnded {
-				b.More++
-				continue
-			}
-		}
-		b.Jobs = append(b.Jobs, j)
-	}
-	if b.Settings, err = s.cfg.Daemon.Settings(r.Context()); err != nil {
-		s.fail(w, r, err)
-		return
-	}
-	s.page(w, r, http.StatusOK, "downloads", "Downloads", b)
+	s.page(w, r, http.StatusOK, "downloads", "Downloads", body{jobs, total - len(jobs), settings})
 }
 
 func (s *Server) job(w http.ResponseWriter, r *http.Request) {
@@ -197,26 +191,20 @@ func (s *Server) job(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) mine(w http.ResponseWriter, r *http.Request) {
-	jobs, err := s.cfg.Daemon.Jobs(r.Context())
+	q := queryOf(r)
+	limit := min(max(q.Limit, 1), daemon.MaxPage)
+	jobs, total, err := s.cfg.Daemon.Page(r.Context(), func(j api.Job) bool {
+		return j.State == api.Done || (j.Kind == api.Publication && j.State != api.Cancelled)
+	}, q.Offset, limit)
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
-	var here []api.Job
-	for _, j := range jobs {
-		if j.State == api.Done || (j.Kind == api.Publication && j.State != api.Cancelled) {
-			here = append(here, j)
-		}
-	}
-	q := queryOf(r)
-	limit := min(max(q.Limit, 1), daemon.MaxPage)
-	from := min(q.Offset, len(here))
-	to := min(from+limit, len(here))
 	type body struct {
 		Jobs  []api.Job
 		Pages paging
 	}
-	s.page(w, r, http.StatusOK, "mine", "My files", body{here[from:to], pagingOf(r, from, limit, to-from, len(here))})
+	s.page(w, r, http.StatusOK, "mine", "My files", body{jobs, pagingOf(r, q.Offset, limit, len(jobs), total)})
 }
 
 func (s *Server) swarm(w http.ResponseWriter, r *http.Request) {

@@ -107,19 +107,11 @@ func (a *app) download(ctx context.Context, req client.DownloadRequest, follow b
 	defer c.Close()
 
 	req.OnProgress = a.stages(req.Source)
-	d, err := c.Download(ctx, req)
-	a.meterStop()
-	if err != nil {
-		return err
+	d, err := a.newest(ctx, c, req)
+	if d != nil {
+		defer a.leave(d)
 	}
-	defer func() {
-		bye, cancel := farewellContext()
-		defer cancel()
-		if err := d.Stop(bye); err != nil {
-			a.log.Warn("the download did not end in order", "name", d.Name, "err", err)
-		}
-	}()
-	if err := a.await(ctx, d); err != nil {
+	if err != nil {
 		return err
 	}
 	a.report(d)
@@ -131,8 +123,63 @@ func (a *app) download(ctx context.Context, req client.DownloadRequest, follow b
 	return hookErr
 }
 
-// await shows the download until it is complete, failed, or interrupted.
-func (a *app) await(ctx context.Context, d *client.Download) error {
+// newest downloads; when a newer version is published meanwhile, that, with what both
+// share. What it gives with an error is to be left as well.
+func (a *app) newest(ctx context.Context, c *client.Client, req client.DownloadRequest) (*client.Download, error) {
+	for {
+		d, err := c.Download(ctx, req)
+		a.meterStop()
+		if err != nil {
+			return nil, err
+		}
+		err = a.await(ctx, d, req.Source == d.Name)
+		if !errors.Is(err, errNewer) {
+			return d, err
+		}
+		fmt.Fprintf(a.console, "btclient: a newer version of %q was published: going on with that\n", d.Name)
+		a.leave(d)
+	}
+}
+
+// leave ends a download in order.
+func (a *app) leave(d *client.Download) {
+	bye, cancel := farewellContext()
+	defer cancel()
+	if err := d.Stop(bye); err != nil {
+		a.log.Warn("the download did not end in order", "name", d.Name, "err", err)
+	}
+}
+
+// errNewer ends the waiting for a version that is not the newest any more.
+var errNewer = errors.New("a newer version was published")
+
+// newerEvery is how often it is asked whether there is one.
+const newerEvery = 3 * time.Second
+
+// untilNewer gives a channel that is closed when the ring has a newer version.
+func untilNewer(ctx context.Context, d *client.Download) <-chan struct{} {
+	found := make(chan struct{})
+	go func() {
+		tick := time.NewTicker(newerEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+			if yes, err := d.Newer(ctx); err == nil && yes { // what cannot be asked now is asked again
+				close(found)
+				return
+			}
+		}
+	}()
+	return found
+}
+
+// await shows the download until it is complete, failed, or interrupted; byName also
+// until there is a newer version.
+func (a *app) await(ctx context.Context, d *client.Download, byName bool) error {
 	a.startMeter(d.Name, func() sample {
 		st := d.Status()
 		return sample{state: downloading, done: st.BytesDone, total: st.BytesTotal, rate: int64(st.RateDown),
@@ -141,6 +188,12 @@ func (a *app) await(ctx context.Context, d *client.Download) error {
 	defer a.meterStop()
 	look := time.NewTicker(10 * time.Second)
 	defer look.Stop()
+	var newer <-chan struct{}
+	if byName {
+		asking, cancel := context.WithCancel(ctx)
+		defer cancel()
+		newer = untilNewer(asking, d)
+	}
 	said := ""
 	for {
 		select {
@@ -149,6 +202,8 @@ func (a *app) await(ctx context.Context, d *client.Download) error {
 		case <-ctx.Done():
 			st := d.Status()
 			return fmt.Errorf("%w: %q has %s of %s", client.ErrInterrupted, d.Name, client.FormatBytes(st.BytesDone), client.FormatBytes(st.BytesTotal))
+		case <-newer:
+			return errNewer
 		case <-look.C:
 			// Whoever sees no bar is told once why it stands still.
 			if reason := d.Status().Reason; reason != said && a.progressMode == progressNone {

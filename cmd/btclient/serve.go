@@ -187,8 +187,12 @@ func listenWeb(ctx context.Context, addr string) (net.Listener, error) {
 		return nil, fmt.Errorf("taking over the socket of systemd: %w", err)
 	}
 	for _, ln := range handed {
-		if ln != nil {
+		switch {
+		case ln == nil:
+		case ln.Addr().Network() == "tcp":
 			return ln, nil
+		default:
+			return nil, &client.Hint{Err: fmt.Errorf("the socket of systemd is a %s one", ln.Addr().Network()), Next: "hand over a TCP socket: ListenStream=127.0.0.1:8780"}
 		}
 	}
 	var cfg net.ListenConfig
@@ -210,7 +214,7 @@ func listenWeb(ctx context.Context, addr string) (net.Listener, error) {
 
 func onLoopback(ln net.Listener) bool {
 	tcp, ok := ln.Addr().(*net.TCPAddr)
-	return !ok || tcp.IP.IsLoopback() // a Unix socket has its own permissions
+	return ok && tcp.IP.IsLoopback()
 }
 
 // reachable is an address by which this machine reaches a listener.
