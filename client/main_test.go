@@ -3,7 +3,6 @@ package client
 import (
 	"bytes"
 	"context"
-	"encoding/hex"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -219,7 +218,5 @@ func (w *world) halfSeed(path, name string) (int64, func()) {
 	w.t.Cleanup(stop)
 	return size, stop
 }
-
-func hexOf(h [20]byte) string { return hex.EncodeToString(h[:]) }
 
 func show(v any) string { return fmt.Sprintf("%+v", v) }

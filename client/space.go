@@ -26,7 +26,7 @@ func (d *Download) checkSpace(have *wire.Bits) error {
 	if err := unix.Statfs(part, &disk); err != nil || disk.Blocks == 0 {
 		return nil // the next write says what is wrong
 	}
-	free := int64(disk.Bavail) * int64(disk.Bsize)
+	free := int64(disk.Bavail) * int64(disk.Bsize) //nolint:unconvert // of another type on other systems
 	got, missing := bytesOnDisk(d.layout, have)
 	// What was reserved earlier has its place already.
 	need := missing - max(allocated(part)-got, 0)

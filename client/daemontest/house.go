@@ -93,7 +93,7 @@ func (h *House) File(name string, n int) string {
 	h.t.Helper()
 	r := rand.NewChaCha8([32]byte{byte(n), byte(n >> 8), byte(n >> 16), byte(len(name))})
 	b := make([]byte, n)
-	r.Read(b)
+	_, _ = r.Read(b) // never fails
 	path := filepath.Join(h.Dir, name)
 	if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, b, 0o644)); err != nil {
 		h.t.Fatal(err)

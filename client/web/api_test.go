@@ -170,12 +170,12 @@ func TestReadingWhileItArrives(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	resp, err = c.Do(req)
+	rest, err := c.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer resp.Body.Close()
-	in := bufio.NewReader(resp.Body)
+	defer rest.Body.Close()
+	in := bufio.NewReader(rest.Body)
 	if _, err := in.ReadByte(); err != nil {
 		t.Fatal(err)
 	}

@@ -94,7 +94,7 @@ func TestAToken(t *testing.T) {
 		}
 	}
 	resp, _ := s.do("POST", "/login", "token="+token, "Content-Type", "application/x-www-form-urlencoded")
-	cookies := resp.Cookies()
+	cookies := (&http.Response{Header: resp.Header}).Cookies()
 	if len(cookies) != 1 || !cookies[0].HttpOnly || cookies[0].SameSite != http.SameSiteStrictMode {
 		t.Fatalf("the login gives %v", cookies)
 	}

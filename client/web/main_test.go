@@ -51,8 +51,15 @@ func open(t *testing.T, h *daemontest.House, storage string, change func(*web.Co
 	return &site{t: t, d: d, url: srv.URL}
 }
 
-// do sends a request as a program does.
-func (s *site) do(method, path, body string, headers ...string) (*http.Response, string) {
+// answer is what came back, but for the body.
+type answer struct {
+	Status     string
+	StatusCode int
+	Header     http.Header
+}
+
+// do sends a request as a program does, and gives the answer and its body.
+func (s *site) do(method, path, body string, headers ...string) (answer, string) {
 	s.t.Helper()
 	req, err := http.NewRequestWithContext(s.t.Context(), method, s.url+path, strings.NewReader(body))
 	if err != nil {
@@ -75,7 +82,7 @@ func (s *site) do(method, path, body string, headers ...string) (*http.Response,
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	return resp, string(b)
+	return answer{resp.Status, resp.StatusCode, resp.Header}, string(b)
 }
 
 // ask is do for what has to work, with JSON both ways.

@@ -6,6 +6,7 @@ import (
 	"html/template"
 	"math"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -112,13 +113,8 @@ func stateWords(j api.Job) string {
 
 // order is where a job stands in a list: smaller ones first, as strings.
 func order(j api.Job) string {
-	switch {
-	case j.State == api.Running:
-		return fmt.Sprintf("0-%06d-%s", 500000-j.Priority, j.Added.UTC().Format(time.RFC3339Nano))
-	case j.State == api.Queued:
-		return fmt.Sprintf("1-%06d-%s", 500000-j.Priority, j.Added.UTC().Format(time.RFC3339Nano))
-	case j.State == api.Paused:
-		return fmt.Sprintf("2-%06d-%s", 500000-j.Priority, j.Added.UTC().Format(time.RFC3339Nano))
+	if rank := slices.Index([]api.State{api.Running, api.Queued, api.Paused}, j.State); rank >= 0 {
+		return fmt.Sprintf("%d-%06d-%020d", rank, 500000-j.Priority, j.Added.UnixNano())
 	}
 	return fmt.Sprintf("3-%020d", math.MaxInt64-max(j.Finished.UnixMilli(), 0))
 }
