@@ -118,7 +118,7 @@ func (c *Communicator) Announce(ctx context.Context, a Announce) (Swarm, error) 
 		return Swarm{}, fmt.Errorf("asking the ring for peers of %s: %w", a.shown(), err)
 	}
 	s := c.swarm(r, &a)
-	c.remember(seat, s.Seeders+s.Leechers)
+	c.remember(seat, s)
 	p.alone = a.Left != 0 && len(s.Peers) == 0
 	if p.alone {
 		interval = min(interval, p.interval(rand.Float64()))

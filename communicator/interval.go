@@ -10,6 +10,9 @@ const (
 	// aloneInterval applies to a new peer that found nobody to fetch from.
 	aloneInterval = 2 * time.Second
 	aloneFor      = 30 * time.Second
+	// unwantedInterval applies to a seeder whom nobody wanted anything of when it asked
+	// last: it only has to stay listed, and a machine may have thousands of such.
+	unwantedInterval = 2 * time.Minute
 	// One announce in so much time is what a whole swarm may cost its ring
 	// members: with more peers each of them waits longer.
 	swarmSpacing = 50 * time.Millisecond
@@ -29,6 +32,8 @@ type pace struct {
 	age    time.Duration // since this peer's first announce
 	seeder bool
 	alone  bool // it needs others and found none
+	// unwanted: of a seeder, it has asked before and there was nobody who fetches.
+	unwanted bool
 }
 
 // interval gives the time to the next announce: seconds while the peer is new
@@ -39,10 +44,13 @@ func (p pace) interval(r float64) time.Duration {
 	if p.age > youngFor {
 		d = time.Duration(float64(youngInterval) * float64(p.age) / float64(youngFor))
 	}
-	if p.seeder {
-		d = min(d, maxSeederInterval)
-	} else {
+	switch {
+	case !p.seeder:
 		d = min(d, maxLeecherInterval)
+	case p.unwanted:
+		d = min(max(d, unwantedInterval), maxSeederInterval)
+	default:
+		d = min(d, maxSeederInterval)
 	}
 	d = max(d, min(time.Duration(p.swarm)*swarmSpacing, maxSwarmInterval))
 	if p.alone && p.age <= aloneFor {

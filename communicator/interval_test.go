@@ -17,6 +17,8 @@ func TestIntervalGrowsFromSecondsToMinutes(t *testing.T) {
 		{"after 10 min", pace{swarm: 10, age: 10 * time.Minute}, 25 * time.Second},
 		{"a leecher after hours", pace{swarm: 10, age: 5 * time.Hour}, 3 * time.Minute},
 		{"a seeder after hours", pace{swarm: 10, age: 5 * time.Hour, seeder: true}, 5 * time.Minute},
+		{"a seeder that nobody wants, at its second announce", pace{swarm: 1, age: 5 * time.Second, seeder: true, unwanted: true}, 2 * time.Minute},
+		{"one for hours", pace{swarm: 1, age: 5 * time.Hour, seeder: true, unwanted: true}, 5 * time.Minute},
 		{"1,000 peers, young", pace{swarm: 1000, age: time.Minute}, 50 * time.Second},
 		{"a crowd without end", pace{swarm: 1e9, age: time.Minute}, 15 * time.Minute},
 		{"new and alone", pace{age: 10 * time.Second, alone: true}, 2 * time.Second},

@@ -17,6 +17,8 @@ type round struct {
 	first time.Time // announce of this run
 	last  time.Time
 	swarm int // its size when last asked
+
+	unwanted bool // nobody in it fetched when last asked
 }
 
 // pace tells what is known about a peer before the ring is asked.
@@ -33,14 +35,14 @@ func (c *Communicator) pace(seat swarmSeat, a Announce) pace {
 		c.rounds[seat] = rd
 	}
 	rd.last = now
-	return pace{swarm: rd.swarm, age: now.Sub(rd.first), seeder: a.Left == 0}
+	return pace{swarm: rd.swarm, age: now.Sub(rd.first), seeder: a.Left == 0, unwanted: rd.unwanted}
 }
 
-func (c *Communicator) remember(seat swarmSeat, swarm int) {
+func (c *Communicator) remember(seat swarmSeat, s Swarm) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if rd := c.rounds[seat]; rd != nil {
-		rd.swarm = swarm
+		rd.swarm, rd.unwanted = s.Seeders+s.Leechers, s.Leechers == 0
 	}
 }
 
