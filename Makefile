@@ -45,7 +45,7 @@ swarm: ## a day of a swarm of 1,000 peers in virtual time, into bench/swarm/day.
 crowd: ## 200 that fetch in one process, into bench/swarm/many.json; thousands of connections; 50 downloads killed
 	COMMIT=$$(git rev-parse --short HEAD) go test -run '^TestMany' -v -timeout 20m ./transfer -transfer.leechers 200 -transfer.mib 32 \
 		-transfer.connections $(or $(CONNECTIONS),9900) -transfer.out $(CURDIR)/bench/swarm/many.json
-	go test -run '^TestScripts/killed$$' -v -timeout 20m ./cmd/btclient -btclient.kills 50
+	go test -run '^TestScripts/(killed|daemonkilled)$$' -v -timeout 20m ./cmd/btclient -btclient.kills 50
 
 race: ## the tests, again and again: COUNT=5 make race
 	@scripts/need.sh cc chromium

@@ -162,10 +162,11 @@ func (b *bench) idle(ctx context.Context) (any, error) {
 			return ctx.Err()
 		}
 	}
-	if err := pause(30 * time.Second); err != nil {
+	// Past the announces of a start, and over a whole round of later ones.
+	if err := pause(150 * time.Second); err != nil {
 		return nil, err
 	}
-	const watched = 60 * time.Second
+	const watched = 120 * time.Second
 	before, err := cpuTime(cmd.Process.Pid)
 	if err != nil {
 		return nil, err
