@@ -14,7 +14,7 @@
 //
 //	daemon.go     the loop, Start and Close
 //	job.go        a job and its states; look.go what others see of it
-//	requests.go   what a person may ask for
+//	add.go        new jobs; requests.go what else a person may ask for
 //	schedule.go   which job's turn it is
 //	run.go        fetching, publishing and serving
 //	journal.go    the file that jobs are remembered in

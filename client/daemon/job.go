@@ -59,6 +59,8 @@ type run struct {
 	d      *client.Download    // the loop's; nil until it fetches
 	p      *client.Publication // likewise, for what is published or served
 	done   bool                // what is left to do is to serve
+	// stopped: it was told to end. What it still reports is about a job as it was before.
+	stopped bool
 }
 
 // stage is how far something is before bytes move over the network.
@@ -96,6 +98,7 @@ func (j *job) limit() {
 
 func (j *job) stop() {
 	if j.run != nil {
+		j.run.stopped = true
 		j.run.cancel()
 	}
 }

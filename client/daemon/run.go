@@ -46,6 +46,9 @@ func (d *Daemon) fetch(ctx context.Context, j *job, r *run, s saved) error {
 	}
 	defer d.leave(dl, s.Name)
 	d.post(func() {
+		if r.stopped {
+			return
+		}
 		r.d = dl
 		j.limit()
 		j.InfoHash, j.Bytes, j.Pieces = hex.EncodeToString(dl.InfoHash[:]), dl.Bytes, dl.Pieces
@@ -137,6 +140,9 @@ func (d *Daemon) leave(s interface{ Stop(context.Context) error }, name string) 
 
 // opened notes what is served.
 func (d *Daemon) opened(j *job, r *run, p *client.Publication) {
+	if r.stopped {
+		return
+	}
 	r.p = p
 	j.limit()
 	j.Path, j.InfoHash, j.Bytes, j.Pieces = p.Path, hex.EncodeToString(p.InfoHash[:]), p.Bytes, p.Pieces
@@ -148,6 +154,9 @@ func (d *Daemon) opened(j *job, r *run, p *client.Publication) {
 
 // complete notes that all is there.
 func (d *Daemon) complete(j *job, r *run) {
+	if r.stopped && j.State != api.Paused {
+		return // for something newer, or for good
+	}
 	switch j.State {
 	case api.Queued:
 		j.State = api.Done

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"strings"
 	"sync"
 	"time"
 
@@ -162,10 +161,7 @@ func describe(s sample, rate int64, eta *int64) string {
 	}
 	text := fmt.Sprintf(" %5.1f %% of %s  %s/s", percent, client.FormatBytes(s.total), client.FormatBytes(rate))
 	if s.state == downloading {
-		text += fmt.Sprintf("  %d peers", s.peers)
-		if s.peers == 1 {
-			text = strings.TrimSuffix(text, "s")
-		}
+		text += "  " + peers(s.peers)
 	}
 	if eta != nil {
 		text += "  " + (time.Duration(*eta) * time.Second).String() + " left"
@@ -174,6 +170,13 @@ func describe(s sample, rate int64, eta *int64) string {
 		text += "  (" + s.note + ")"
 	}
 	return text
+}
+
+func peers(n int) string {
+	if n == 1 {
+		return "1 peer"
+	}
+	return fmt.Sprintf("%d peers", n)
 }
 
 // shorten cuts a name for the terminal, by characters.

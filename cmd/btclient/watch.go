@@ -130,7 +130,7 @@ func jobText(j api.Job) string {
 	case j.State != api.Running:
 		text += "  " + string(j.State)
 	case j.Stage == downloading:
-		text += fmt.Sprintf("  %s/s  %d peers", client.FormatBytes(j.RateDown), j.Peers)
+		text += "  " + client.FormatBytes(j.RateDown) + "/s  " + peers(j.Peers)
 	default:
 		text += "  " + j.Stage
 	}
