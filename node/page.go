@@ -24,7 +24,7 @@ type statusPage struct {
 const pageStyle = `:root{color-scheme:light dark;--back:#fafbfc;--text:#1c2530;--quiet:#55616f;--line:#d5dbe2;--accent:#1d5f9e;--self:#c26a00;--good:#1f7a3d;--warn:#8a5a00}
 @media (prefers-color-scheme:dark){:root{--back:#12161b;--text:#e4e9ef;--quiet:#9dabba;--line:#323c48;--accent:#6fb1ee;--self:#f0a04b;--good:#6ccf8b;--warn:#e8b354}}
 body{font:16px/1.45 -apple-system,"Segoe UI",Roboto,"Noto Sans","Liberation Sans",system-ui,sans-serif;margin:0 auto;max-width:960px;padding:8px 20px 40px;background:var(--back);color:var(--text)}
-h1{font-size:1.4rem}h2{font-size:1.1rem}.two{display:flex;flex-wrap:wrap;gap:24px;align-items:center}.ringpic{width:min(380px,90vw)}
+h1{font-size:1.4rem}h2{font-size:1.1rem}.two{display:flex;flex-wrap:wrap;gap:24px;align-items:center}.ringpic{flex:1 1 380px;max-width:100%}.two dl{flex:1 1 360px;min-width:0}
 dl{display:grid;grid-template-columns:max-content 1fr;gap:4px 16px}dt{color:var(--quiet)}dd{margin:0;overflow-wrap:anywhere}
 .good{color:var(--good)}.warn{color:var(--warn)}table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:6px 10px;border-bottom:1px solid var(--line);overflow-wrap:anywhere}
 .ring{stroke:var(--line);stroke-width:3}.member{fill:var(--accent)}.self{fill:var(--self)}.label{fill:var(--text);font-size:12px}a{color:var(--accent)}`

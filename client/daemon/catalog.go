@@ -140,8 +140,8 @@ func (c *Catalog) list(ctx context.Context, wait time.Duration) ([]communicator.
 	case <-ctx.Done():
 	}
 	c.mu.Lock()
-	if ctx.Err() != nil {
-		return nil, nil, ctx.Err()
+	if ctx.Err() != nil && c.files == nil {
+		return nil, nil, cmp.Or(c.err, communicator.ErrNoRing)
 	}
 	return c.files, c.lower, c.err
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"image"
+	"image/png"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -210,6 +212,8 @@ func TestAPersonWithABrowser(t *testing.T) {
 		t.Errorf("opened as %s", kind)
 	}
 
+	b.opens(h, here, "picture.png")
+
 	// What fails says why, and can be tried again.
 	h.Publish(here.d, h.File("second", 1000))
 	inTheWay := h.File("there/files/second", 10)
@@ -234,6 +238,22 @@ func TestAPersonWithABrowser(t *testing.T) {
 	if b.dialogs.Load() != 0 {
 		t.Errorf("%d dialogs", b.dialogs.Load())
 	}
+}
+
+// opens publishes a picture and opens it, in the sandbox that everything is served in.
+func (b *browser) opens(h *daemontest.House, s *site, name string) {
+	b.t.Helper()
+	path := filepath.Join(h.Dir, name)
+	f, err := os.Create(path)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if err := errors.Join(png.Encode(f, image.NewGray(image.Rect(0, 0, 7, 5))), f.Close()); err != nil {
+		b.t.Fatal(err)
+	}
+	j := h.Publish(s.d, path)
+	b.do("opening it", chromedp.Navigate(s.url+"/content/"+j.ID))
+	b.until("the picture", `document.images.length == 1 && document.images[0].naturalWidth == 7`)
 }
 
 func TestANameThatIsAScript(t *testing.T) {
@@ -361,8 +381,8 @@ func (b *browser) look(scheme string, width int64) {
 
 func (b *browser) picture(path string) {
 	b.t.Helper()
-	png, err := chromedp.Run(b.ctx, chromedp.CaptureScreenshot())
-	if err = errors.Join(err, os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, png, 0o644)); err != nil {
+	shot, err := chromedp.Run(b.ctx, chromedp.CaptureScreenshot())
+	if err = errors.Join(err, os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, shot, 0o644)); err != nil {
 		b.t.Fatal(err)
 	}
 }

@@ -97,8 +97,12 @@ func pagingOf(r *http.Request, offset, limit, shown, total int) paging {
 	return p
 }
 
-// newListWithin is how long a page waits for the list of names as it is now.
-const newListWithin = 700 * time.Millisecond
+const (
+	// newListWithin is how long a page waits for the list of names as it is now,
+	// listWithin how long for any.
+	newListWithin = 700 * time.Millisecond
+	listWithin    = 4 * time.Second
+)
 
 // countsWithin is how long a page waits for the numbers of seeders and leechers.
 const countsWithin = 400 * time.Millisecond
@@ -109,7 +113,9 @@ func (s *Server) available(w http.ResponseWriter, r *http.Request) {
 	if !r.URL.Query().Has("part") {
 		p.Query.Wait = newListWithin
 	}
-	files, err := s.cfg.Daemon.Names.Find(r.Context(), p.Query)
+	ctx, cancel := context.WithTimeout(r.Context(), listWithin)
+	defer cancel()
+	files, err := s.cfg.Daemon.Names.Find(ctx, p.Query)
 	if err != nil {
 		p.Problem = api.ProblemOf(err).Error
 	}

@@ -17,7 +17,8 @@ import (
 )
 
 const (
-	size    = 360.0 // of the picture
+	width   = 500.0 // with room for addresses on both sides
+	height  = 310.0
 	radius  = 120.0
 	labels  = 24 // more members than these have no room for their addresses
 	dots    = 400
@@ -38,13 +39,13 @@ func SVG(members []communicator.Member, self [20]byte) template.HTML {
 		what = "one ring member, alone on the circle of identifiers"
 	}
 	fmt.Fprintf(&b, `<svg class="ringpic" viewBox="0 0 %g %g" role="img" aria-label="%s"><circle class="ring" cx="%g" cy="%g" r="%g" fill="none"/>`,
-		size, size, what, size/2, size/2, radius)
+		width, height, what, width/2, height/2, radius)
 	for i, m := range members {
 		if i == maxDots {
 			break
 		}
 		sin, cos := math.Sincos(angle(m.ID))
-		x, y := size/2+radius*sin, size/2-radius*cos
+		x, y := width/2+radius*sin, height/2-radius*cos
 		class, r := "member", 6.0
 		if m.ID == self {
 			class, r = "member self", 8
@@ -63,7 +64,7 @@ func SVG(members []communicator.Member, self [20]byte) template.HTML {
 				anchor = "end"
 			}
 			fmt.Fprintf(&b, `<text class="label" x="%.1f" y="%.1f" text-anchor="%s" dominant-baseline="middle">%s</text>`,
-				size/2+(radius+16)*sin, size/2-(radius+16)*cos, anchor, html.EscapeString(shortAddr(m.Addr, members)))
+				width/2+(radius+16)*sin, height/2-(radius+16)*cos, anchor, html.EscapeString(shortAddr(m.Addr, members)))
 		}
 	}
 	b.WriteString(`</svg>`)

@@ -108,10 +108,17 @@ async function refresh(url = location.href) {
   focus();
 }
 
+// Not under somebody who is about to use or to copy something in it.
+function inUse(part) {
+  const active = document.activeElement;
+  const selection = getSelection();
+  return (part.contains(active) && !active.dataset.key) || (!selection.isCollapsed && part.contains(selection.anchorNode));
+}
+
 const part = $("#part[data-refresh]");
 if (part) {
   const again = async () => {
-    if (!document.hidden) {
+    if (!document.hidden && !inUse(part)) {
       try { await refresh(); } catch (err) { say(err.message); }
     }
     setTimeout(again, Number(part.dataset.refresh));
@@ -150,9 +157,13 @@ function counted() {
   const none = $("#none");
   if (none) none.hidden = lines.children.length > 0;
 }
-if ($("#down")) {
-  const source = new EventSource("/live");
-  let lost = false;
+
+// A browser has six connections to one place, and each page that listens holds one: so
+// only those do that somebody looks at.
+let source = null;
+let lost = false;
+function listen() {
+  source = new EventSource("/live");
   source.addEventListener("rates", (event) => {
     const rates = JSON.parse(event.data);
     $("#down").textContent = rates.down;
@@ -160,26 +171,47 @@ if ($("#down")) {
   });
   source.addEventListener("open", () => { if (lost) location.reload(); });
   source.addEventListener("error", () => { if (!lost) say("btclient does not answer. Is it still running?"); lost = true; });
-  if (lines) {
-    source.addEventListener("line", (event) => {
-      const { id, html } = JSON.parse(event.data);
-      const old = document.getElementById("job-" + id) || document.createElement("li");
-      const { fresh, focus } = replace(old, html);
-      const line = fresh.firstElementChild;
-      if (keep[lines.dataset.lines](line)) {
-        place(line);
-        focus();
-      } else {
-        old.remove();
-      }
-      counted();
-    });
-    source.addEventListener("removed", (event) => {
-      const old = document.getElementById("job-" + JSON.parse(event.data));
-      if (old) old.remove();
-      counted();
-    });
-  }
+  if (!lines) return;
+  source.addEventListener("line", (event) => {
+    const { id, html } = JSON.parse(event.data);
+    const old = document.getElementById("job-" + id) || document.createElement("li");
+    const { fresh, focus } = replace(old, html);
+    const line = fresh.firstElementChild;
+    if (keep[lines.dataset.lines](line)) {
+      place(line);
+      focus();
+    } else {
+      old.remove();
+    }
+    counted();
+  });
+  source.addEventListener("removed", (event) => {
+    const old = document.getElementById("job-" + JSON.parse(event.data));
+    if (old) old.remove();
+    counted();
+  });
+}
+
+// What happened while nobody looked.
+async function catchUp() {
+  if (!lines) return;
+  const page = new DOMParser().parseFromString(await (await ask(location.href)).text(), "text/html");
+  const now = page.getElementById("lines");
+  if (now) lines.replaceChildren(...now.children);
+  counted();
+}
+
+if ($("#down")) {
+  listen();
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) {
+      source.close();
+      source = null;
+    } else if (!source) {
+      catchUp().catch((err) => say(err.message));
+      listen();
+    }
+  });
 }
 
 // What has ended is new until somebody has looked.
