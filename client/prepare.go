@@ -121,7 +121,10 @@ func (d *Download) openJournal(ctx context.Context, continued bool, on OnProgres
 		return d.journal.Bits(), nil
 	}
 	have := wire.NewBits(d.Pieces)
-	if continued {
+	switch {
+	case !continued && d.layout.Single:
+		have = storage.Holes(d.layout) // the file is there at its full length, and empty
+	case continued:
 		if have, err = storage.Verify(ctx, d.content, runtime.GOMAXPROCS(0), on.stage(Verifying)); err != nil {
 			return nil, fmt.Errorf("checking the partial data: %w", err)
 		}

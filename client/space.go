@@ -1,8 +1,6 @@
 package client
 
 import (
-	"bytes"
-	"crypto/sha1"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -38,22 +36,16 @@ func (d *Download) checkSpace(have *wire.Bits) error {
 }
 
 // bytesOnDisk is how much the pieces that are there, and those that are missing,
-// take: pieces of nothing but zeros, which their hashes show, are holes.
+// take: those of nothing but zeros are holes.
 func bytesOnDisk(l *storage.Layout, have *wire.Bits) (got, missing int64) {
-	empty := make(map[int64][storage.HashLen]byte) // size -> hash of so many zeros
+	holes := storage.Holes(l)
 	for i := range l.NumPieces() {
-		n := l.PieceSize(i)
-		zero, known := empty[n]
-		if !known {
-			zero = sha1.Sum(make([]byte, n))
-			empty[n] = zero
-		}
 		switch {
-		case bytes.Equal(l.PieceHash(i), zero[:]):
+		case holes.Get(i):
 		case have.Get(i):
-			got += n
+			got += l.PieceSize(i)
 		default:
-			missing += n
+			missing += l.PieceSize(i)
 		}
 	}
 	return got, missing
