@@ -75,7 +75,11 @@ func Claim(storage string) (release func(), err error) {
 		return nil, fmt.Errorf("removing the address of an earlier daemon: %w", err)
 	}
 	return func() {
-		_ = forget() // nobody takes it for more than a leftover
+		// Nobody takes it for more than a leftover; but by now it may be of another daemon,
+		// if the folder was replaced.
+		if a, err := readAddress(storage); err == nil && a.PID == os.Getpid() {
+			_ = forget()
+		}
 		f.Close()
 	}, nil
 }

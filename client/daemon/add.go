@@ -121,10 +121,21 @@ func (d *Daemon) makeWay(s saved) error {
 			return &client.Hint{Err: fmt.Errorf("%q is taken: the daemon works on it already, at %s", s.Name, other.Path),
 				Next: "wait for job " + other.ID + ", or cancel it: btclient cancel " + other.ID}
 		}
-		other.Quiet, other.Reason = true, "replaced by a later job of that name"
+		other.Quiet, other.GaveWay, other.Reason = true, s.ID, "replaced by a later job of that name"
 		d.unwait(other)
 		other.stop()
 		d.save(other)
 	}
 	return nil
+}
+
+// giveBack serves again what made way for a job that has come to nothing.
+func (d *Daemon) giveBack(j *job) {
+	for _, other := range d.jobs {
+		if other.GaveWay == j.ID && other.State == api.Done {
+			other.Quiet, other.GaveWay, other.Reason = false, "", ""
+			d.wait(other)
+			d.save(other)
+		}
+	}
 }

@@ -251,11 +251,19 @@ func TestASecondCopyIsMadeOfTheFirst(t *testing.T) {
 	if first = h.Must(a.Job(t.Context(), first.ID)); first.State != api.Done || first.Serving {
 		t.Errorf("the first copy: %+v", first)
 	}
-	// Asked for again, it is there; the flags of a later start count until somebody chooses.
+	// Asked for again, it is there.
 	again := h.Add(a, api.AddDownload{Source: "x", Target: filepath.Join(h.Dir, "copy")})
 	if again.ID != j.ID || !daemontest.IsServed(again) {
 		t.Errorf("asked for again: %+v", again)
 	}
+	// When the second is removed, or a third fails, the one before is served again.
+	if err := a.Remove(t.Context(), j.ID, true); err != nil {
+		t.Fatal(err)
+	}
+	h.Until(a, first.ID, "the first copy to be served again", daemontest.IsServed)
+	third := h.Add(a, api.AddDownload{Source: "x", Target: h.File("in the way", 10)})
+	h.Until(a, third.ID, "the failure", daemontest.Is(api.Failed))
+	h.Until(a, first.ID, "the first copy to be served again", daemontest.IsServed)
 }
 
 func TestADaemonPerStorage(t *testing.T) {
@@ -270,13 +278,13 @@ func TestADaemonPerStorage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := api.Announce(dir, api.Address{URL: "http://127.0.0.1:1", Token: "t", PID: 7}); err != nil {
+	if err := api.Announce(dir, api.Address{URL: "http://127.0.0.1:1", Token: "t", PID: os.Getpid()}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := api.Claim(dir); !errors.Is(err, api.ErrRunning) {
 		t.Errorf("a second daemon: %v", err)
 	}
-	if r, err := api.Find(dir); err != nil || r == nil || r.PID != 7 {
+	if r, err := api.Find(dir); err != nil || r == nil || r.PID != os.Getpid() {
 		t.Errorf("found %v, %v", r, err)
 	}
 	release()

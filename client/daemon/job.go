@@ -21,8 +21,9 @@ type saved struct {
 	Got      int64     `json:"got,omitempty"` // bytes that were there when it ran last
 	Pieces   int       `json:"pieces,omitempty"`
 	Copies   int       `json:"copies,omitempty"`
-	State    api.State `json:"state"`           // never Running: that is Queued with a run
-	Quiet    bool      `json:"quiet,omitempty"` // done, but not to be served
+	State    api.State `json:"state"`              // never Running: that is Queued with a run
+	Quiet    bool      `json:"quiet,omitempty"`    // done, but not to be served
+	GaveWay  string    `json:"gave_way,omitempty"` // the id of the job for which it is quiet; empty: a person wants it so
 	Reason   string    `json:"reason,omitempty"`
 	Error    string    `json:"error,omitempty"`
 	Hint     string    `json:"hint,omitempty"`

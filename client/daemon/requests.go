@@ -76,7 +76,7 @@ func (d *Daemon) Pause(ctx context.Context, id string) (api.Job, error) {
 		case api.Queued:
 			j.State = api.Paused
 		case api.Done:
-			j.Quiet = true
+			j.Quiet, j.GaveWay = true, ""
 		case api.Paused:
 			return nil
 		default:
@@ -98,7 +98,7 @@ func (d *Daemon) Resume(ctx context.Context, id string) (api.Job, error) {
 		case api.Paused:
 			j.State = api.Queued
 		case api.Done:
-			j.Quiet = false
+			j.Quiet, j.GaveWay = false, ""
 		case api.Queued:
 			j.due = time.Time{} // now
 		default:
@@ -152,6 +152,11 @@ func (d *Daemon) Cancel(ctx context.Context, id string, discard bool) (api.Job, 
 	if err == nil && discard && job.Kind == api.Download {
 		err = d.cfg.Storage.Discard(job.Name, job.Path, false)
 	}
+	d.post(func() { // now that it has let go of the name
+		if j := d.jobs[job.ID]; j != nil && j.State == api.Cancelled {
+			d.giveBack(j)
+		}
+	})
 	return job, err
 }
 
@@ -185,6 +190,9 @@ func (d *Daemon) Remove(ctx context.Context, id string, discard bool) error {
 		return err
 	}
 	return d.do(ctx, func() {
+		if j := d.jobs[job.ID]; j != nil {
+			d.giveBack(j)
+		}
 		delete(d.jobs, job.ID)
 		d.log.Info("removed", "name", job.Name, "id", job.ID)
 		d.write(entry{Gone: job.ID})

@@ -206,6 +206,7 @@ func (d *Daemon) failed(j *job, err error) {
 		j.State, j.Reason, j.Error, j.Hint, j.Finished = api.Failed, "", problem.Error, problem.Hint, time.Now()
 		d.log.Warn("failed", "name", j.Name, "err", err)
 		d.save(j)
+		d.giveBack(j)
 	}
 }
 
