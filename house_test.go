@@ -36,6 +36,7 @@ var mayImport = map[string][]string{
 	"client/web":           {"client", "client/api", "client/daemon", "communicator", "communicator/picture"},
 	"scripts/lab":          {},
 	"scripts/killtest":     {"scripts/lab", "communicator", "chord", "chord/rpc"},
+	"scripts/daemonbench":  {"scripts/lab", "client/api", "communicator"},
 	"scripts/swarmbench":   {"scripts/lab", "communicator", "transfer"},
 	"cmd/chordsim":         {"version", "chord/sim"},
 	"cmd/chordnode":        {"version", "node", "communicator", "chord", "chord/secret", "chord/rpc", "chord/discovery"},
