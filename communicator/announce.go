@@ -202,10 +202,11 @@ func (c *Communicator) Peers(ctx context.Context, name string, infoHash [20]byte
 			return Swarm{}, err
 		}
 	}
-	op := chord.Get{Key: peersKey(name, infoHash), Sample: n}
 	if n <= 0 {
-		op.Sample = announceSample
+		n = announceSample
 	}
+	// However few are wanted, seeders and leechers are counted from a sample that tells.
+	op := chord.Get{Key: peersKey(name, infoHash), Sample: max(n, announceSample)}
 	if infoHash != [20]byte{} {
 		op.Prefix = string(infoHash[:])
 	}
@@ -213,7 +214,9 @@ func (c *Communicator) Peers(ctx context.Context, name string, infoHash [20]byte
 	if err != nil {
 		return Swarm{}, fmt.Errorf("asking the ring for peers of %s: %w", a.shown(), err)
 	}
-	return c.swarm(r, nil), nil
+	s := c.swarm(r, nil)
+	s.Peers = s.Peers[:min(n, len(s.Peers))] // in no order
+	return s, nil
 }
 
 // swarm makes the answer from a sample of a peer map. asker, unless nil, is

@@ -275,3 +275,20 @@ func TestRoundsAreBounded(t *testing.T) {
 		t.Fatalf("%d idle ones are remembered", n)
 	}
 }
+
+func TestFewPeersAreCountedFromAsLargeASampleAsMany(t *testing.T) {
+	ring := ringtest.New(1)
+	c := New(ring, netip.MustParseAddr("10.0.0.1"))
+	defer c.Close()
+	hash := [20]byte{1}
+	for i := range 10 {
+		a := Announce{Name: "x", InfoHash: hash, PeerID: [20]byte{byte(i + 1)}, Addr: netip.MustParseAddrPort("10.0.0.2:7000"), Left: int64(i % 2), Size: 1}
+		if _, err := c.Announce(t.Context(), a); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s, err := c.Peers(t.Context(), "x", hash, 1)
+	if err != nil || len(s.Peers) != 1 || s.Seeders != 5 || s.Leechers != 5 {
+		t.Errorf("%d peers of %d seeders and %d leechers, %v", len(s.Peers), s.Seeders, s.Leechers, err)
+	}
+}

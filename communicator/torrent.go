@@ -126,19 +126,12 @@ func (c *Communicator) Torrent(ctx context.Context, name string) (Version, []byt
 // TorrentOf gives the version with that info hash, whatever its name and
 // whether or not it is the current one. ErrNotFound if the ring has none.
 func (c *Communicator) TorrentOf(ctx context.Context, infoHash [20]byte) (Version, []byte, error) {
-	r, err := c.getAll(ctx, chord.Get{Key: infoHashKey(infoHash)})
+	names, err := c.NamesOf(ctx, infoHash)
 	if err != nil {
-		return Version{}, nil, fmt.Errorf("asking the ring for the name of info hash %x: %w", infoHash, err)
+		return Version{}, nil, err
 	}
-	slices.SortFunc(r.Fields, func(a, b chord.Field) int {
-		return cmp.Or(-cmp.Compare(a.Stamp, b.Stamp), strings.Compare(a.Name, b.Name))
-	})
 	missing := fmt.Errorf("torrent with info hash %x: %w", infoHash, ErrNotFound)
-	for _, f := range r.Fields {
-		name := f.Name
-		if CheckName(name) != nil {
-			continue
-		}
+	for _, name := range names {
 		v, b, err := c.readTorrent(ctx, name, func() (heldVersion, error) {
 			f, found, err := c.getField(ctx, torrentKey(name), headerField(infoHash))
 			if err != nil {
@@ -233,4 +226,27 @@ func checkMetainfo(metainfo []byte, v heldVersion) error {
 		return fmt.Errorf("%w: it has %x, published was %x", ErrMismatch, ih, v.infoHash)
 	}
 	return nil
+}
+
+// NamesOf lists the names under which something with that info hash was published, the
+// latest first. ErrNotFound if there is none: for certain, as far as the ring can tell.
+// It reads no metainfo; a name may have been unpublished in this moment.
+func (c *Communicator) NamesOf(ctx context.Context, infoHash [20]byte) ([]string, error) {
+	r, err := c.getAll(ctx, chord.Get{Key: infoHashKey(infoHash)})
+	if err != nil {
+		return nil, fmt.Errorf("asking the ring for the name of info hash %x: %w", infoHash, err)
+	}
+	slices.SortFunc(r.Fields, func(a, b chord.Field) int {
+		return cmp.Or(-cmp.Compare(a.Stamp, b.Stamp), strings.Compare(a.Name, b.Name))
+	})
+	var names []string
+	for _, f := range r.Fields {
+		if CheckName(f.Name) == nil {
+			names = append(names, f.Name)
+		}
+	}
+	if len(names) == 0 {
+		return nil, fmt.Errorf("torrent with info hash %x: %w", infoHash, ErrNotFound)
+	}
+	return names, nil
 }

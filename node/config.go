@@ -36,15 +36,16 @@ type Config struct {
 	// discovery.DefaultGroup.
 	Multicast    string
 	MulticastTTL int // routers an announcement may pass; 0 keeps it on this machine
-	// HTTP is host:port of the status and metrics listener, or Off; "" means
-	// port 6969 or the next free one.
+	// HTTP is host:port of the listener for ordinary clients (tracker), people and
+	// monitoring, or Off; "" means port 6969 or the next free one.
 	HTTP string
-	// UDP and RegisteredOnly belong to the trackers, which this build does
-	// not have: Start says so in the log when they are given.
-	UDP            string
+	// RegisteredOnly has the tracker refuse what was not published in the ring.
 	RegisteredOnly bool
-	Log            *slog.Logger // nil: silence
-	Version        string       // of the program, for people
+	// UDP belongs to the UDP tracker, which this build does not have: Start says so in
+	// the log when it is given.
+	UDP     string
+	Log     *slog.Logger // nil: silence
+	Version string       // of the program, for people
 }
 
 // ConfigError is a Config that cannot be carried out as it stands.

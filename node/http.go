@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"chordtorrent/chord"
+	"chordtorrent/communicator"
+	"chordtorrent/node/tracker"
 )
 
 // httpServer is the node's listener for people and their monitoring.
@@ -45,6 +47,15 @@ func (h *httpServer) serve(n *Node) {
 	mux.Handle("GET /metrics", n.metrics.handler(n))
 	mux.HandleFunc("GET /{$}", n.serveStatus)
 	mux.HandleFunc("GET /style.css", serveStyle)
+	var local netip.Addr
+	if at, err := netip.ParseAddrPort(n.Ref().Addr); err == nil {
+		local = at.Addr()
+	}
+	clients := tracker.New(tracker.Config{Ring: communicator.New(n, local), RegisteredOnly: n.cfg.RegisteredOnly, Local: beyondLoopback(local),
+		Announce: "http://" + h.addr + "/announce", Log: n.log})
+	for _, path := range tracker.Paths() {
+		mux.Handle(path, clients)
+	}
 	h.srv = &http.Server{
 		Handler:           mux,
 		ReadHeaderTimeout: 5 * time.Second,
@@ -59,6 +70,14 @@ func (h *httpServer) serve(n *Node) {
 			n.log.Error("the http port no longer accepts connections", "addr", h.addr, "err", err)
 		}
 	})
+}
+
+// beyondLoopback is an address unless it is a loopback one, which tells nobody anything.
+func beyondLoopback(a netip.Addr) netip.Addr {
+	if a.IsLoopback() {
+		return netip.Addr{}
+	}
+	return a
 }
 
 func (h *httpServer) close() error {

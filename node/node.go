@@ -236,9 +236,6 @@ func (n *Node) sayWhatIsMissing() {
 	if n.cfg.UDP != "" && n.cfg.UDP != Off {
 		n.log.Warn("this build has no UDP tracker: --udp has no effect", "addr", n.cfg.UDP)
 	}
-	if n.cfg.RegisteredOnly {
-		n.log.Warn("this build has no tracker: --registered-only has no effect")
-	}
 }
 
 // viewChanged is called by gossip's handlers, under memberlist's locks.

@@ -45,9 +45,9 @@ func (f *runFlags) register(set *pflag.FlagSet) {
 	set.StringVar(&f.bind, "bind", "", "`host:port` of the ring, TCP and UDP; default: all interfaces, the port of last time or the first free one of 8000-8999")
 	set.StringVar(&f.advertise, "advertise", "", "`host[:port]` that others reach it at; default: the bound address, or that of the primary interface")
 	f.ringFlags.register(set)
-	set.StringVar(&f.http, "http", "", "`host:port` of status, health and metrics, or off; default: port 6969 or the next free one")
+	set.StringVar(&f.http, "http", "", "`host:port` of the tracker for BitTorrent clients, status, health and metrics, or off; default: port 6969 or the next free one")
 	set.StringVar(&f.udp, "udp", "", "`host:port` of the UDP tracker, or off; this build has none")
-	set.BoolVar(&f.registeredOnly, "registered-only", false, "track published torrents only; this build has no tracker")
+	set.BoolVar(&f.registeredOnly, "registered-only", false, "track only what was published in the ring, and refuse other torrents")
 	set.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
 	set.StringVar(&f.logFormat, "log-format", "text", "text or json")
 }

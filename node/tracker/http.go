@@ -1,0 +1,178 @@
+package tracker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"time"
+
+	"github.com/anacrolix/torrent/bencode"
+
+	"chordtorrent/communicator"
+)
+
+// Ring is what a tracker wants of a communicator.
+type Ring interface {
+	Announce(ctx context.Context, a communicator.Announce) (communicator.Swarm, error)
+	Peers(ctx context.Context, name string, infoHash [20]byte, n int) (communicator.Swarm, error)
+	NamesOf(ctx context.Context, infoHash [20]byte) ([]string, error)
+	Torrent(ctx context.Context, name string) (communicator.Version, []byte, error)
+	Files(ctx context.Context, prefix string) ([]communicator.File, error)
+}
+
+// NotAuthorized is what a client is told about a torrent that is not registered, in the
+// words that the field knows.
+const NotAuthorized = "Requested download is not authorized for use with this tracker"
+
+// Config is what a Tracker needs.
+type Config struct {
+	Ring Ring
+	// RegisteredOnly refuses what was not published in the ring.
+	RegisteredOnly bool
+	// Local is this node's address, for peers on its own machine; zero: they are told to
+	// others as they come.
+	Local netip.Addr
+	// Announce is the address of this tracker for .torrents, http://host:port/announce.
+	Announce string
+	Log      *slog.Logger
+}
+
+// Tracker answers clients by HTTP.
+type Tracker struct {
+	cfg   Config
+	names *names
+	mux   *http.ServeMux
+}
+
+// patience is how long a client waits for the ring. Its own is seldom longer than 30 s.
+const patience = 10 * time.Second
+
+// New makes a Tracker.
+func New(cfg Config) *Tracker {
+	t := &Tracker{cfg: cfg, names: &names{ring: cfg.Ring, now: time.Now, known: make(map[[20]byte]known)}, mux: http.NewServeMux()}
+	t.mux.HandleFunc("GET /announce", t.announce)
+	t.mux.HandleFunc("GET /scrape", t.scrape)
+	t.mux.HandleFunc("GET /t/{file}", t.torrent)
+	t.mux.HandleFunc("GET /files.json", t.filesJSON)
+	t.mux.HandleFunc("GET /files", t.files)
+	return t
+}
+
+// Paths are those that a Tracker answers.
+func Paths() []string {
+	return []string{"GET /announce", "GET /scrape", "GET /t/{file}", "GET /files.json", "GET /files"}
+}
+
+// ServeHTTP implements http.Handler.
+func (t *Tracker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), patience)
+	defer cancel()
+	t.mux.ServeHTTP(w, r.WithContext(ctx))
+}
+
+func (t *Tracker) announce(w http.ResponseWriter, r *http.Request) {
+	from, err := t.source(r)
+	if err != nil {
+		t.fail(w, err)
+		return
+	}
+	req, err := parseAnnounce(r.URL.RawQuery, from)
+	if err != nil {
+		t.fail(w, err)
+		return
+	}
+	if req.Name, err = t.names.of(r.Context(), req.InfoHash); err != nil {
+		t.fail(w, err)
+		return
+	}
+	if req.Name == "" && t.cfg.RegisteredOnly {
+		t.fail(w, errors.New(NotAuthorized))
+		return
+	}
+	swarm, err := t.cfg.Ring.Announce(r.Context(), req.Announce)
+	if err != nil {
+		t.fail(w, err)
+		return
+	}
+	b, err := answerTo(req, swarm)
+	if err != nil {
+		t.fail(w, err)
+		return
+	}
+	t.write(w, b)
+}
+
+// source is where a client is, as others reach it.
+func (t *Tracker) source(r *http.Request) (netip.Addr, error) {
+	at, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}, fmt.Errorf("where the announce comes from: %w", err)
+	}
+	from := at.Addr().Unmap().WithZone("")
+	if from.IsLoopback() && t.cfg.Local.IsValid() {
+		return t.cfg.Local, nil
+	}
+	return from, nil
+}
+
+// maxScrape is how many torrents one scrape asks for, as with BEP 15.
+const maxScrape = 74
+
+func (t *Tracker) scrape(w http.ResponseWriter, r *http.Request) {
+	q, _ := url.ParseQuery(r.URL.RawQuery)
+	asked := q["info_hash"]
+	if len(asked) == 0 || len(asked) > maxScrape {
+		t.fail(w, fmt.Errorf("a scrape is of 1 to %d torrents, not of %d", maxScrape, len(asked)))
+		return
+	}
+	files := make(map[string]scraped, len(asked))
+	for _, h := range asked {
+		if len(h) != 20 {
+			t.fail(w, fmt.Errorf("%w: info_hash has %d bytes instead of 20", errRequest, len(h)))
+			return
+		}
+		name, err := t.names.of(r.Context(), [20]byte([]byte(h)))
+		if err != nil {
+			t.fail(w, err)
+			return
+		}
+		if name == "" && t.cfg.RegisteredOnly {
+			continue // as one that the tracker knows nothing of
+		}
+		s, err := t.cfg.Ring.Peers(r.Context(), name, [20]byte([]byte(h)), 1)
+		if err != nil {
+			t.fail(w, err)
+			return
+		}
+		files[h] = scraped{Complete: s.Seeders, Incomplete: s.Leechers, Name: name}
+	}
+	b, err := bencode.Marshal(map[string]any{"files": files})
+	if err != nil {
+		t.fail(w, err)
+		return
+	}
+	t.write(w, b)
+}
+
+// fail tells a client why, in the way it understands: with status 200, as BEP 3 has it.
+func (t *Tracker) fail(w http.ResponseWriter, err error) {
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, communicator.ErrUnavailable) || errors.Is(err, communicator.ErrNotReady) {
+		err = errors.New("the ring does not answer at the moment")
+	}
+	b, marshalErr := bencode.Marshal(failure{err.Error()})
+	if marshalErr != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	t.write(w, b)
+}
+
+func (t *Tracker) write(w http.ResponseWriter, b []byte) {
+	w.Header().Set("Content-Type", "text/plain") // what clients of all ages expect
+	w.Header().Set("Cache-Control", "no-store")
+	_, _ = w.Write(b)
+}

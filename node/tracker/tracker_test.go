@@ -1,0 +1,284 @@
+package tracker
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha1"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/anacrolix/torrent/bencode"
+	"github.com/anacrolix/torrent/metainfo"
+
+	"chordtorrent/communicator"
+	"chordtorrent/communicator/ringtest"
+)
+
+// world is a tracker over a ring in memory.
+type world struct {
+	t    *testing.T
+	ring *communicator.Communicator
+	tr   *Tracker
+}
+
+func newWorld(t *testing.T, change func(*Config)) *world {
+	ring := communicator.New(ringtest.New(1), netip.MustParseAddr("10.0.0.1"))
+	t.Cleanup(func() { ring.Close() })
+	cfg := Config{Ring: ring, Local: netip.MustParseAddr("10.0.0.1"), Announce: "http://10.0.0.1:6969/announce"}
+	if change != nil {
+		change(&cfg)
+	}
+	return &world{t: t, ring: ring, tr: New(cfg)}
+}
+
+// publish puts a name into the ring and gives its info hash.
+func (w *world) publish(name string) [20]byte {
+	w.t.Helper()
+	info := fmt.Appendf(nil, "d6:lengthi20e4:name%d:%s12:piece lengthi16384e6:pieces20:xxxxxxxxxxxxxxxxxxxxe", len(name), name)
+	hash := sha1.Sum(info)
+	if _, err := w.ring.Publish(w.t.Context(), communicator.Version{Name: name, InfoHash: hash, Size: 20, Pieces: 1}, fmt.Appendf(nil, "d4:info%se", info)); err != nil {
+		w.t.Fatal(err)
+	}
+	return hash
+}
+
+// get asks from an address.
+func (w *world) get(from, path string) (int, []byte) {
+	w.t.Helper()
+	r := httptest.NewRequest(http.MethodGet, path, nil)
+	r.RemoteAddr = from
+	rec := httptest.NewRecorder()
+	w.tr.ServeHTTP(rec, r)
+	b, err := io.ReadAll(rec.Result().Body)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return rec.Code, b
+}
+
+// query is an announce of a peer that is named by a letter.
+func query(hash [20]byte, peer string, more ...string) string {
+	q := url.Values{"info_hash": {string(hash[:])}, "peer_id": {strings.Repeat(peer, 20)}, "port": {"7001"}, "left": {"20"}, "uploaded": {"0"}, "downloaded": {"0"}}
+	for i := 0; i < len(more); i += 2 {
+		q.Set(more[i], more[i+1])
+	}
+	return "/announce?" + q.Encode()
+}
+
+// decoded is an answer as a client reads it.
+type decoded struct {
+	Failure    string             `bencode:"failure reason"`
+	Interval   int64              `bencode:"interval"`
+	Min        int64              `bencode:"min interval"`
+	Complete   int                `bencode:"complete"`
+	Incomplete int                `bencode:"incomplete"`
+	External   string             `bencode:"external ip"`
+	Peers      bencode.Bytes      `bencode:"peers"`
+	Peers6     string             `bencode:"peers6"`
+	Files      map[string]scraped `bencode:"files"`
+}
+
+func (w *world) ask(from, path string) decoded {
+	w.t.Helper()
+	code, b := w.get(from, path)
+	var d decoded
+	if err := bencode.Unmarshal(b, &d); err != nil || code != http.StatusOK {
+		w.t.Fatalf("%s: %d %q: %v", path, code, b, err)
+	}
+	return d
+}
+
+func TestPeersFindEachOther(t *testing.T) {
+	w := newWorld(t, nil)
+	hash := w.publish("disk.img")
+	first := w.ask("10.0.0.7:40000", query(hash, "a", "left", "0", "event", "started"))
+	if first.Failure != "" || string(first.Peers) != "0:" || first.Complete != 1 || first.Interval < 1 || first.Min < 1 || first.External != "\x0a\x00\x00\x07" {
+		t.Errorf("the first peer: %+v", first)
+	}
+	// Behind the same address, and on IPv6.
+	w.ask("10.0.0.7:40001", query(hash, "b", "port", "7002", "event", "started"))
+	second := w.ask("[2001:db8::1]:40000", query(hash, "c", "event", "started"))
+	if second.Complete != 1 || second.Incomplete != 2 {
+		t.Errorf("the third peer sees %+v", second)
+	}
+	var compact string
+	if err := bencode.Unmarshal(second.Peers, &compact); err != nil || len(compact) != 12 || !strings.Contains(compact, "\x0a\x00\x00\x07\x1b\x59") || !strings.Contains(compact, "\x0a\x00\x00\x07\x1b\x5a") {
+		t.Errorf("compact peers %q, %v", compact, err)
+	}
+	third := w.ask("10.0.0.8:1", query(hash, "d"))
+	if want := string(netip.MustParseAddr("2001:db8::1").AsSlice()) + "\x1b\x59"; third.Peers6 != want {
+		t.Errorf("peers6 %q", third.Peers6)
+	}
+	// As a list, with and without ids.
+	var list []peer
+	if err := bencode.Unmarshal(w.ask("10.0.0.8:1", query(hash, "d", "compact", "0")).Peers, &list); err != nil || len(list) != 3 {
+		t.Fatalf("%+v, %v", list, err)
+	}
+	for _, p := range list {
+		if p.PeerID == "" || p.Port == 0 || netip.MustParseAddr(p.IP) == (netip.Addr{}) {
+			t.Errorf("%+v", p)
+		}
+	}
+	list = nil
+	if err := bencode.Unmarshal(w.ask("10.0.0.8:1", query(hash, "d", "compact", "0", "no_peer_id", "1", "numwant", "1")).Peers, &list); err != nil || len(list) != 1 || list[0].PeerID != "" {
+		t.Errorf("one without its id: %+v, %v", list, err)
+	}
+	// Who has everything is not told others like it; who leaves is gone.
+	if d := w.ask("10.0.0.9:1", query(hash, "e", "left", "0")); strings.Contains(string(d.Peers), "\x0a\x00\x00\x07\x1b\x59") {
+		t.Errorf("a seeder was told another: %q", d.Peers)
+	}
+	w.ask("10.0.0.7:40001", query(hash, "b", "port", "7002", "event", "stopped"))
+	scrape := w.ask("10.0.0.8:1", "/scrape?info_hash="+url.QueryEscape(string(hash[:])))
+	if got := scrape.Files[string(hash[:])]; got.Complete != 2 || got.Incomplete != 2 || got.Name != "disk.img" {
+		t.Errorf("scraped %+v", scrape)
+	}
+}
+
+func TestSomebodyOnTheNodesMachineIsAtItsAddress(t *testing.T) {
+	w := newWorld(t, nil)
+	hash := w.publish("x")
+	w.ask("127.0.0.1:40000", query(hash, "a", "left", "0"))
+	if d := w.ask("10.0.0.8:1", query(hash, "b")); string(d.Peers) != "6:\x0a\x00\x00\x01\x1b\x59" {
+		t.Errorf("peers %q", d.Peers)
+	}
+}
+
+func TestRegisteredOnly(t *testing.T) {
+	w := newWorld(t, func(c *Config) { c.RegisteredOnly = true })
+	now := time.Now()
+	w.tr.names.now = func() time.Time { return now }
+	hash := sha1.Sum([]byte("d6:lengthi20e4:name1:x12:piece lengthi16384e6:pieces20:xxxxxxxxxxxxxxxxxxxxe"))
+	if d := w.ask("10.0.0.7:1", query(hash, "a")); d.Failure != "Requested download is not authorized for use with this tracker" {
+		t.Errorf("what is not registered: %+v", d)
+	}
+	if d := w.ask("10.0.0.7:1", "/scrape?info_hash="+url.QueryEscape(string(hash[:]))); len(d.Files) != 0 {
+		t.Errorf("scraped %+v", d)
+	}
+	// Registered a moment later, it works at the next announce.
+	if got := w.publish("x"); got != hash {
+		t.Fatalf("another hash %x", got)
+	}
+	now = now.Add(unknownFor)
+	if d := w.ask("10.0.0.7:1", query(hash, "a")); d.Failure != "" || d.Incomplete != 1 {
+		t.Errorf("what is registered: %+v", d)
+	}
+	// Without the rule anything is tracked.
+	open := newWorld(t, nil)
+	open.ask("10.0.0.7:1", query([20]byte{1}, "a", "left", "0"))
+	if d := open.ask("10.0.0.8:1", query([20]byte{1}, "b")); d.Complete != 1 || d.Incomplete != 1 {
+		t.Errorf("an unknown torrent: %+v", d)
+	}
+}
+
+func TestBadAnnouncesAreToldWhy(t *testing.T) {
+	w := newWorld(t, nil)
+	hash := w.publish("x")
+	for q, words := range map[string]string{
+		"/announce":                                      "info_hash has 0 bytes",
+		query(hash, "a", "info_hash", "short"):           "info_hash has 5 bytes",
+		query(hash, "a", "peer_id", "short"):             "peer_id has 5 bytes",
+		query(hash, "a", "port", "0"):                    `the port is "0"`,
+		query(hash, "a", "port", "70000"):                `the port is "70000"`,
+		query(hash, "a", "left", "-5"):                   `left is "-5"`,
+		query(hash, "a", "left", "99999999999999999999"): "left is",
+		query(hash, "a", "event", "exploded"):            `the event is "exploded"`,
+		"/scrape":                                        "1 to 74 torrents",
+		"/scrape?info_hash=x":                            "info_hash has 1 bytes",
+		"/scrape?" + strings.Repeat("info_hash=x&", 75):  "not of 75",
+	} {
+		if d := w.ask("10.0.0.7:1", q); !strings.Contains(d.Failure, words) {
+			t.Errorf("%.60s: %q, want %q", q, d.Failure, words)
+		}
+	}
+	// What nobody needs does no harm.
+	for _, q := range []string{query(hash, "a") + "&numwant=-1", query(hash, "a") + "&numwant=x", query(hash, "a") + "&key=%ZZ", query(hash, "a", "event", "paused")} {
+		if d := w.ask("10.0.0.7:1", q); d.Failure != "" {
+			t.Errorf("%s: %s", q, d.Failure)
+		}
+	}
+}
+
+func TestTorrentsByName(t *testing.T) {
+	w := newWorld(t, nil)
+	hash := w.publish("a b.img")
+	code, b := w.get("10.0.0.7:1", "/t/a%20b.img.torrent")
+	mi, err := metainfo.Load(bytes.NewReader(b))
+	if code != http.StatusOK || err != nil {
+		t.Fatalf("%d %q: %v", code, b, err)
+	}
+	if mi.HashInfoBytes() != hash || mi.Announce != "http://10.0.0.1:6969/announce" {
+		t.Errorf("info hash %s, tracker %s", mi.HashInfoBytes(), mi.Announce)
+	}
+	for path, want := range map[string]int{"/t/nothing.torrent": 404, "/t/a%20b.img": 404, "/t/%2e%2e.torrent": 404} {
+		if code, _ := w.get("10.0.0.7:1", path); code != want {
+			t.Errorf("%s: %d", path, code)
+		}
+	}
+}
+
+func TestTheList(t *testing.T) {
+	w := newWorld(t, nil)
+	hash := w.publish("<img src=x onerror=alert(1)>")
+	w.publish("other")
+	w.ask("10.0.0.7:1", query(hash, "a", "left", "0"))
+	code, b := w.get("10.0.0.7:1", "/files")
+	if code != http.StatusOK || !strings.Contains(string(b), "&lt;img src=x") || strings.Contains(string(b), "<img") || !strings.Contains(string(b), "1–2 of 2") {
+		t.Errorf("%d %s", code, b)
+	}
+	code, b = w.get("10.0.0.7:1", "/files.json?search=IMG")
+	if code != http.StatusOK || !strings.Contains(string(b), `"seeders":1`) || !strings.Contains(string(b), `"total":1`) {
+		t.Errorf("%d %s", code, b)
+	}
+}
+
+// silent is a ring that does not answer.
+type silent struct{ Ring }
+
+func (silent) NamesOf(ctx context.Context, _ [20]byte) ([]string, error) {
+	return nil, communicator.ErrUnavailable
+}
+
+func TestARingThatDoesNotAnswer(t *testing.T) {
+	w := newWorld(t, func(c *Config) { c.Ring = silent{c.Ring} })
+	if d := w.ask("10.0.0.7:1", query([20]byte{1}, "a")); d.Failure != "the ring does not answer at the moment" {
+		t.Errorf("%+v", d)
+	}
+}
+
+func TestWhatIsRememberedIsBounded(t *testing.T) {
+	w := newWorld(t, nil)
+	n := w.tr.names
+	for i := range maxNames {
+		n.known[[20]byte{byte(i), byte(i >> 8), byte(i >> 16), 1}] = known{name: "x", until: time.Now().Add(time.Hour)}
+	}
+	if _, err := n.of(t.Context(), [20]byte{}); err != nil || len(n.known) > maxNames*3/4+1 {
+		t.Errorf("%d names are remembered, %v", len(n.known), err)
+	}
+}
+
+func FuzzAnnounce(f *testing.F) {
+	f.Add("info_hash=aaaaaaaaaaaaaaaaaaaa&peer_id=bbbbbbbbbbbbbbbbbbbb&port=1&left=0&event=started&numwant=5&compact=1")
+	f.Add("info_hash=%00%01&port=-1;left=%zz")
+	from := netip.MustParseAddr("10.0.0.1")
+	f.Fuzz(func(t *testing.T, q string) {
+		r, err := parseAnnounce(q, from)
+		if err != nil {
+			return
+		}
+		if r.Addr.Port() == 0 || r.Left < -1 || r.Want > mostWanted || r.Want < -1 {
+			t.Fatalf("%+v", r)
+		}
+		b, err := answerTo(r, communicator.Swarm{Peers: []communicator.Peer{{Addr: netip.AddrPortFrom(from, 1)}}, Interval: time.Second})
+		var d decoded
+		if err != nil || bencode.Unmarshal(b, &d) != nil || d.Interval != 1 {
+			t.Fatalf("%q, %v", b, err)
+		}
+	})
+}
