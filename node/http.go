@@ -51,11 +51,11 @@ func (h *httpServer) serve(n *Node) {
 	if at, err := netip.ParseAddrPort(n.Ref().Addr); err == nil {
 		local = at.Addr()
 	}
-	clients := tracker.New(tracker.Config{Ring: communicator.New(n, local), RegisteredOnly: n.cfg.RegisteredOnly, Local: beyondLoopback(local),
-		Announce: "http://" + h.addr + "/announce", Log: n.log})
-	for _, path := range tracker.Paths() {
-		mux.Handle(path, clients)
+	cfg := tracker.Config{Ring: communicator.New(n, local), RegisteredOnly: n.cfg.RegisteredOnly, Local: beyondLoopback(local), Base: "http://" + h.addr, Log: n.log}
+	if n.cfg.keeper.Closed() {
+		cfg.Passkeys = n.cfg.keeper
 	}
+	mux.Handle("GET /", tracker.New(cfg))
 	h.srv = &http.Server{
 		Handler:           mux,
 		ReadHeaderTimeout: 5 * time.Second,

@@ -114,6 +114,19 @@ func mustOpen(t *testing.T, file string) *secret.Keeper {
 
 // One that has another secret than those it is to join, or none, or belongs to
 // another cluster, is told so.
+func TestTheTrackerOfAClosedRingWantsAPasskey(t *testing.T) {
+	cfg := testConfig(t, testCluster())
+	cfg.SecretFile = secretFile(t, "a")
+	n := start(t, cfg)
+	base := "http://" + n.HTTPAddr()
+	if _, body := get(t, base+"/announce?info_hash=x"); !strings.Contains(body, "passkey") {
+		t.Errorf("without a passkey: %q", body)
+	}
+	if code, body := get(t, base+"/"+n.cfg.keeper.Passkey()+"/files.json"); code != 200 || !strings.Contains(body, `"total":0`) {
+		t.Errorf("with it: %d %q", code, body)
+	}
+}
+
 func TestWhoIsRefusedIsToldWhy(t *testing.T) {
 	cluster := testCluster()
 	cfg := testConfig(t, cluster)

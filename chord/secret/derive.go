@@ -18,11 +18,13 @@ const (
 	forGossip    = "chordtorrent gossip 1"
 	forAnnounce  = "chordtorrent announcement 1"
 	forAuthority = "chordtorrent authority 1"
+	forPasskey   = "chordtorrent passkey 1"
 )
 
 // keys are what one secret gives.
 type keys struct {
 	gossip, announce []byte // 32 bytes each
+	passkey          []byte // likewise; half of it is used
 	authority        ed25519.PrivateKey
 }
 
@@ -32,7 +34,7 @@ func derive(secret []byte) (keys, error) {
 	for _, d := range []struct {
 		to  *[]byte
 		use string
-	}{{&k.gossip, forGossip}, {&k.announce, forAnnounce}, {&seed, forAuthority}} {
+	}{{&k.gossip, forGossip}, {&k.announce, forAnnounce}, {&seed, forAuthority}, {&k.passkey, forPasskey}} {
 		key, err := hkdf.Key(sha256.New, secret, nil, d.use, 32)
 		if err != nil {
 			return keys{}, fmt.Errorf("deriving keys of a secret: %w", err)

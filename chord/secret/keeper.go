@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"sync"
@@ -119,6 +120,25 @@ func (k *Keeper) CheckMAC(b, mac []byte) bool {
 		}
 	}
 	return false
+}
+
+// passkeyBytes is how much of a derived key is in a passkey: as many hex digits as other
+// trackers use.
+const passkeyBytes = 16
+
+// Passkey is what BitTorrent clients show to trackers of the ring, as a part of a URL: 32
+// hex digits, of the secret in use.
+func (k *Keeper) Passkey() string {
+	return hex.EncodeToString(k.now.Load().keys[0].passkey[:passkeyBytes])
+}
+
+// CheckPasskey reports whether given is the passkey of any of the secrets.
+func (k *Keeper) CheckPasskey(given string) bool {
+	ok := false
+	for _, x := range k.now.Load().keys {
+		ok = hmac.Equal([]byte(given), []byte(hex.EncodeToString(x.passkey[:passkeyBytes]))) || ok
+	}
+	return ok
 }
 
 // TLS is the configuration of both ends of a connection, as the file is now.

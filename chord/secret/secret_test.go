@@ -40,11 +40,37 @@ func TestGoldenKeys(t *testing.T) {
 	}{
 		"gossip":    {k.gossip, "3f57019cf2cad0df2ac6a8668d23d397c7bf4bb3dd56284b73d0ad81d04a5d63"},
 		"announce":  {k.announce, "c1ccdb467135c401a47ccbb6dfa3a18f4487d586fb5edd1f3083fd6e3f02551e"},
+		"passkey":   {k.passkey, "f8454700388f5f65bb36e840b57f8e6573bf87a0389afac6598fef028df287de"},
 		"authority": {k.public(), "c44396a39d90fcdd1b47be04d1ac84bfb2473f8fba86c24a85ee68af6f51a8d9"},
 	} {
 		if got := hex.EncodeToString(c.got); got != c.want {
 			t.Errorf("%s: %s, want %s", what, got, c.want)
 		}
+	}
+}
+
+func TestPasskeysOfAllSecretsAreAccepted(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "secret")
+	keys := map[string]string{}
+	for _, letters := range []string{"a", "b", "c", "ab"} {
+		text := ""
+		for _, l := range letters {
+			text += strings.Repeat(string(l), 2*MinBytes) + "\n"
+		}
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		k, err := Open(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys[letters] = k.Passkey()
+		if letters == "ab" && (!k.CheckPasskey(keys["a"]) || !k.CheckPasskey(keys["b"]) || k.CheckPasskey(keys["c"]) || k.CheckPasskey("")) {
+			t.Error("the passkeys accepted are not those of the secrets in the file")
+		}
+	}
+	if keys["ab"] != keys["a"] || keys["a"] == keys["b"] || len(keys["a"]) != 32 {
+		t.Errorf("passkeys %v", keys)
 	}
 }
 

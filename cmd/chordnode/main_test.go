@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -313,6 +314,20 @@ func TestPortsThatAreTakenAreNamed(t *testing.T) {
 		if code != 1 || !strings.Contains(stderr, addr) || !strings.Contains(stderr, flag) {
 			t.Errorf("%s %s: exit %d, stderr %q", flag, addr, code, stderr)
 		}
+	}
+}
+
+func TestThePasskeyOfASecret(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "secret")
+	if code, _, stderr := output(t, "secret", file); code != 0 {
+		t.Fatal(stderr)
+	}
+	code, stdout, stderr := output(t, "secret", "--passkey", file)
+	if !regexp.MustCompile(`^[0-9a-f]{32}\n$`).MatchString(stdout) || code != 0 {
+		t.Errorf("exit %d: %q, %q", code, stdout, stderr)
+	}
+	if code, _, stderr := output(t, "secret", "--passkey"); code != 2 || !strings.Contains(stderr, "Name its file") {
+		t.Errorf("without a file: exit %d, %q", code, stderr)
 	}
 }
 

@@ -31,7 +31,7 @@ func (t *Tracker) torrent(w http.ResponseWriter, r *http.Request) {
 		t.refuse(w, fmt.Errorf("%q: %w", name, err))
 		return
 	}
-	if b, err = withTracker(b, t.cfg.Announce); err != nil {
+	if b, err = withTracker(b, t.announceURL()); err != nil {
 		t.refuse(w, fmt.Errorf("%q: %w", name, err))
 		return
 	}
@@ -79,7 +79,7 @@ type listed struct {
 	Published time.Time `json:"published"`
 	Seeders   int       `json:"seeders"`
 	Leechers  int       `json:"leechers"`
-	Torrent   string    `json:"torrent"` // path of the .torrent on this node
+	Torrent   string    `json:"torrent"` // where the .torrent is, relative to the list
 }
 
 const (
@@ -111,7 +111,7 @@ func (t *Tracker) list(r *http.Request) (page []listed, offset, total int, err e
 	turns := make(chan struct{}, listAsked)
 	var wg sync.WaitGroup
 	for i, f := range files {
-		page[i] = listed{Name: f.Name, Size: f.Size, InfoHash: hex.EncodeToString(f.InfoHash[:]), Published: f.Published.UTC(), Torrent: "/t/" + url.PathEscape(f.Name) + ".torrent"}
+		page[i] = listed{Name: f.Name, Size: f.Size, InfoHash: hex.EncodeToString(f.InfoHash[:]), Published: f.Published.UTC(), Torrent: "t/" + url.PathEscape(f.Name) + ".torrent"}
 		turns <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-turns }()

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/anacrolix/torrent/bencode"
@@ -36,9 +37,17 @@ type Config struct {
 	// Local is this node's address, for peers on its own machine; zero: they are told to
 	// others as they come.
 	Local netip.Addr
-	// Announce is the address of this tracker for .torrents, http://host:port/announce.
-	Announce string
+	// Base is where this tracker is, http://host:port, for .torrents.
+	Base string
+	// Passkeys closes the tracker: every path begins with /PASSKEY. nil: it is open.
+	Passkeys Passkeys
 	Log      *slog.Logger
+}
+
+// Passkeys knows who may use the tracker of a ring that has a secret.
+type Passkeys interface {
+	Passkey() string // for .torrents that are given out
+	CheckPasskey(given string) bool
 }
 
 // Tracker answers clients by HTTP.
@@ -62,16 +71,34 @@ func New(cfg Config) *Tracker {
 	return t
 }
 
-// Paths are those that a Tracker answers.
-func Paths() []string {
-	return []string{"GET /announce", "GET /scrape", "GET /t/{file}", "GET /files.json", "GET /files"}
-}
-
 // ServeHTTP implements http.Handler.
 func (t *Tracker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), patience)
 	defer cancel()
-	t.mux.ServeHTTP(w, r.WithContext(ctx))
+	r = r.WithContext(ctx)
+	if t.cfg.Passkeys == nil {
+		t.mux.ServeHTTP(w, r)
+		return
+	}
+	key, rest, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+	switch {
+	case t.cfg.Passkeys.CheckPasskey(key):
+		http.StripPrefix("/"+key, t.mux).ServeHTTP(w, r)
+	case rest == "announce", rest == "scrape", key == "announce", key == "scrape":
+		t.fail(w, errors.New("this ring has a secret: its trackers want a passkey, as chordnode secret --passkey shows it"))
+	case key == "t", key == "files", key == "files.json":
+		http.Error(w, "this ring has a secret: the path begins with a passkey, as chordnode secret --passkey shows it", http.StatusForbidden)
+	default:
+		http.NotFound(w, r)
+	}
+}
+
+// announceURL is what .torrents of this tracker have.
+func (t *Tracker) announceURL() string {
+	if t.cfg.Passkeys != nil {
+		return t.cfg.Base + "/" + t.cfg.Passkeys.Passkey() + "/announce"
+	}
+	return t.cfg.Base + "/announce"
 }
 
 func (t *Tracker) announce(w http.ResponseWriter, r *http.Request) {

@@ -31,7 +31,7 @@ type world struct {
 func newWorld(t *testing.T, change func(*Config)) *world {
 	ring := communicator.New(ringtest.New(1), netip.MustParseAddr("10.0.0.1"))
 	t.Cleanup(func() { ring.Close() })
-	cfg := Config{Ring: ring, Local: netip.MustParseAddr("10.0.0.1"), Announce: "http://10.0.0.1:6969/announce"}
+	cfg := Config{Ring: ring, Local: netip.MustParseAddr("10.0.0.1"), Base: "http://10.0.0.1:6969"}
 	if change != nil {
 		change(&cfg)
 	}
@@ -235,6 +235,33 @@ func TestTheList(t *testing.T) {
 	code, b = w.get("10.0.0.7:1", "/files.json?search=IMG")
 	if code != http.StatusOK || !strings.Contains(string(b), `"seeders":1`) || !strings.Contains(string(b), `"total":1`) {
 		t.Errorf("%d %s", code, b)
+	}
+}
+
+type oneKey struct{}
+
+func (oneKey) Passkey() string                { return "0123" }
+func (oneKey) CheckPasskey(given string) bool { return given == "0123" }
+
+func TestAPasskey(t *testing.T) {
+	w := newWorld(t, func(c *Config) { c.Passkeys = oneKey{} })
+	hash := w.publish("x")
+	for _, path := range []string{query(hash, "a"), "/4567" + query(hash, "a"), "/scrape?info_hash=" + url.QueryEscape(string(hash[:]))} {
+		if d := w.ask("10.0.0.7:1", path); !strings.Contains(d.Failure, "passkey") {
+			t.Errorf("%s: %+v", path, d)
+		}
+	}
+	for path, want := range map[string]int{"/t/x.torrent": 403, "/files": 403, "/files.json": 403, "/4567/files": 404, "/0123/files": 200} {
+		if code, b := w.get("10.0.0.7:1", path); code != want {
+			t.Errorf("%s: %d %s", path, code, b)
+		}
+	}
+	if d := w.ask("10.0.0.7:1", "/0123"+query(hash, "a")); d.Failure != "" || d.Incomplete != 1 {
+		t.Errorf("with the passkey: %+v", d)
+	}
+	_, b := w.get("10.0.0.7:1", "/0123/t/x.torrent")
+	if mi, err := metainfo.Load(bytes.NewReader(b)); err != nil || mi.Announce != "http://10.0.0.1:6969/0123/announce" {
+		t.Errorf("the .torrent: %q, %v", b, err)
 	}
 }
 
