@@ -51,7 +51,7 @@ func (h *httpServer) serve(n *Node) {
 	if at, err := netip.ParseAddrPort(n.Ref().Addr); err == nil {
 		local = at.Addr()
 	}
-	cfg := tracker.Config{Ring: communicator.New(n, local), RegisteredOnly: n.cfg.RegisteredOnly, Local: beyondLoopback(local), Base: "http://" + h.addr, Log: n.log}
+	cfg := tracker.Config{Ring: communicator.New(n, local), RegisteredOnly: n.cfg.RegisteredOnly, Local: beyondLoopback(local), Base: "http://" + h.addr}
 	if n.cfg.keeper.Closed() {
 		cfg.Passkeys = n.cfg.keeper
 	}

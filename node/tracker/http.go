@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -41,7 +40,6 @@ type Config struct {
 	Base string
 	// Passkeys closes the tracker: every path begins with /PASSKEY. nil: it is open.
 	Passkeys Passkeys
-	Log      *slog.Logger
 }
 
 // Passkeys knows who may use the tracker of a ring that has a secret.
@@ -117,7 +115,7 @@ func (t *Tracker) announce(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if req.Name == "" && t.cfg.RegisteredOnly {
-		t.fail(w, errors.New(NotAuthorized))
+		t.refuseClient(w, NotAuthorized)
 		return
 	}
 	swarm, err := t.cfg.Ring.Announce(r.Context(), req.Announce)
@@ -190,9 +188,13 @@ func (t *Tracker) fail(w http.ResponseWriter, err error) {
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, communicator.ErrUnavailable) || errors.Is(err, communicator.ErrNotReady) {
 		err = errors.New("the ring does not answer at the moment")
 	}
-	b, marshalErr := bencode.Marshal(failure{err.Error()})
-	if marshalErr != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
+	t.refuseClient(w, err.Error())
+}
+
+func (t *Tracker) refuseClient(w http.ResponseWriter, why string) {
+	b, err := bencode.Marshal(failure{why})
+	if err != nil {
+		http.Error(w, why, http.StatusInternalServerError)
 		return
 	}
 	t.write(w, b)

@@ -53,9 +53,9 @@ func main() {
 	commit := flag.String("commit", "", "note this `commit` in the result")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
 	result := map[string]any{"machine": lab.ThisMachine(*commit), "members": members}
 	err := b.run(ctx, strings.Split(*only, ","), result)
+	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "daemonbench:", err)
 	}
