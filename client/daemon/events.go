@@ -71,7 +71,12 @@ func (s *Subscription) Next(ctx context.Context) (jobs []api.Job, gone []string,
 	ids := slices.Sorted(maps.Keys(s.dirty))
 	clear(s.dirty)
 	s.mu.Unlock()
-	return s.d.views(ctx, ids)
+	if jobs, gone, err = s.d.views(ctx, ids); err != nil {
+		for _, id := range ids {
+			s.note(id) // to be told the next time
+		}
+	}
+	return jobs, gone, err
 }
 
 // Close ends it.

@@ -15,8 +15,8 @@ import (
 // both ends notice when the other is gone.
 const aliveEvery = 15 * time.Second
 
-// stream sends server-sent events until the other end or the daemon is gone. next
-// gives what to send; nothing within aliveEvery is well.
+// stream sends server-sent events until the other end or the daemon is gone: send writes
+// what there is to tell of jobs that have changed.
 func (s *Server) stream(w http.ResponseWriter, r *http.Request, recent bool, send func(out *bytes.Buffer, jobs []api.Job, gone []string)) {
 	sub, err := s.cfg.Daemon.Subscribe(r.Context(), recent)
 	if err != nil {
