@@ -51,7 +51,7 @@ func (h *httpServer) serve(n *Node) {
 	if at, err := netip.ParseAddrPort(n.Ref().Addr); err == nil {
 		local = at.Addr()
 	}
-	cfg := tracker.Config{Ring: communicator.New(n, local), RegisteredOnly: n.cfg.RegisteredOnly, Local: beyondLoopback(local), Base: "http://" + h.addr}
+	cfg := tracker.Config{Ring: communicator.New(n, local), RegisteredOnly: n.cfg.RegisteredOnly, Local: beyondLoopback(local), Base: "http://" + h.addr, Others: n.otherTrackers}
 	if n.cfg.keeper.Closed() {
 		cfg.Passkeys = n.cfg.keeper
 	}
@@ -70,6 +70,17 @@ func (h *httpServer) serve(n *Node) {
 			n.log.Error("the http port no longer accepts connections", "addr", h.addr, "err", err)
 		}
 	})
+}
+
+// otherTrackers is where the trackers of the other members are, by gossip.
+func (n *Node) otherTrackers() []string {
+	var others []string
+	for _, p := range n.gossip.members() {
+		if p.HTTP != "" && p.ID != n.self.ID {
+			others = append(others, "http://"+p.HTTP)
+		}
+	}
+	return others
 }
 
 // beyondLoopback is an address unless it is a loopback one, which tells nobody anything.

@@ -19,7 +19,8 @@ import (
 	"chordtorrent/communicator"
 )
 
-// torrent serves /t/NAME.torrent: the .torrent of a name, with this tracker in it.
+// torrent serves /t/NAME.torrent: the .torrent of a name, with this tracker
+// and those of other nodes in it.
 func (t *Tracker) torrent(w http.ResponseWriter, r *http.Request) {
 	name, ok := strings.CutSuffix(r.PathValue("file"), ".torrent")
 	if !ok {
@@ -31,7 +32,7 @@ func (t *Tracker) torrent(w http.ResponseWriter, r *http.Request) {
 		t.refuse(w, fmt.Errorf("%q: %w", name, err))
 		return
 	}
-	if b, err = withTracker(b, t.announceURL()); err != nil {
+	if b, err = withTrackers(b, t.tiers()); err != nil {
 		t.refuse(w, fmt.Errorf("%q: %w", name, err))
 		return
 	}
@@ -40,21 +41,20 @@ func (t *Tracker) torrent(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(b)
 }
 
-// withTracker puts a tracker into a .torrent, before those that it has. The info
+// withTrackers puts trackers into a .torrent, before those that it has. The info
 // dictionary stays as it is, byte for byte.
-func withTracker(torrent []byte, announce string) ([]byte, error) {
+func withTrackers(torrent []byte, tiers [][]string) ([]byte, error) {
 	mi, err := metainfo.Load(bytes.NewReader(torrent))
 	if err != nil {
 		return nil, fmt.Errorf("reading its .torrent: %w", err)
 	}
-	tiers := mi.AnnounceList
-	if len(tiers) == 0 && mi.Announce != "" {
-		tiers = [][]string{{mi.Announce}}
+	own := mi.AnnounceList
+	if len(own) == 0 && mi.Announce != "" {
+		own = [][]string{{mi.Announce}}
 	}
-	mi.Announce = announce
-	mi.AnnounceList = nil
-	if len(tiers) > 0 {
-		mi.AnnounceList = append([][]string{{announce}}, tiers...)
+	mi.Announce, mi.AnnounceList = tiers[0][0], append(tiers, own...)
+	if len(mi.AnnounceList) == 1 {
+		mi.AnnounceList = nil // it says nothing more
 	}
 	var out bytes.Buffer
 	if err := mi.Write(&out); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -36,8 +37,10 @@ type Config struct {
 	// Local is this node's address, for peers on its own machine; zero: they are told to
 	// others as they come.
 	Local netip.Addr
-	// Base is where this tracker is, http://host:port, for .torrents.
-	Base string
+	// Base is where this tracker is, http://host:port, for .torrents, and Others gives the
+	// same of trackers of other nodes, any number of them in any order; nil: none are known.
+	Base   string
+	Others func() []string
 	// Passkeys closes the tracker: every path begins with /PASSKEY. nil: it is open.
 	Passkeys Passkeys
 }
@@ -91,12 +94,27 @@ func (t *Tracker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// announceURL is what .torrents of this tracker have.
-func (t *Tracker) announceURL() string {
-	if t.cfg.Passkeys != nil {
-		return t.cfg.Base + "/" + t.cfg.Passkeys.Passkey() + "/announce"
+// mostOthers is how many other nodes a .torrent names, besides this one.
+const mostOthers = 4
+
+// tiers are the trackers that a .torrent of this one has, a tier each (BEP 12): when a
+// node dies, its clients go on to the next.
+func (t *Tracker) tiers() [][]string {
+	bases := []string{t.cfg.Base}
+	if t.cfg.Others != nil {
+		others := t.cfg.Others()
+		rand.Shuffle(len(others), func(i, j int) { others[i], others[j] = others[j], others[i] })
+		bases = append(bases, others[:min(len(others), mostOthers)]...)
 	}
-	return t.cfg.Base + "/announce"
+	path := "/announce"
+	if t.cfg.Passkeys != nil {
+		path = "/" + t.cfg.Passkeys.Passkey() + path
+	}
+	var tiers [][]string
+	for _, b := range bases {
+		tiers = append(tiers, []string{b + path})
+	}
+	return tiers
 }
 
 func (t *Tracker) announce(w http.ResponseWriter, r *http.Request) {

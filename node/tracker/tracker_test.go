@@ -216,6 +216,14 @@ func TestTorrentsByName(t *testing.T) {
 	if mi.HashInfoBytes() != hash || mi.Announce != "http://10.0.0.1:6969/announce" {
 		t.Errorf("info hash %s, tracker %s", mi.HashInfoBytes(), mi.Announce)
 	}
+	// With other nodes, a tier each.
+	w.tr.cfg.Others = func() []string {
+		return []string{"http://a:1", "http://b:1", "http://c:1", "http://d:1", "http://e:1"}
+	}
+	_, b = w.get("10.0.0.7:1", "/t/a%20b.img.torrent")
+	if mi, err = metainfo.Load(bytes.NewReader(b)); err != nil || len(mi.AnnounceList) != 1+mostOthers || mi.AnnounceList[0][0] != mi.Announce || !strings.HasSuffix(mi.AnnounceList[4][0], ":1/announce") {
+		t.Errorf("tiers %v, %v", mi.AnnounceList, err)
+	}
 	for path, want := range map[string]int{"/t/nothing.torrent": 404, "/t/a%20b.img": 404, "/t/%2e%2e.torrent": 404} {
 		if code, _ := w.get("10.0.0.7:1", path); code != want {
 			t.Errorf("%s: %d", path, code)
