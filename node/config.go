@@ -68,6 +68,8 @@ type settled struct {
 	group    netip.AddrPort // zero: off
 	httpBind endpoint
 	httpOff  bool
+	udpBind  endpoint
+	udpOff   bool
 }
 
 // endpoint is a host:port whose parts may be missing.
@@ -127,6 +129,14 @@ func (c Config) settle() (settled, error) {
 	}
 	if c.HTTP == "" {
 		s.httpBind.host = s.bind.host
+	}
+	if c.UDP == Off {
+		s.udpOff = true
+	} else if s.udpBind, err = parseEndpoint(c.UDP); err != nil {
+		return s, &ConfigError{"udp", err}
+	}
+	if c.UDP == "" {
+		s.udpBind.host = s.bind.host
 	}
 	return s, nil
 }

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"chordtorrent/chord"
-	"chordtorrent/communicator"
 	"chordtorrent/node/tracker"
 )
 
@@ -41,21 +40,13 @@ func openHTTP(bind endpoint, ring netip.Addr) (*httpServer, error) {
 	return &httpServer{ln: ln, addr: netip.AddrPortFrom(host, at.Port()).String(), port: at.Port()}, nil
 }
 
-func (h *httpServer) serve(n *Node) {
+func (h *httpServer) serve(n *Node, clients *tracker.Tracker) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", n.serveHealth)
 	mux.Handle("GET /metrics", n.metrics.handler(n))
 	mux.HandleFunc("GET /{$}", n.serveStatus)
 	mux.HandleFunc("GET /style.css", serveStyle)
-	var local netip.Addr
-	if at, err := netip.ParseAddrPort(n.Ref().Addr); err == nil {
-		local = at.Addr()
-	}
-	cfg := tracker.Config{Ring: communicator.New(n, local), RegisteredOnly: n.cfg.RegisteredOnly, Local: beyondLoopback(local), Base: "http://" + h.addr, Others: n.otherTrackers}
-	if n.cfg.keeper.Closed() {
-		cfg.Passkeys = n.cfg.keeper
-	}
-	mux.Handle("GET /", tracker.New(cfg))
+	mux.Handle("GET /", clients)
 	h.srv = &http.Server{
 		Handler:           mux,
 		ReadHeaderTimeout: 5 * time.Second,
@@ -70,25 +61,6 @@ func (h *httpServer) serve(n *Node) {
 			n.log.Error("the http port no longer accepts connections", "addr", h.addr, "err", err)
 		}
 	})
-}
-
-// otherTrackers is where the trackers of the other members are, by gossip.
-func (n *Node) otherTrackers() []string {
-	var others []string
-	for _, p := range n.gossip.members() {
-		if p.HTTP != "" && p.ID != n.self.ID {
-			others = append(others, "http://"+p.HTTP)
-		}
-	}
-	return others
-}
-
-// beyondLoopback is an address unless it is a loopback one, which tells nobody anything.
-func beyondLoopback(a netip.Addr) netip.Addr {
-	if a.IsLoopback() {
-		return netip.Addr{}
-	}
-	return a
 }
 
 func (h *httpServer) close() error {

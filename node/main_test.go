@@ -53,7 +53,7 @@ func testCluster() string {
 func testConfig(t *testing.T, cluster string) Config {
 	t.Helper()
 	return Config{
-		DataDir: t.TempDir(), Bind: "127.0.0.1:0", HTTP: "127.0.0.1:0",
+		DataDir: t.TempDir(), Bind: "127.0.0.1:0", HTTP: "127.0.0.1:0", UDP: "127.0.0.1:0",
 		Cluster: cluster, Multicast: Off, Version: "test",
 		Log: slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: slog.LevelInfo})),
 	}

@@ -34,6 +34,7 @@ type Node struct {
 	joiner    *joiner
 	multicast *discovery.Multicast // nil: off
 	http      *httpServer          // nil: off
+	udp       *udpServer           // nil: off
 	loop      *loop
 	metrics   *metrics
 
@@ -112,6 +113,15 @@ func (n *Node) start(ctx context.Context) (err error) {
 		}
 		n.self.HTTP = n.http.addr
 	}
+	if !n.cfg.udpOff {
+		if n.udp, err = openUDP(n.cfg.udpBind, addr.Addr()); err != nil {
+			port.close()
+			if n.http != nil {
+				err = errors.Join(err, n.http.close())
+			}
+			return err
+		}
+	}
 	if err := n.startRing(port, addr, joinWindow-time.Since(began)); err != nil {
 		return err
 	}
@@ -122,10 +132,13 @@ func (n *Node) start(ctx context.Context) (err error) {
 	n.saySecret()
 	n.workers.Go(func() { n.tellRefused(n.background) })
 	n.workers.Go(func() { n.keepSecret(n.background) })
-	if n.http != nil {
-		n.http.serve(n) // last: it shows all of the above
+	clients := n.newTracker()
+	if n.udp != nil {
+		n.udp.serve(n, clients)
 	}
-	n.sayWhatIsMissing()
+	if n.http != nil {
+		n.http.serve(n, clients) // last: it shows all of the above
+	}
 	return nil
 }
 
@@ -232,12 +245,6 @@ func (n *Node) startDiscovery(addr netip.AddrPort) {
 	})
 }
 
-func (n *Node) sayWhatIsMissing() {
-	if n.cfg.UDP != "" && n.cfg.UDP != Off {
-		n.log.Warn("this build has no UDP tracker: --udp has no effect", "addr", n.cfg.UDP)
-	}
-}
-
 // viewChanged is called by gossip's handlers, under memberlist's locks.
 func (n *Node) viewChanged() { n.loop.queue.viewChanged() }
 
@@ -270,3 +277,11 @@ func (n *Node) Members() int { return int(n.loop.members.Load()) }
 
 // HTTPAddr is host:port of the status listener, "" when it is off.
 func (n *Node) HTTPAddr() string { return n.self.HTTP }
+
+// UDPAddr is where the UDP tracker is; "" if it is off.
+func (n *Node) UDPAddr() string {
+	if n.udp == nil {
+		return ""
+	}
+	return n.udp.addr
+}

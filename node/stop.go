@@ -80,6 +80,9 @@ func (n *Node) kill() {
 // teardown closes the sockets and ends the loop.
 func (n *Node) teardown() error {
 	var errs []error
+	if n.udp != nil {
+		errs = append(errs, n.udp.close())
+	}
 	if n.http != nil {
 		errs = append(errs, n.http.close())
 	}

@@ -90,7 +90,7 @@ since() { awk -v a="$1" -v b="$(now)" 'BEGIN { printf "%.1f", b - a }'; }
 
 echo "== a ring of three, found by multicast on the loopback interface"
 for k in 1 2 3; do
-	start "$WORK/node$k" "$BIN/chordnode" --data-dir "$WORK/node$k.data" --bind 127.0.0.1:0 --http 127.0.0.1:0 \
+	start "$WORK/node$k" "$BIN/chordnode" --data-dir "$WORK/node$k.data" --bind 127.0.0.1:0 --http 127.0.0.1:0 --udp 127.0.0.1:0 \
 		--cluster "$CLUSTER" --multicast-ttl 0
 	eval "NODE$k=$PID"
 done

@@ -29,7 +29,7 @@ func (e *embedding) addFlags(f *pflag.FlagSet) {
 	f.StringVar(&e.dataDir, "data-dir", "", "the `DIR` of the ring member inside (default node in Storage)")
 }
 
-// http is where the member's status and metrics are: beside a member whose
+// http is where the member's trackers, status and metrics are: beside a member whose
 // address was chosen, so nobody else's default port is taken.
 func (e *embedding) http() string {
 	if host, _, err := net.SplitHostPort(e.bind); err == nil {
@@ -58,7 +58,7 @@ func (a *app) openRingOrEmbed(ctx context.Context, storage *client.Storage, embe
 	}
 	n, err := node.Start(ctx, node.Config{
 		DataDir: dir, Bind: embed.bind, Cluster: a.flags.cluster, SecretFile: a.flags.secretFile, Join: a.flags.ring,
-		Multicast: a.flags.multicast, MulticastTTL: a.flags.multicastTTL, HTTP: embed.http(), Log: a.log, Version: version.String(),
+		Multicast: a.flags.multicast, MulticastTTL: a.flags.multicastTTL, HTTP: embed.http(), UDP: embed.http(), Log: a.log, Version: version.String(),
 	})
 	if err != nil {
 		if ctx.Err() != nil {

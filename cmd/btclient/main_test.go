@@ -165,7 +165,7 @@ func (p *process) await(ts *testscript.TestScript, what string, seen func(all st
 // ends: they know each other and have what they should hold.
 func cmdRing(ts *testscript.TestScript, neg bool, args []string) {
 	for _, name := range args {
-		spawn(ts, name, "chordnode", "--data-dir", ts.MkAbs("data-"+name), "--bind", "127.0.0.1:0", "--http", "127.0.0.1:0",
+		spawn(ts, name, "chordnode", "--data-dir", ts.MkAbs("data-"+name), "--bind", "127.0.0.1:0", "--http", "127.0.0.1:0", "--udp", "127.0.0.1:0",
 			"--cluster", ts.Getenv("CLUSTER"), "--multicast-ttl", "0")
 	}
 	for _, name := range args {

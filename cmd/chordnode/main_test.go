@@ -106,12 +106,12 @@ type process struct {
 	stderr *syncBuffer
 }
 
-var readyLineFormat = regexp.MustCompile(`^ready id=[0-9a-f]{40} members=\d+ ring=127\.0\.0\.1:\d+ http=(127\.0\.0\.1:\d+|-) udp=-$`)
+var readyLineFormat = regexp.MustCompile(`^ready id=[0-9a-f]{40} members=\d+ ring=127\.0\.0\.1:\d+ http=(127\.0\.0\.1:\d+|-) udp=(127\.0\.0\.1:\d+|-)$`)
 
 // startProcess starts a chordnode on loopback and waits for its ready line.
 func startProcess(t *testing.T, cluster string, args ...string) *process {
 	t.Helper()
-	args = append([]string{"--bind", "127.0.0.1:0", "--http", "127.0.0.1:0", "--cluster", cluster, "--multicast", "off"}, args...)
+	args = append([]string{"--bind", "127.0.0.1:0", "--http", "127.0.0.1:0", "--udp", "127.0.0.1:0", "--cluster", cluster, "--multicast", "off"}, args...)
 	if !strings.Contains(strings.Join(args, " "), "--data-dir") {
 		args = append(args, "--data-dir", t.TempDir())
 	}
@@ -278,7 +278,7 @@ func TestASecondSignalEndsItAtOnce(t *testing.T) {
 }
 
 func TestASignalBeforeTheRingEndsItQuietly(t *testing.T) {
-	cmd := command(t, "--bind", "127.0.0.1:0", "--http", "off", "--multicast", "off", "--cluster", testCluster(), "--data-dir", t.TempDir(), "--log-level", "debug")
+	cmd := command(t, "--bind", "127.0.0.1:0", "--http", "off", "--udp", "off", "--multicast", "off", "--cluster", testCluster(), "--data-dir", t.TempDir(), "--log-level", "debug")
 	errs, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -300,7 +300,7 @@ func TestASignalBeforeTheRingEndsItQuietly(t *testing.T) {
 func TestASecondNodeOnTheSameDirectoryIsToldThePid(t *testing.T) {
 	dir := t.TempDir()
 	p := startProcess(t, testCluster(), "--data-dir", dir)
-	code, stdout, stderr := output(t, "--data-dir", dir, "--multicast", "off", "--bind", "127.0.0.1:0", "--http", "off")
+	code, stdout, stderr := output(t, "--data-dir", dir, "--multicast", "off", "--bind", "127.0.0.1:0", "--http", "off", "--udp", "off")
 	if code != 1 || stdout != "" || !strings.Contains(stderr, fmt.Sprint("pid ", p.cmd.Process.Pid)) {
 		t.Errorf("exit %d, stdout %q, stderr %q; want pid %d in it", code, stdout, stderr, p.cmd.Process.Pid)
 	}
@@ -328,16 +328,5 @@ func TestThePasskeyOfASecret(t *testing.T) {
 	}
 	if code, _, stderr := output(t, "secret", "--passkey"); code != 2 || !strings.Contains(stderr, "Name its file") {
 		t.Errorf("without a file: exit %d, %q", code, stderr)
-	}
-}
-
-func TestWhatThisBuildLacksIsSaid(t *testing.T) {
-	p := startProcess(t, testCluster(), "--udp", "127.0.0.1:6969")
-	if !strings.Contains(p.stderr.String(), "--udp") {
-		t.Errorf("nothing is said of --udp:\n%s", p.stderr)
-	}
-	quiet := startProcess(t, testCluster())
-	if strings.Contains(quiet.stderr.String(), "tracker") {
-		t.Errorf("it speaks of trackers though nobody asked:\n%s", quiet.stderr)
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -46,7 +47,7 @@ func (f *runFlags) register(set *pflag.FlagSet) {
 	set.StringVar(&f.advertise, "advertise", "", "`host[:port]` that others reach it at; default: the bound address, or that of the primary interface")
 	f.ringFlags.register(set)
 	set.StringVar(&f.http, "http", "", "`host:port` of the tracker for BitTorrent clients, status, health and metrics, or off; default: port 6969 or the next free one")
-	set.StringVar(&f.udp, "udp", "", "`host:port` of the UDP tracker, or off; this build has none")
+	set.StringVar(&f.udp, "udp", "", "`host:port` of the UDP tracker for BitTorrent clients, or off; default: port 6969 or the next free one")
 	set.BoolVar(&f.registeredOnly, "registered-only", false, "track only what was published in the ring, and refuse other torrents")
 	set.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
 	set.StringVar(&f.logFormat, "log-format", "text", "text or json")
@@ -162,9 +163,5 @@ func (f runFlags) config(log *slog.Logger) node.Config {
 
 // readyLine is the one line that scripts wait for.
 func readyLine(n *node.Node) string {
-	http := n.HTTPAddr()
-	if http == "" {
-		http = "-"
-	}
-	return fmt.Sprintf("ready id=%s members=%d ring=%s http=%s udp=-", n.Ref().ID, n.Members(), n.Ref().Addr, http)
+	return fmt.Sprintf("ready id=%s members=%d ring=%s http=%s udp=%s", n.Ref().ID, n.Members(), n.Ref().Addr, cmp.Or(n.HTTPAddr(), "-"), cmp.Or(n.UDPAddr(), "-"))
 }

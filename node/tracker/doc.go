@@ -2,7 +2,7 @@
 // tracker?
 //
 // Its main type is [Tracker], an http.Handler that every chordnode has: announces and
-// scrapes (BEP 3, 7, 23, 24, 48), .torrents by name, and a list of what there is. It
+// scrapes (BEP 3, 7, 23, 24, 48), also by UDP (BEP 15, 41), .torrents by name, and a list of what there is. It
 // keeps nothing of its own but a short memory of which info hash has which name: peers
 // are in the ring, so any node answers for any swarm, and any node may die.
 //
@@ -12,7 +12,7 @@
 //	announce.go   what a client asks, checked
 //	reply.go      what it is answered, in bencode
 //	names.go      info hashes and their names
-//	http.go       the paths
+//	http.go       the paths; udp.go the packets
 //	files.go      .torrents, and the list
 //
 // # Deviations

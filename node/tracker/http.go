@@ -29,6 +29,11 @@ type Ring interface {
 // words that the field knows.
 const NotAuthorized = "Requested download is not authorized for use with this tracker"
 
+var (
+	errNotAuthorized = fmt.Errorf("%s", NotAuthorized)
+	errPasskey       = errors.New("this ring has a secret: its trackers want a passkey, as chordnode secret --passkey shows it")
+)
+
 // Config is what a Tracker needs.
 type Config struct {
 	Ring Ring
@@ -86,9 +91,9 @@ func (t *Tracker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case t.cfg.Passkeys.CheckPasskey(key):
 		http.StripPrefix("/"+key, t.mux).ServeHTTP(w, r)
 	case rest == "announce", rest == "scrape", key == "announce", key == "scrape":
-		t.fail(w, errors.New("this ring has a secret: its trackers want a passkey, as chordnode secret --passkey shows it"))
+		t.fail(w, errPasskey)
 	case key == "t", key == "files", key == "files.json":
-		http.Error(w, "this ring has a secret: the path begins with a passkey, as chordnode secret --passkey shows it", http.StatusForbidden)
+		http.Error(w, errPasskey.Error(), http.StatusForbidden)
 	default:
 		http.NotFound(w, r)
 	}
@@ -133,7 +138,7 @@ func (t *Tracker) announce(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if req.Name == "" && t.cfg.RegisteredOnly {
-		t.refuseClient(w, NotAuthorized)
+		t.fail(w, errNotAuthorized)
 		return
 	}
 	swarm, err := t.cfg.Ring.Announce(r.Context(), req.Announce)
@@ -155,11 +160,16 @@ func (t *Tracker) source(r *http.Request) (netip.Addr, error) {
 	if err != nil {
 		return netip.Addr{}, fmt.Errorf("where the announce comes from: %w", err)
 	}
-	from := at.Addr().Unmap().WithZone("")
+	return t.here(at.Addr().Unmap().WithZone("")), nil
+}
+
+// here is how others reach somebody: a client on the node's own machine at the node's
+// address.
+func (t *Tracker) here(from netip.Addr) netip.Addr {
 	if from.IsLoopback() && t.cfg.Local.IsValid() {
-		return t.cfg.Local, nil
+		return t.cfg.Local
 	}
-	return from, nil
+	return from
 }
 
 // maxScrape is how many torrents one scrape asks for, as with BEP 15.
@@ -178,18 +188,13 @@ func (t *Tracker) scrape(w http.ResponseWriter, r *http.Request) {
 			t.fail(w, fmt.Errorf("%w: info_hash has %d bytes instead of 20", errRequest, len(h)))
 			return
 		}
-		name, err := t.names.of(r.Context(), [20]byte([]byte(h)))
+		s, name, err := t.look(r.Context(), [20]byte([]byte(h)))
 		if err != nil {
 			t.fail(w, err)
 			return
 		}
 		if name == "" && t.cfg.RegisteredOnly {
 			continue // as one that the tracker knows nothing of
-		}
-		s, err := t.cfg.Ring.Peers(r.Context(), name, [20]byte([]byte(h)), 1)
-		if err != nil {
-			t.fail(w, err)
-			return
 		}
 		files[h] = scraped{Complete: s.Seeders, Incomplete: s.Leechers, Name: name}
 	}
@@ -201,21 +206,32 @@ func (t *Tracker) scrape(w http.ResponseWriter, r *http.Request) {
 	t.write(w, b)
 }
 
-// fail tells a client why, in the way it understands: with status 200, as BEP 3 has it.
-func (t *Tracker) fail(w http.ResponseWriter, err error) {
-	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, communicator.ErrUnavailable) || errors.Is(err, communicator.ErrNotReady) {
-		err = errors.New("the ring does not answer at the moment")
+// look is a swarm for a scrape, and its name in the ring; nothing of what is not to be
+// tracked.
+func (t *Tracker) look(ctx context.Context, infoHash [20]byte) (s communicator.Swarm, name string, err error) {
+	if name, err = t.names.of(ctx, infoHash); err != nil || (name == "" && t.cfg.RegisteredOnly) {
+		return s, name, err
 	}
-	t.refuseClient(w, err.Error())
+	s, err = t.cfg.Ring.Peers(ctx, name, infoHash, 1)
+	return s, name, err
 }
 
-func (t *Tracker) refuseClient(w http.ResponseWriter, why string) {
-	b, err := bencode.Marshal(failure{why})
-	if err != nil {
-		http.Error(w, why, http.StatusInternalServerError)
+// fail tells a client why, in the way it understands: with status 200, as BEP 3 has it.
+func (t *Tracker) fail(w http.ResponseWriter, err error) {
+	b, marshalErr := bencode.Marshal(failure{words(err)})
+	if marshalErr != nil {
+		http.Error(w, words(err), http.StatusInternalServerError)
 		return
 	}
 	t.write(w, b)
+}
+
+// words is an error as somebody reads it who knows nothing of a ring's inside.
+func words(err error) string {
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, communicator.ErrUnavailable) || errors.Is(err, communicator.ErrNotReady) {
+		return "the ring does not answer at the moment"
+	}
+	return err.Error()
 }
 
 func (t *Tracker) write(w http.ResponseWriter, b []byte) {

@@ -83,7 +83,7 @@ func (b *bench) run(ctx context.Context, tasks []string, result map[string]any) 
 	defer b.stop()
 	for i := range members {
 		if _, err := b.start(ctx, "chordnode", "ready id=", "--data-dir", filepath.Join(b.work, fmt.Sprintf("node-%d", i)),
-			"--bind", "127.0.0.1:0", "--http", "off", "--log-level", "error"); err != nil {
+			"--bind", "127.0.0.1:0", "--http", "off", "--udp", "off", "--log-level", "error"); err != nil {
 			return err
 		}
 	}

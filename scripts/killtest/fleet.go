@@ -37,7 +37,7 @@ func newFleet(o *options, l *lab.Lab, n int) (*fleet, error) {
 	for _, m := range f.members {
 		m.args = append(m.args, "--multicast", o.nodeCast(), "--multicast-ttl", fmt.Sprint(o.ttl()))
 		if l == nil {
-			m.args = append(m.args, "--http", "127.0.0.1:0")
+			m.args = append(m.args, "--http", "127.0.0.1:0", "--udp", "127.0.0.1:0")
 		}
 		if o.join {
 			m.args = append(m.args, "--join", strings.Join(list, ","))

@@ -1,0 +1,99 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"syscall"
+
+	"chordtorrent/communicator"
+	"chordtorrent/node/tracker"
+)
+
+// newTracker makes the tracker for ordinary clients, for HTTP and UDP.
+func (n *Node) newTracker() *tracker.Tracker {
+	var local netip.Addr
+	if at, err := netip.ParseAddrPort(n.Ref().Addr); err == nil {
+		local = at.Addr()
+	}
+	cfg := tracker.Config{Ring: communicator.New(n, local), RegisteredOnly: n.cfg.RegisteredOnly, Local: beyondLoopback(local),
+		Base: "http://" + n.self.HTTP, Others: n.otherTrackers}
+	if n.cfg.keeper.Closed() {
+		cfg.Passkeys = n.cfg.keeper
+	}
+	return tracker.New(cfg)
+}
+
+// otherTrackers is where the trackers of the other members are, by gossip.
+func (n *Node) otherTrackers() []string {
+	var others []string
+	for _, p := range n.gossip.members() {
+		if p.HTTP != "" && p.ID != n.self.ID {
+			others = append(others, "http://"+p.HTTP)
+		}
+	}
+	return others
+}
+
+// beyondLoopback is an address unless it is a loopback one, which tells nobody anything.
+func beyondLoopback(a netip.Addr) netip.Addr {
+	if a.IsLoopback() {
+		return netip.Addr{}
+	}
+	return a
+}
+
+// udpServer is the UDP tracker's socket.
+type udpServer struct {
+	conn *net.UDPConn
+	addr string // host:port to reach it at
+	wg   sync.WaitGroup
+}
+
+// openUDP takes the port that was asked for, or the first free one from 6969.
+func openUDP(bind endpoint, ring netip.Addr) (*udpServer, error) {
+	conn, err := listenUDP(bind)
+	if err != nil {
+		return nil, err
+	}
+	at := conn.LocalAddr().(*net.UDPAddr).AddrPort() // what "udp" gives
+	host := at.Addr().Unmap()
+	if host.IsUnspecified() {
+		host = ring
+	}
+	return &udpServer{conn: conn, addr: netip.AddrPortFrom(host, at.Port()).String()}, nil
+}
+
+func listenUDP(bind endpoint) (*net.UDPConn, error) {
+	first, last := uint16(firstHTTPPort), uint16(lastHTTPPort)
+	if bind.hasPort {
+		first, last = bind.port, bind.port
+	}
+	for port := first; ; port++ {
+		conn, err := net.ListenPacket("udp", bind.at(port))
+		switch {
+		case err == nil:
+			return conn.(*net.UDPConn), nil
+		case bind.hasPort || !errors.Is(err, syscall.EADDRINUSE):
+			return nil, listenError("udp", bind.at(port), "--udp", err)
+		case port == last:
+			return nil, fmt.Errorf("no port of %d-%d is free for the UDP tracker: choose one with --udp host:port, or --udp off", first, last)
+		}
+	}
+}
+
+func (u *udpServer) serve(n *Node, clients *tracker.Tracker) {
+	u.wg.Go(func() {
+		if err := clients.ServeUDP(n.background, u.conn); err != nil {
+			n.log.Error("the UDP tracker no longer answers", "addr", u.addr, "err", err)
+		}
+	})
+}
+
+func (u *udpServer) close() error {
+	err := u.conn.Close()
+	u.wg.Wait()
+	return err
+}

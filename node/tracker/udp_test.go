@@ -1,0 +1,194 @@
+package tracker
+
+import (
+	"context"
+	"encoding/binary"
+	"net"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+)
+
+// udpClient is an ordinary client with a socket.
+type udpClient struct {
+	t    *testing.T
+	conn *net.UDPConn
+	id   []byte // of the connection
+}
+
+// serveUDP starts the tracker on loopback.
+func (w *world) serveUDP() *net.UDPAddr {
+	w.t.Helper()
+	conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- w.tr.ServeUDP(context.Background(), conn) }()
+	w.t.Cleanup(func() {
+		conn.Close()
+		if err := <-ended; err != nil {
+			w.t.Error(err)
+		}
+	})
+	return conn.LocalAddr().(*net.UDPAddr)
+}
+
+func newUDPClient(t *testing.T, to *net.UDPAddr) *udpClient {
+	t.Helper()
+	conn, err := net.DialUDP("udp", nil, to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	c := &udpClient{t: t, conn: conn}
+	b := binary.BigEndian.AppendUint64(nil, udpMagic)
+	b = append(b, 0, 0, 0, actionConnect, 'a', 'b', 'c', 'd')
+	reply := c.ask(b)
+	if len(reply) != 16 || string(reply[:8]) != "\x00\x00\x00\x00abcd" {
+		t.Fatalf("connected by %q", reply)
+	}
+	c.id = reply[8:]
+	return c
+}
+
+// ask sends a packet and reads the answer.
+func (c *udpClient) ask(b []byte) []byte {
+	c.t.Helper()
+	if _, err := c.conn.Write(b); err != nil {
+		c.t.Fatal(err)
+	}
+	if err := c.conn.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
+		c.t.Fatal(err)
+	}
+	reply := make([]byte, maxPacket)
+	n, err := c.conn.Read(reply)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return reply[:n]
+}
+
+// announced is a packet of an announce.
+func announced(id []byte, hash [20]byte, peer string, left uint64, event uint32, port uint16, options string) []byte {
+	b := append([]byte(nil), id...)
+	b = append(b, 0, 0, 0, actionAnnounce, 't', 'i', 'd', '1')
+	b = append(b, hash[:]...)
+	b = append(b, strings.Repeat(peer, 20)...)
+	b = binary.BigEndian.AppendUint64(b, 0)
+	b = binary.BigEndian.AppendUint64(b, left)
+	b = binary.BigEndian.AppendUint64(b, 0)
+	b = binary.BigEndian.AppendUint32(b, event)
+	b = append(b, 0, 0, 0, 0, 1, 2, 3, 4, 0xff, 0xff, 0xff, 0xff)
+	return append(binary.BigEndian.AppendUint16(b, port), options...)
+}
+
+func scrapeOf(id []byte, hashes ...[20]byte) []byte {
+	b := append(append([]byte(nil), id...), 0, 0, 0, actionScrape, 't', 'i', 'd', '2')
+	for _, h := range hashes {
+		b = append(b, h[:]...)
+	}
+	return b
+}
+
+func TestPeersFindEachOtherByUDP(t *testing.T) {
+	w := newWorld(t, nil)
+	hash := w.publish("x")
+	c := newUDPClient(t, w.serveUDP())
+	reply := c.ask(announced(c.id, hash, "a", 0, 2, 7001, ""))
+	if len(reply) != 20 || string(reply[:8]) != "\x00\x00\x00\x01tid1" || string(reply[12:]) != "\x00\x00\x00\x00\x00\x00\x00\x01" || binary.BigEndian.Uint32(reply[8:]) == 0 {
+		t.Errorf("the first peer: %q", reply)
+	}
+	// The other peer is at the node's address, as it comes from the node's machine.
+	reply = c.ask(announced(c.id, hash, "b", 5, 2, 7002, "\x02\x09/announce\x01\x00"))
+	if len(reply) != 26 || string(reply[20:]) != "\x0a\x00\x00\x01\x1b\x59" {
+		t.Errorf("the second peer: %q", reply)
+	}
+	reply = c.ask(scrapeOf(c.id, hash, [20]byte{9}))
+	if want := "\x00\x00\x00\x02tid2" + "\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x01" + strings.Repeat("\x00", 12); string(reply) != want {
+		t.Errorf("scraped %q", reply)
+	}
+	// By HTTP it is the same swarm.
+	if d := w.ask("10.0.0.7:1", query(hash, "c")); d.Complete != 1 || d.Incomplete != 2 {
+		t.Errorf("by HTTP: %+v", d)
+	}
+	reply = c.ask(announced(c.id, hash, "b", 5, 3, 7002, ""))
+	if len(reply) < 20 || reply[3] != actionAnnounce {
+		t.Errorf("leaving: %q", reply)
+	}
+}
+
+func TestWhatIsWrongByUDP(t *testing.T) {
+	w := newWorld(t, func(c *Config) { c.RegisteredOnly = true })
+	hash := w.publish("x")
+	c := newUDPClient(t, w.serveUDP())
+	for what, p := range map[string]struct {
+		packet []byte
+		words  string
+	}{
+		"no connection":  {announced(make([]byte, 8), hash, "a", 0, 0, 7001, ""), "connect first"},
+		"too short":      {announced(c.id, hash, "a", 0, 0, 7001, "")[:90], "90 bytes instead of 98"},
+		"no port":        {announced(c.id, hash, "a", 0, 0, 0, ""), "the port is 0"},
+		"not registered": {announced(c.id, [20]byte{7}, "a", 0, 0, 7001, ""), NotAuthorized},
+		"no torrent":     {append(scrapeOf(c.id), 1, 2, 3), "not of 1 to 74"},
+	} {
+		if reply := c.ask(p.packet); len(reply) < 8 || reply[3] != actionError || string(reply[4:7]) != "tid" || !strings.Contains(string(reply[8:]), p.words) {
+			t.Errorf("%s: %q", what, reply)
+		}
+	}
+}
+
+func TestAPasskeyByUDP(t *testing.T) {
+	w := newWorld(t, func(c *Config) { c.Passkeys = oneKey{} })
+	hash := w.publish("x")
+	c := newUDPClient(t, w.serveUDP())
+	if reply := c.ask(announced(c.id, hash, "a", 0, 0, 7001, "")); reply[3] != actionError || !strings.Contains(string(reply), "passkey") {
+		t.Errorf("without: %q", reply)
+	}
+	if reply := c.ask(announced(c.id, hash, "a", 0, 0, 7001, "\x02\x05/0123\x02\x09/announce")); reply[3] != actionAnnounce {
+		t.Errorf("with: %q", reply)
+	}
+}
+
+func TestConnectionIDsAreOfAnAddressAndATime(t *testing.T) {
+	i, now := newIDs(), time.Now()
+	a, b := netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("10.0.0.2")
+	id := i.make(a, now)
+	for what, c := range map[string]struct {
+		from netip.Addr
+		at   time.Time
+		ok   bool
+	}{
+		"at once": {a, now, true}, "two minutes later": {a, now.Add(idWindow), true}, "four": {a, now.Add(2 * idWindow), false},
+		"before": {a, now.Add(-2 * idWindow), false}, "somebody else": {b, now, false},
+	} {
+		if i.check(id, c.from, c.at) != c.ok {
+			t.Errorf("%s: %v", what, !c.ok)
+		}
+	}
+	if newIDs().check(id, a, now) {
+		t.Error("an id of another tracker is accepted")
+	}
+}
+
+func FuzzUDP(f *testing.F) {
+	id := make([]byte, 8)
+	f.Add(announced(id, [20]byte{1}, "a", 0, 2, 7001, "\x02\x09/announce"))
+	f.Add(scrapeOf(id, [20]byte{1}))
+	from := netip.MustParseAddr("10.0.0.1")
+	f.Fuzz(func(t *testing.T, b []byte) {
+		a, path, err := parsePacket(b, from)
+		if err == nil && (a.Addr.Port() == 0 || a.Left < -1 || a.Want > mostWanted || len(path) > len(b)) {
+			t.Fatalf("%+v, %q", a, path)
+		}
+		if reply := connect(b, newIDs(), from, time.Now()); len(reply) > len(b) {
+			t.Fatalf("%d bytes for %d", len(reply), len(b))
+		}
+		// Without a connection nobody gets more than it sent.
+		tr := New(Config{})
+		if reply := tr.packet(t.Context(), b, newIDs(), from, time.Now()); len(reply) > len(b) {
+			t.Fatalf("%d bytes for %d", len(reply), len(b))
+		}
+	})
+}
