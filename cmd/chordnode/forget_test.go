@@ -3,6 +3,7 @@ package main
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"chordtorrent/chord"
 	"chordtorrent/chord/rpc"
@@ -67,10 +68,13 @@ func TestForgetLetsARingGoOn(t *testing.T) {
 // whole waits until a ring of so many members has everything in order.
 func whole(t *testing.T, members int, args ...string) {
 	t.Helper()
-	for {
+	for began := time.Now(); ; {
 		st := statusOf(t, members, args...)
 		if st["under_replicated"] == 0.0 && st["incomplete_ranges"] == 0.0 && st["last_repair"] != nil {
 			return
+		}
+		if time.Since(began) > enough {
+			t.Fatalf("the ring of %d does not become whole: %v", members, st)
 		}
 	}
 }
