@@ -9,6 +9,7 @@ import (
 	"html/template"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -52,7 +53,7 @@ func withTrackers(torrent []byte, tiers [][]string) ([]byte, error) {
 	if len(own) == 0 && mi.Announce != "" {
 		own = [][]string{{mi.Announce}}
 	}
-	mi.Announce, mi.AnnounceList = tiers[0][0], append(tiers, own...)
+	mi.Announce, mi.AnnounceList = tiers[0][0], slices.Concat(tiers, own)
 	if len(mi.AnnounceList) == 1 {
 		mi.AnnounceList = nil // it says nothing more
 	}
