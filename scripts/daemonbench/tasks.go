@@ -351,7 +351,7 @@ func (b *bench) manyNames(ctx context.Context) (any, error) {
 		}
 		defer resp.Body.Close()
 		body, err := io.ReadAll(resp.Body)
-		if err == nil && !strings.Contains(string(body), "/swarm/name-") {
+		if err == nil && !strings.Contains(string(body), "/swarm/") {
 			err = fmt.Errorf("the page %s shows no name", path)
 		}
 		return seconds(time.Since(began)), err
