@@ -81,6 +81,7 @@ type statusJSON struct {
 	UnderReplicated  int          `json:"under_replicated"`
 	IncompleteRanges int          `json:"incomplete_ranges"`
 	LastRepair       *time.Time   `json:"last_repair"`         // null: never
+	Counted          int          `json:"counted_members"`     // of the ring that writes of its range are counted in; 0: none yet
 	Trouble          string       `json:"trouble,omitempty"`   // why it cannot write to its disk
 	Forgotten        []string     `json:"forgotten,omitempty"` // members declared gone for good, while they are missed
 }
@@ -91,7 +92,7 @@ func printJSON(w io.Writer, st chord.Status, closed bool) error {
 		Version: st.Version, Cluster: st.Cluster, Secret: closed,
 		Successors: toJSON(st.Successors...), Members: toJSON(st.Members...),
 		Keys: st.Keys, SoftKeys: st.SoftKeys, Bytes: st.Bytes,
-		UnderReplicated: st.UnderReplicated, IncompleteRanges: st.IncompleteRanges, Trouble: st.Trouble,
+		UnderReplicated: st.UnderReplicated, Counted: st.Ring, IncompleteRanges: st.IncompleteRanges, Trouble: st.Trouble,
 	}
 	if pred := toJSON(st.Predecessor); len(pred) > 0 {
 		out.Predecessor = &pred[0]
