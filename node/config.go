@@ -41,8 +41,7 @@ type Config struct {
 	HTTP string
 	// RegisteredOnly has the tracker refuse what was not published in the ring.
 	RegisteredOnly bool
-	// UDP belongs to the UDP tracker, which this build does not have: Start says so in
-	// the log when it is given.
+	// UDP is host:port of the UDP tracker, or Off; "" means port 6969 or the next free one.
 	UDP     string
 	Log     *slog.Logger // nil: silence
 	Version string       // of the program, for people

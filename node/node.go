@@ -116,9 +116,6 @@ func (n *Node) start(ctx context.Context) (err error) {
 	if !n.cfg.udpOff {
 		if n.udp, err = openUDP(n.cfg.udpBind, addr.Addr()); err != nil {
 			port.close()
-			if n.http != nil {
-				err = errors.Join(err, n.http.close())
-			}
 			return err
 		}
 	}

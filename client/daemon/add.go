@@ -26,12 +26,12 @@ func (d *Daemon) AddDownload(ctx context.Context, req api.AddDownload) (api.Job,
 		return api.Job{}, err
 	}
 	name := cmp.Or(version.Name, req.Source)
-	if req.Target != "" && !filepath.IsAbs(req.Target) {
-		return api.Job{}, fmt.Errorf("%w: the target %q is not absolute", client.ErrUsage, req.Target)
-	}
 	path, err := d.c.Target(name, req.Target)
 	if err != nil {
 		return api.Job{}, err
+	}
+	if req.Target != "" && !filepath.IsAbs(req.Target) {
+		return api.Job{}, fmt.Errorf("%w: the target %q is not absolute", client.ErrUsage, req.Target)
 	}
 	s := saved{
 		ID: client.RecordID(client.Downloaded, name, path), Kind: api.Download, Name: name, Source: name, Path: path,

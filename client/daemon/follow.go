@@ -31,9 +31,7 @@ func (d *Daemon) follow() {
 		var followed []saved
 		err := d.do(d.ctx, func() {
 			for _, j := range d.jobs {
-				running := j.state() == api.Running && j.run.d != nil
-				patient := j.State == api.Queued && j.run == nil && !j.waiting // tries again later
-				if j.Kind == api.Download && j.Source == j.Name && (running || j.Follow && (patient || j.State == api.Done)) {
+				if j.mayBeOld() {
 					followed = append(followed, j.saved)
 				}
 			}
@@ -44,6 +42,20 @@ func (d *Daemon) follow() {
 		d.askForNewer(followed)
 		timer.Reset(max(followEvery, time.Duration(len(followed))*followPace))
 	}
+}
+
+// mayBeOld says whether a newer version would be fetched in place of what a job has.
+func (j *job) mayBeOld() bool {
+	if j.Kind != api.Download || j.Source != j.Name {
+		return false // of a .torrent there is one version
+	}
+	switch {
+	case j.state() == api.Running:
+		return j.run.d != nil
+	case j.State == api.Queued:
+		return j.Follow && j.run == nil && !j.waiting // it tries again later
+	}
+	return j.Follow && j.State == api.Done && !j.Quiet // what a person has stopped stays so
 }
 
 func (d *Daemon) askForNewer(followed []saved) {

@@ -170,6 +170,7 @@ func (d *Daemon) Remove(ctx context.Context, id string, discard bool) error {
 			j.State = api.Cancelled
 		}
 		j.Quiet = true
+		d.save(j) // as it is if what follows fails
 		return nil
 	})
 	if err != nil {

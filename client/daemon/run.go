@@ -149,7 +149,7 @@ func (d *Daemon) opened(j *job, r *run, p *client.Publication) {
 	if p.Copies > 0 {
 		j.Copies = p.Copies
 	}
-	j.tries = 0
+	j.Reason, j.tries = "", 0
 }
 
 // complete notes that all is there.
