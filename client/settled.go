@@ -6,16 +6,11 @@ import (
 	"time"
 )
 
-// Look is what a file or directory looks like, without reading it.
-type Look struct {
-	Print  string    // equal ones mean that nothing was changed, added or removed
-	Newest time.Time // the latest modification of a file in it
-}
-
-// LookAt says what a path looks like. It is what a Record has as its Fingerprint.
-func LookAt(path string) (Look, error) {
+// LookAt says what a file or directory looks like, without reading it: equal answers mean
+// that nothing was changed, added or removed. It is what a Record has as its Fingerprint.
+func LookAt(path string) (string, error) {
 	fp, err := fingerprintOf(path)
-	return Look{Print: fp.digest, Newest: fp.newest}, err
+	return fp.digest, err
 }
 
 // unknownQuiet is how long a file must have been left alone when the system does not

@@ -1,6 +1,9 @@
 package client
 
-import "fmt"
+import (
+	"fmt"
+	"math"
+)
 
 // FormatBytes is a number of bytes for people, in powers of 1024.
 func FormatBytes(n int64) string {
@@ -13,4 +16,13 @@ func FormatBytes(n int64) string {
 		unit++
 	}
 	return fmt.Sprintf("%.1f %ciB", value, "KMGTP"[unit])
+}
+
+// Percent is how much of something is there, with one decimal: 100 is for what is
+// complete alone. Of nothing it is 0.
+func Percent(done, total int64) float64 {
+	if total <= 0 {
+		return 0
+	}
+	return math.Floor(1000*float64(done)/float64(total)) / 10
 }

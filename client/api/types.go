@@ -168,5 +168,19 @@ func (t Time) MarshalJSON() ([]byte, error) {
 	return t.UTC().Truncate(time.Millisecond).MarshalJSON()
 }
 
+// Rank is where jobs of a state stand in a list, smaller ones first: what runs, what
+// waits, what is paused, what has ended.
+func (s State) Rank() int {
+	switch s {
+	case Running:
+		return 0
+	case Queued:
+		return 1
+	case Paused:
+		return 2
+	}
+	return 3
+}
+
 // Ended says whether nothing more is to be done to come to an end.
 func (s State) Ended() bool { return s == Done || s == Failed || s == Cancelled }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -68,18 +69,27 @@ func (d *Daemon) addPublication(ctx context.Context, req api.AddPublication, wat
 	name := cmp.Or(req.Name, filepath.Base(req.Path))
 	return d.add(ctx, saved{
 		ID: client.RecordID(client.Published, name, ""), Kind: api.Publication, Name: name, Source: filepath.Clean(req.Path), Path: filepath.Clean(req.Path),
-		State: api.Queued, Copy: req.Copy, Watched: watched, Added: time.Now(),
+		State: api.Queued, Copy: req.Copy, Watched: watched, Large: isLarge(req.Path), Added: time.Now(),
 	})
+}
+
+// largeFile is the size in bytes from which reading a file takes longer than
+// publishing it.
+const largeFile = 64 << 20
+
+// isLarge says whether reading what is at a path keeps the disk busy.
+func isLarge(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && (info.IsDir() || info.Size() >= largeFile)
 }
 
 // add queues a job, in place of an earlier one with the same id. What is under way, or
 // done and served, is left to itself.
 func (d *Daemon) add(ctx context.Context, s saved) (api.Job, error) {
 	var l look
-	var err error
-	if doErr := d.do(ctx, func() {
-		if err = d.makeWay(s); err != nil {
-			return
+	err := d.try(ctx, func() error {
+		if err := d.makeWay(s); err != nil {
+			return err
 		}
 		j := d.jobs[s.ID]
 		if j == nil {
@@ -101,9 +111,8 @@ func (d *Daemon) add(ctx context.Context, s saved) (api.Job, error) {
 		d.log.Info("queued", "name", j.Name, "id", j.ID, "kind", string(j.Kind))
 		d.save(j)
 		l = d.look(j)
-	}); doErr != nil {
-		return api.Job{}, doErr
-	}
+		return nil
+	})
 	if err != nil {
 		return api.Job{}, err
 	}

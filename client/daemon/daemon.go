@@ -165,6 +165,15 @@ func (d *Daemon) do(ctx context.Context, f func()) error {
 	}
 }
 
+// try is do for what can fail.
+func (d *Daemon) try(ctx context.Context, f func() error) error {
+	var err error
+	if doErr := d.do(ctx, func() { err = f() }); doErr != nil {
+		return doErr
+	}
+	return err
+}
+
 // post is do for those who need not wait.
 func (d *Daemon) post(f func()) {
 	select {

@@ -33,6 +33,7 @@ type saved struct {
 	Follow   bool      `json:"follow,omitempty"`
 	Watched  bool      `json:"watched,omitempty"`
 	Copy     bool      `json:"copy,omitempty"`
+	Large    bool      `json:"large,omitempty"`     // of a publication, see isLarge
 	Reserve  bool      `json:"reserve,omitempty"`   // preallocate
 	AnySpace bool      `json:"any_space,omitempty"` // although there may be no room
 	Version  int       `json:"version,omitempty"`

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"chordtorrent/client"
 	"chordtorrent/client/api"
 )
 
@@ -109,6 +110,8 @@ func (j *journal) sync() {
 }
 
 // rewrite replaces the journal by these entries; a crash leaves the old one or the new.
+// It is not client.ReplaceFile, as the new file has to be open before it takes the old
+// one's place: else an error in between would leave the journal writing to a removed file.
 func (j *journal) rewrite(all []entry) error {
 	tmp := j.path + ".new"
 	f, err := os.OpenFile(tmp, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o644)
@@ -127,7 +130,7 @@ func (j *journal) rewrite(all []entry) error {
 		err = os.Rename(tmp, j.path)
 	}
 	if err == nil {
-		err = syncDir(filepath.Dir(j.path))
+		err = client.SyncDir(filepath.Dir(j.path))
 	}
 	if err != nil {
 		f.Close()
@@ -141,15 +144,6 @@ func (j *journal) rewrite(all []entry) error {
 	old := j.f
 	j.f, j.lines = f, len(all)
 	return old.Close()
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }
 
 func (j *journal) close() error {

@@ -154,22 +154,10 @@ func (d *Daemon) Named(ctx context.Context, names []string) (map[string]api.Job,
 }
 
 func inOrder(a, b api.Job) int {
-	rank := func(j api.Job) int {
-		switch j.State {
-		case api.Running:
-			return 0
-		case api.Queued:
-			return 1
-		case api.Paused:
-			return 2
-		}
-		return 3
-	}
-	ra, rb := rank(a), rank(b)
 	switch {
-	case ra != rb:
-		return ra - rb
-	case ra == 3:
+	case a.State.Rank() != b.State.Rank():
+		return a.State.Rank() - b.State.Rank()
+	case a.State.Ended():
 		return cmp.Or(-a.Finished.Compare(b.Finished.Time), strings.Compare(a.ID, b.ID))
 	}
 	return cmp.Or(-cmp.Compare(a.Priority, b.Priority), a.Added.Compare(b.Added.Time), strings.Compare(a.ID, b.ID))
@@ -178,16 +166,14 @@ func inOrder(a, b api.Job) int {
 // Job gives one job with all there is to tell. ErrNoJob when there is none.
 func (d *Daemon) Job(ctx context.Context, id string) (api.Job, error) {
 	var l look
-	var err error
-	if doErr := d.do(ctx, func() {
-		var j *job
-		if j, err = d.find(id); err == nil {
+	err := d.try(ctx, func() error {
+		j, err := d.find(id)
+		if err == nil {
 			l = d.look(j)
 			l.rates = slices.Clone(j.rates)
 		}
-	}); doErr != nil {
-		return api.Job{}, doErr
-	}
+		return err
+	})
 	if err != nil {
 		return api.Job{}, err
 	}
@@ -237,16 +223,18 @@ func (d *Daemon) Status(ctx context.Context) (api.Status, error) {
 // Content gives what a complete or running job's files can be read from: a Download
 // that is under way, or else the path of what is complete.
 func (d *Daemon) Content(ctx context.Context, id string) (dl *client.Download, found api.Job, err error) {
-	doErr := d.do(ctx, func() {
-		var j *job
-		if j, err = d.find(id); err == nil {
-			found = d.look(j).job
-			if j.run != nil && !j.run.done {
-				dl = j.run.d
-			}
+	err = d.try(ctx, func() error {
+		j, err := d.find(id)
+		if err != nil {
+			return err
 		}
+		found = d.look(j).job
+		if j.run != nil && !j.run.done {
+			dl = j.run.d
+		}
+		return nil
 	})
-	return dl, found, cmp.Or(doErr, err)
+	return dl, found, err
 }
 
 // Visit is called when a person looks at what has ended; what ends from now on is new

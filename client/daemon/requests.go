@@ -51,18 +51,16 @@ func (d *Daemon) find(id string) (*job, error) {
 // with has the loop carry out f on a job and gives the job as it is then.
 func (d *Daemon) with(ctx context.Context, id string, f func(j *job) error) (api.Job, error) {
 	var l look
-	var err error
-	if doErr := d.do(ctx, func() {
-		var j *job
-		if j, err = d.find(id); err != nil {
-			return
+	err := d.try(ctx, func() error {
+		j, err := d.find(id)
+		if err == nil {
+			err = f(j)
 		}
-		if err = f(j); err == nil {
+		if err == nil {
 			l = d.look(j)
 		}
-	}); doErr != nil {
-		return api.Job{}, doErr
-	}
+		return err
+	})
 	if err != nil {
 		return api.Job{}, err
 	}

@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -51,7 +50,7 @@ func (d *Daemon) fetch(ctx context.Context, j *job, r *run, s saved) error {
 		}
 		r.d = dl
 		j.limit()
-		j.InfoHash, j.Bytes, j.Pieces = hex.EncodeToString(dl.InfoHash[:]), dl.Bytes, dl.Pieces
+		j.InfoHash, j.Bytes, j.Pieces = hexOf(dl.InfoHash[:]), dl.Bytes, dl.Pieces
 		j.Reason, j.tries = "", 0
 		d.log.Info("downloading", "name", j.Name, "info_hash", j.InfoHash, "path", j.Path)
 		d.save(j)
@@ -145,7 +144,7 @@ func (d *Daemon) opened(j *job, r *run, p *client.Publication) {
 	}
 	r.p = p
 	j.limit()
-	j.Path, j.InfoHash, j.Bytes, j.Pieces = p.Path, hex.EncodeToString(p.InfoHash[:]), p.Bytes, p.Pieces
+	j.Path, j.InfoHash, j.Bytes, j.Pieces = p.Path, hexOf(p.InfoHash[:]), p.Bytes, p.Pieces
 	if p.Copies > 0 {
 		j.Copies = p.Copies
 	}

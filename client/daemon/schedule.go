@@ -3,7 +3,6 @@ package daemon
 import (
 	"cmp"
 	"context"
-	"os"
 	"slices"
 	"time"
 
@@ -21,10 +20,6 @@ const (
 	serving                // no bound
 	slots
 )
-
-// largeFile is the size in bytes from which reading a file takes longer than
-// publishing it.
-const largeFile = 64 << 20
 
 // most is how many runs of each kind there may be.
 func (d *Daemon) most(s slot) int {
@@ -53,7 +48,7 @@ func slotFor(j *job) slot {
 	case j.Kind == api.Download:
 		return fetching
 	}
-	if info, err := os.Stat(j.Source); err == nil && (info.IsDir() || info.Size() >= largeFile) {
+	if j.Large {
 		return hashing
 	}
 	return publishing

@@ -186,7 +186,7 @@ func (w *watcher) scan() {
 		if _, waits := w.dirty[name]; waits {
 			continue
 		}
-		if look, err := client.LookAt(filepath.Join(w.dir, name)); known == nil || err != nil || look.Print != known.published {
+		if look, err := client.LookAt(filepath.Join(w.dir, name)); known == nil || err != nil || look != known.published {
 			w.dirty[name] = time.Now()
 		}
 	}
@@ -228,16 +228,16 @@ func (w *watcher) settle() {
 			w.entries[name] = e
 		}
 		switch {
-		case look.Print != e.seen:
-			e.seen = look.Print
+		case look != e.seen:
+			e.seen = look
 			w.dirty[name] = now.Add(quiet)
-		case look.Print == e.published:
+		case look == e.published:
 			delete(w.dirty, name)
 		case !client.Settled(path):
 			w.dirty[name] = now.Add(quiet)
 		default:
 			delete(w.dirty, name)
-			e.published = look.Print
+			e.published = look
 			w.publish(name, path)
 		}
 	}

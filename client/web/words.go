@@ -6,7 +6,6 @@ import (
 	"html/template"
 	"math"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -18,7 +17,7 @@ import (
 
 // words are the functions that templates have.
 var words = template.FuncMap{
-	"bytes": client.FormatBytes, "rate": formatRate, "left": formatLeft, "percent": percent, "ago": ago, "stamp": stamp,
+	"bytes": client.FormatBytes, "rate": formatRate, "left": formatLeft, "percent": client.Percent, "ago": ago, "stamp": stamp,
 	"count": count, "magnet": magnet, "path": url.PathEscape, "plot": plot, "pieces": pieceMap, "state": stateWords,
 	"shares": shares, "order": order, "subpath": subpath, "decimal": decimal,
 	"sortkey": sortKey, "button": button, "mib": mib, "speed": speed, "eta": eta, "fleetshare": fleetShare,
@@ -50,14 +49,6 @@ func duration(d time.Duration) string {
 		return fmt.Sprintf("%d h %d min", s/3600, s/60%60)
 	}
 	return fmt.Sprintf("%d days", s/86400)
-}
-
-func percent(done, total int64) float64 {
-	if total <= 0 {
-		return 0
-	}
-	// 100 is for what is complete.
-	return math.Floor(1000*float64(done)/float64(total)) / 10
 }
 
 func decimal(v float64) string { return fmt.Sprintf("%.1f", v) }
@@ -111,12 +102,13 @@ func stateWords(j api.Job) string {
 	return string(j.State)
 }
 
-// order is where a job stands in a list: smaller ones first, as strings.
+// order is where a job stands in a list: smaller ones first, as strings. It is the order
+// of Daemon.Jobs.
 func order(j api.Job) string {
-	if rank := slices.Index([]api.State{api.Running, api.Queued, api.Paused}, j.State); rank >= 0 {
-		return fmt.Sprintf("%d-%06d-%020d", rank, 500000-j.Priority, j.Added.UnixNano())
+	if !j.State.Ended() {
+		return fmt.Sprintf("%d-%06d-%020d", j.State.Rank(), daemon.MaxPriority-j.Priority, j.Added.UnixNano())
 	}
-	return fmt.Sprintf("3-%020d", math.MaxInt64-max(j.Finished.UnixMilli(), 0))
+	return fmt.Sprintf("%d-%020d", j.State.Rank(), math.MaxInt64-max(j.Finished.UnixMilli(), 0))
 }
 
 // plot draws what came (filled) and what went (a line) in each of the last seconds.

@@ -56,7 +56,7 @@ func jobLine(j api.Job) string {
 	case j.State == api.Done:
 		line += "100.0 %"
 	case j.Bytes > 0:
-		line += fmt.Sprintf("%5.1f %%", math.Floor(1000*float64(j.Done)/float64(j.Bytes))/10)
+		line += fmt.Sprintf("%5.1f %%", client.Percent(j.Done, j.Bytes))
 	default:
 		line += "      –"
 	}

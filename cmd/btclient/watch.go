@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"sync"
 	"time"
 
@@ -124,7 +123,7 @@ func (b *jobBar) see(j api.Job) {
 func jobText(j api.Job) string {
 	text := ""
 	if j.Bytes > 0 {
-		text = fmt.Sprintf(" %5.1f %% of %s", math.Floor(1000*float64(j.Done)/float64(j.Bytes))/10, client.FormatBytes(j.Bytes))
+		text = fmt.Sprintf(" %5.1f %% of %s", client.Percent(j.Done, j.Bytes), client.FormatBytes(j.Bytes))
 	}
 	switch {
 	case j.State != api.Running:
