@@ -117,6 +117,18 @@ func (h *House) Same(a, b string) {
 // Until waits for a job to be as a test wants it.
 func (h *House) Until(d *daemon.Daemon, id, what string, ok func(j api.Job) bool) api.Job {
 	h.t.Helper()
+	return h.wait(d, id, what, func(j api.Job, err error) bool { return err == nil && ok(j) })
+}
+
+// Gone waits until a daemon has no such job.
+func (h *House) Gone(d *daemon.Daemon, id string) {
+	h.t.Helper()
+	h.wait(d, id, "its end", func(_ api.Job, err error) bool { return errors.Is(err, daemon.ErrNoJob) })
+}
+
+// wait looks at a job whenever something has changed.
+func (h *House) wait(d *daemon.Daemon, id, what string, ok func(api.Job, error) bool) api.Job {
+	h.t.Helper()
 	ctx, cancel := context.WithTimeout(h.t.Context(), 60*time.Second)
 	defer cancel()
 	sub, err := d.Subscribe(ctx, false)
@@ -126,7 +138,7 @@ func (h *House) Until(d *daemon.Daemon, id, what string, ok func(j api.Job) bool
 	defer sub.Close()
 	for {
 		j, err := d.Job(ctx, id)
-		if err == nil && ok(j) {
+		if ok(j, err) {
 			return j
 		}
 		if _, _, nextErr := sub.Next(ctx); nextErr != nil {
@@ -179,27 +191,6 @@ func (h *House) Mentions(err error, words ...string) {
 	for _, w := range words {
 		if !strings.Contains(err.Error(), w) {
 			h.t.Errorf("the error %q does not mention %q", err, w)
-		}
-	}
-}
-
-// Gone waits until a daemon has no such job.
-func (h *House) Gone(d *daemon.Daemon, id string) {
-	h.t.Helper()
-	ctx, cancel := context.WithTimeout(h.t.Context(), 60*time.Second)
-	defer cancel()
-	sub, err := d.Subscribe(ctx, false)
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	defer sub.Close()
-	for {
-		j, err := d.Job(ctx, id)
-		if errors.Is(err, daemon.ErrNoJob) {
-			return
-		}
-		if _, _, nextErr := sub.Next(ctx); nextErr != nil {
-			h.t.Fatalf("waited in vain for the end of %+v, %v", j, err)
 		}
 	}
 }

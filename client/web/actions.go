@@ -1,7 +1,6 @@
 package web
 
 import (
-	"encoding/hex"
 	"fmt"
 	"net/http"
 	"os"
@@ -40,14 +39,8 @@ func (s *Server) action(r *http.Request) (to string, err error) {
 	ctx, d, id := r.Context(), s.cfg.Daemon, r.PostFormValue("id")
 	discard := r.PostFormValue("data") == "delete"
 	switch what := r.PathValue("what"); what {
-	case "pause":
-		_, err = d.Pause(ctx, id)
-	case "resume":
-		_, err = d.Resume(ctx, id)
-	case "retry":
-		_, err = d.Retry(ctx, id)
-	case "cancel":
-		_, err = d.Cancel(ctx, id, discard)
+	case "pause", "resume", "retry", "cancel":
+		_, err = s.steer(ctx, what, id, discard)
 	case "remove":
 		err = d.Remove(ctx, id, discard)
 		to = "/downloads"
@@ -125,13 +118,4 @@ func (s *Server) settings(r *http.Request) error {
 		return fmt.Errorf("%w: downloads at a time: %q is not a number", client.ErrUsage, r.PostFormValue("max_downloads"))
 	}
 	return s.cfg.Daemon.SetSettings(r.Context(), api.Settings{LimitDown: down, LimitUp: up, MaxDownloads: most})
-}
-
-// unhex gives the 20 bytes of an info hash; nil when it is none.
-func unhex(s string) []byte {
-	b, err := hex.DecodeString(s)
-	if err != nil || len(b) != 20 {
-		return nil
-	}
-	return b
 }

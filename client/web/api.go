@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -39,11 +40,7 @@ func (s *Server) programs(mux *http.ServeMux) {
 	handle("GET", "/jobs", func(r *http.Request) (any, error) { return d.Jobs(r.Context()) })
 	handle("GET", "/jobs/{id}", func(r *http.Request) (any, error) { return d.Job(r.Context(), r.PathValue("id")) })
 	handle("PATCH", "/jobs/{id}", func(r *http.Request) (any, error) {
-		var c api.Change
-		if err := decode(r, &c); err != nil {
-			return nil, err
-		}
-		return d.Change(r.Context(), r.PathValue("id"), c)
+		return take(r, func(ctx context.Context, c api.Change) (api.Job, error) { return d.Change(ctx, r.PathValue("id"), c) })
 	})
 	handle("DELETE", "/jobs/{id}", func(r *http.Request) (any, error) {
 		discard, err := discards(r)
@@ -52,21 +49,15 @@ func (s *Server) programs(mux *http.ServeMux) {
 		}
 		return nil, d.Remove(r.Context(), r.PathValue("id"), discard)
 	})
-	handle("POST", "/jobs/{id}/{what}", s.steer)
-	handle("POST", "/downloads", func(r *http.Request) (any, error) {
-		var a api.AddDownload
-		if err := decode(r, &a); err != nil {
+	handle("POST", "/jobs/{id}/{what}", func(r *http.Request) (any, error) {
+		discard, err := discards(r)
+		if err != nil {
 			return nil, err
 		}
-		return d.AddDownload(r.Context(), a)
+		return s.steer(r.Context(), r.PathValue("what"), r.PathValue("id"), discard)
 	})
-	handle("POST", "/publications", func(r *http.Request) (any, error) {
-		var a api.AddPublication
-		if err := decode(r, &a); err != nil {
-			return nil, err
-		}
-		return d.AddPublication(r.Context(), a)
-	})
+	handle("POST", "/downloads", func(r *http.Request) (any, error) { return take(r, d.AddDownload) })
+	handle("POST", "/publications", func(r *http.Request) (any, error) { return take(r, d.AddPublication) })
 	handle("DELETE", "/files/{name}", func(r *http.Request) (any, error) { return nil, d.Unpublish(r.Context(), r.PathValue("name")) })
 	handle("GET", "/files", func(r *http.Request) (any, error) { return d.Names.Find(r.Context(), queryOf(r)) })
 	handle("GET", "/files/{name}", func(r *http.Request) (any, error) {
@@ -116,25 +107,29 @@ func (s *Server) changeSettings(r *http.Request) (any, error) {
 	return set, s.cfg.Daemon.SetSettings(r.Context(), set)
 }
 
-// steer is what is done to a job by a word.
-func (s *Server) steer(r *http.Request) (any, error) {
-	d, id := s.cfg.Daemon, r.PathValue("id")
-	switch what := r.PathValue("what"); what {
-	case "pause":
-		return d.Pause(r.Context(), id)
-	case "resume":
-		return d.Resume(r.Context(), id)
-	case "retry":
-		return d.Retry(r.Context(), id)
-	case "cancel":
-		discard, err := discards(r)
-		if err != nil {
-			return nil, err
-		}
-		return d.Cancel(r.Context(), id, discard)
-	default:
-		return nil, fmt.Errorf("%w: a job is not to be %q: use pause, resume, retry or cancel", client.ErrUsage, what)
+// take reads the JSON of a request and does with it what it asks for.
+func take[T any](r *http.Request, do func(context.Context, T) (api.Job, error)) (any, error) {
+	var asked T
+	if err := decode(r, &asked); err != nil {
+		return nil, err
 	}
+	return do(r.Context(), asked)
+}
+
+// steer does to a job what a word says; discard is for cancel.
+func (s *Server) steer(ctx context.Context, what, id string, discard bool) (api.Job, error) {
+	d := s.cfg.Daemon
+	switch what {
+	case "pause":
+		return d.Pause(ctx, id)
+	case "resume":
+		return d.Resume(ctx, id)
+	case "retry":
+		return d.Retry(ctx, id)
+	case "cancel":
+		return d.Cancel(ctx, id, discard)
+	}
+	return api.Job{}, fmt.Errorf("%w: a job is not to be %q: use pause, resume, retry or cancel", client.ErrUsage, what)
 }
 
 // discards reads whether the data is to go as well.

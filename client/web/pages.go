@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"embed"
+	"encoding/hex"
 	"html/template"
 	"net/http"
 	"net/url"
@@ -151,9 +152,7 @@ func (s *Server) count(ctx context.Context, lines []availableLine) {
 	files := make([]communicator.File, len(lines))
 	for i, l := range lines {
 		files[i].Name = l.Name
-		if b := unhex(l.InfoHash); b != nil {
-			files[i].InfoHash = [20]byte(b)
-		}
+		_, _ = hex.Decode(files[i].InfoHash[:], []byte(l.InfoHash)) // which Catalog has written
 	}
 	i := 0
 	_ = client.ListSwarms(ctx, s.cfg.Ring, files, func(l client.Listed) error {

@@ -41,7 +41,6 @@ type Server struct {
 	handler http.Handler
 	log     *slog.Logger
 	uploads *uploads
-	started time.Time
 }
 
 // New makes a Server. What browsers had begun to bring before is removed.
@@ -49,7 +48,7 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{cfg: cfg, hosts: ownHosts(cfg.Hosts), log: cfg.Log, started: time.Now()}
+	s := &Server{cfg: cfg, hosts: ownHosts(cfg.Hosts), log: cfg.Log}
 	var err error
 	if s.uploads, err = openUploads(filepath.Join(cfg.Client.Storage().Dir(), "uploads")); err != nil {
 		return nil, err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -41,14 +42,9 @@ type setting struct {
 
 // configure gives flags that are not on the command line their values.
 func (a *app) configure(cmd *cobra.Command) error {
-	path, named := a.flags.config, true
-	if path == "" {
-		if path, named = os.Getenv(envPrefix+"CONFIG"), true; path == "" {
-			path, named = defaultConfig(), false
-		}
-	}
-	settings, err := readConfig(path)
-	if errors.Is(err, fs.ErrNotExist) && !named {
+	named := cmp.Or(a.flags.config, os.Getenv(envPrefix+"CONFIG"))
+	settings, err := readConfig(cmp.Or(named, defaultConfig()))
+	if errors.Is(err, fs.ErrNotExist) && named == "" {
 		err = nil
 	}
 	if err != nil {

@@ -104,7 +104,7 @@ func (a *app) publishThere(ctx context.Context, r *api.Remote, paths []string, n
 
 // downloadThere has the daemon download.
 func (a *app) downloadThere(ctx context.Context, r *api.Remote, req api.AddDownload, hook string) error {
-	target := req.Target
+	// The daemon stands in another directory.
 	if req.Target != "" && req.Target != "-" {
 		abs, err := filepath.Abs(req.Target)
 		if err != nil {
@@ -113,9 +113,9 @@ func (a *app) downloadThere(ctx context.Context, r *api.Remote, req api.AddDownl
 		if strings.HasSuffix(req.Target, "/") {
 			abs += "/"
 		}
-		target = abs
+		req.Target = abs
 	}
-	if req.Target = target; strings.ContainsRune(req.Source, '/') || strings.HasSuffix(strings.ToLower(req.Source), ".torrent") {
+	if strings.ContainsRune(req.Source, '/') || strings.HasSuffix(strings.ToLower(req.Source), ".torrent") {
 		if abs, err := filepath.Abs(req.Source); err == nil && isFile(abs) {
 			req.Source = abs
 		}

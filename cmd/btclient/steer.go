@@ -19,17 +19,13 @@ import (
 // errNoDaemon is for commands that only a daemon can carry out.
 var errNoDaemon = &client.Hint{Err: errors.New("no daemon of this Storage is running"), Next: "start it with: btclient serve"}
 
-// remote is the daemon of the Storage that the flags name; nil when there is none.
-func (a *app) remote() (*api.Remote, error) {
+// mustRemote is the daemon of the Storage that the flags name, or errNoDaemon.
+func (a *app) mustRemote() (*api.Remote, error) {
 	storage, err := a.openStorage()
 	if err != nil {
 		return nil, err
 	}
-	return api.Find(storage.Dir())
-}
-
-func (a *app) mustRemote() (*api.Remote, error) {
-	r, err := a.remote()
+	r, err := api.Find(storage.Dir())
 	if err == nil && r == nil {
 		err = errNoDaemon
 	}
