@@ -1,12 +1,9 @@
 package node
 
 import (
-	"errors"
-	"fmt"
 	"net"
 	"net/netip"
 	"sync"
-	"syscall"
 
 	"chordtorrent/communicator"
 	"chordtorrent/node/tracker"
@@ -54,34 +51,12 @@ type udpServer struct {
 
 // openUDP takes the port that was asked for, or the first free one from 6969.
 func openUDP(bind endpoint, ring netip.Addr) (*udpServer, error) {
-	conn, err := listenUDP(bind)
+	pc, err := listenUDP(bind)
 	if err != nil {
 		return nil, err
 	}
-	at := conn.LocalAddr().(*net.UDPAddr).AddrPort() // what "udp" gives
-	host := at.Addr().Unmap()
-	if host.IsUnspecified() {
-		host = ring
-	}
-	return &udpServer{conn: conn, addr: netip.AddrPortFrom(host, at.Port()).String()}, nil
-}
-
-func listenUDP(bind endpoint) (*net.UDPConn, error) {
-	first, last := uint16(firstHTTPPort), uint16(lastHTTPPort)
-	if bind.hasPort {
-		first, last = bind.port, bind.port
-	}
-	for port := first; ; port++ {
-		conn, err := net.ListenPacket("udp", bind.at(port))
-		switch {
-		case err == nil:
-			return conn.(*net.UDPConn), nil
-		case bind.hasPort || !errors.Is(err, syscall.EADDRINUSE):
-			return nil, listenError("udp", bind.at(port), "--udp", err)
-		case port == last:
-			return nil, fmt.Errorf("no port of %d-%d is free for the UDP tracker: choose one with --udp host:port, or --udp off", first, last)
-		}
-	}
+	conn := pc.(*net.UDPConn) // what "udp" gives
+	return &udpServer{conn: conn, addr: reachedAt(conn.LocalAddr().(*net.UDPAddr).AddrPort(), ring).String()}, nil
 }
 
 func (u *udpServer) serve(n *Node, clients *tracker.Tracker) {

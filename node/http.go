@@ -32,12 +32,8 @@ func openHTTP(bind endpoint, ring netip.Addr) (*httpServer, error) {
 	if err != nil {
 		return nil, err
 	}
-	at := ln.Addr().(*net.TCPAddr).AddrPort() // what "tcp" gives
-	host := at.Addr().Unmap()
-	if host.IsUnspecified() {
-		host = ring
-	}
-	return &httpServer{ln: ln, addr: netip.AddrPortFrom(host, at.Port()).String(), port: at.Port()}, nil
+	at := reachedAt(ln.Addr().(*net.TCPAddr).AddrPort(), ring) // what "tcp" gives
+	return &httpServer{ln: ln, addr: at.String(), port: at.Port()}, nil
 }
 
 func (h *httpServer) serve(n *Node, clients *tracker.Tracker) {

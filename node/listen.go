@@ -105,23 +105,42 @@ func listenError(what, addr, flag string, err error) error {
 // listenHTTP takes the HTTP port: the one that was asked for, or the first
 // free one from 6969 on.
 func listenHTTP(bind endpoint) (net.Listener, error) {
+	return firstFree("http", bind, func(at string) (net.Listener, error) { return net.Listen("tcp", at) })
+}
+
+// listenUDP takes the UDP tracker's port, in the same way.
+func listenUDP(bind endpoint) (net.PacketConn, error) {
+	return firstFree("udp", bind, func(at string) (net.PacketConn, error) { return net.ListenPacket("udp", at) })
+}
+
+// firstFree listens for what a flag is named after, at the port that was asked for or
+// at the first free one.
+func firstFree[T any](what string, bind endpoint, listen func(at string) (T, error)) (T, error) {
+	first, last := uint16(firstHTTPPort), uint16(lastHTTPPort)
 	if bind.hasPort {
-		ln, err := net.Listen("tcp", bind.at(bind.port))
-		if err != nil {
-			return nil, listenError("http", bind.at(bind.port), "--http", err)
-		}
-		return ln, nil
+		first, last = bind.port, bind.port
 	}
-	for port := uint16(firstHTTPPort); port <= lastHTTPPort; port++ {
-		ln, err := net.Listen("tcp", bind.at(port))
+	var none T
+	for port := first; port <= last; port++ {
+		l, err := listen(bind.at(port))
 		if err == nil {
-			return ln, nil
+			return l, nil
 		}
-		if !errors.Is(err, syscall.EADDRINUSE) {
-			return nil, listenError("http", bind.at(port), "--http", err)
+		if bind.hasPort || !errors.Is(err, syscall.EADDRINUSE) {
+			return none, listenError(what, bind.at(port), "--"+what, err)
 		}
 	}
-	return nil, fmt.Errorf("no port of %d-%d is free for HTTP: choose one with --http host:port, or --http off", firstHTTPPort, lastHTTPPort)
+	return none, fmt.Errorf("no port of %d-%d is free for --%s: choose one with --%[3]s host:port, or --%[3]s off", first, last, what)
+}
+
+// reachedAt is what others are told of a listener: on all interfaces it is at the ring's
+// address.
+func reachedAt(at netip.AddrPort, ring netip.Addr) netip.AddrPort {
+	host := at.Addr().Unmap()
+	if host.IsUnspecified() {
+		host = ring
+	}
+	return netip.AddrPortFrom(host, at.Port())
 }
 
 // advertised finds the address that others reach the ring port at.

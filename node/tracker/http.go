@@ -30,7 +30,7 @@ type Ring interface {
 const NotAuthorized = "Requested download is not authorized for use with this tracker"
 
 var (
-	errNotAuthorized = fmt.Errorf("%s", NotAuthorized)
+	errNotAuthorized = errors.New(NotAuthorized) //nolint:staticcheck // the field's words, with their capital
 	errPasskey       = errors.New("this ring has a secret: its trackers want a passkey, as chordnode secret --passkey shows it")
 )
 
@@ -133,15 +133,7 @@ func (t *Tracker) announce(w http.ResponseWriter, r *http.Request) {
 		t.fail(w, err)
 		return
 	}
-	if req.Name, err = t.names.of(r.Context(), req.InfoHash); err != nil {
-		t.fail(w, err)
-		return
-	}
-	if req.Name == "" && t.cfg.RegisteredOnly {
-		t.fail(w, errNotAuthorized)
-		return
-	}
-	swarm, err := t.cfg.Ring.Announce(r.Context(), req.Announce)
+	swarm, err := t.enter(r.Context(), req.Announce)
 	if err != nil {
 		t.fail(w, err)
 		return
@@ -152,6 +144,17 @@ func (t *Tracker) announce(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	t.write(w, b)
+}
+
+// enter carries out an announce, under the name that the torrent has in the ring.
+func (t *Tracker) enter(ctx context.Context, a communicator.Announce) (s communicator.Swarm, err error) {
+	if a.Name, err = t.names.of(ctx, a.InfoHash); err != nil {
+		return s, err
+	}
+	if a.Name == "" && t.cfg.RegisteredOnly {
+		return s, errNotAuthorized
+	}
+	return t.cfg.Ring.Announce(ctx, a)
 }
 
 // source is where a client is, as others reach it.

@@ -58,7 +58,7 @@ func newIDs() *ids {
 
 func (i *ids) at(from netip.Addr, window int64) uint64 {
 	m := hmac.New(sha256.New, i.key[:])
-	_ = binary.Write(m, binary.BigEndian, window)
+	m.Write(binary.BigEndian.AppendUint64(nil, uint64(window)))
 	m.Write(from.AsSlice())
 	return binary.BigEndian.Uint64(m.Sum(nil))
 }
@@ -87,10 +87,6 @@ func (t *Tracker) ServeUDP(ctx context.Context, conn *net.UDPConn) error {
 			return nil
 		}
 		if err != nil {
-			var passing net.Error
-			if errors.As(err, &passing) && passing.Timeout() {
-				continue
-			}
 			return fmt.Errorf("reading announces by UDP: %w", err)
 		}
 		from := netip.AddrPortFrom(at.Addr().Unmap().WithZone(""), at.Port())
@@ -170,13 +166,7 @@ func (t *Tracker) udpAnnounce(ctx context.Context, b []byte, from netip.Addr) ([
 	if err := t.allowed(path); err != nil {
 		return nil, err
 	}
-	if a.Name, err = t.names.of(ctx, a.InfoHash); err != nil {
-		return nil, err
-	}
-	if a.Name == "" && t.cfg.RegisteredOnly {
-		return nil, errNotAuthorized
-	}
-	s, err := t.cfg.Ring.Announce(ctx, a)
+	s, err := t.enter(ctx, a)
 	if err != nil {
 		return nil, err
 	}

@@ -18,7 +18,6 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -183,42 +182,4 @@ func (b *bench) until(ctx context.Context, what string, ok func() (bool, error))
 			return fmt.Errorf("waiting for %s: %w", what, ctx.Err())
 		}
 	}
-}
-
-var memoryLine = regexp.MustCompile(`(?m)^(RssAnon|VmRSS):\s+(\d+) kB`)
-
-// memory is what a process has in memory, in KiB: all, and what is its own.
-func memory(pid int) (rss, anon int64, err error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	for _, m := range memoryLine.FindAllStringSubmatch(string(text), -1) {
-		var n int64
-		_, err := fmt.Sscan(m[2], &n)
-		switch {
-		case err != nil:
-			return 0, 0, err
-		case m[1] == "VmRSS":
-			rss = n
-		default:
-			anon = n
-		}
-	}
-	return rss, anon, err
-}
-
-// cpuTime is what a process has used of the processors, of its user's and the system's
-// (proc_pid_stat(5), counted in hundredths of a second).
-func cpuTime(pid int) (time.Duration, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0, err
-	}
-	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
-	if len(fields) < 13 {
-		return 0, fmt.Errorf("%d fields in the process's state", len(fields))
-	}
-	var user, system int64
-	if _, err := fmt.Sscan(fields[11]+" "+fields[12], &user, &system); err != nil {
-		return 0, err
-	}
-	return time.Duration(user+system) * 10 * time.Millisecond, nil
 }

@@ -20,6 +20,7 @@ import (
 
 	"chordtorrent/client/api"
 	"chordtorrent/communicator"
+	"chordtorrent/scripts/lab"
 )
 
 // random writes a file of random bytes.
@@ -110,7 +111,7 @@ func (b *bench) watch(ctx context.Context) (any, error) {
 		}
 	}
 	all := time.Since(began)
-	rss, anon, err := memory(cmd.Process.Pid)
+	rss, anon, err := lab.MemoryOf(cmd.Process.Pid)
 	if err != nil {
 		return nil, err
 	}
@@ -167,18 +168,18 @@ func (b *bench) idle(ctx context.Context) (any, error) {
 		return nil, err
 	}
 	const watched = 120 * time.Second
-	before, err := cpuTime(cmd.Process.Pid)
+	before, err := lab.CPUTimeOf(cmd.Process.Pid)
 	if err != nil {
 		return nil, err
 	}
 	if err := pause(watched); err != nil {
 		return nil, err
 	}
-	after, err := cpuTime(cmd.Process.Pid)
+	after, err := lab.CPUTimeOf(cmd.Process.Pid)
 	if err != nil {
 		return nil, err
 	}
-	rss, anon, err := memory(cmd.Process.Pid)
+	rss, anon, err := lab.MemoryOf(cmd.Process.Pid)
 	if err != nil {
 		return nil, err
 	}
@@ -369,7 +370,7 @@ func (b *bench) manyNames(ctx context.Context) (any, error) {
 		typed = append(typed, took)
 	}
 	slices.Sort(typed)
-	rss, anon, err := memory(cmd.Process.Pid)
+	rss, anon, err := lab.MemoryOf(cmd.Process.Pid)
 	if err != nil {
 		return nil, err
 	}

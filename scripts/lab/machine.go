@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"fmt"
 	"os"
 	"runtime"
 	"strconv"
@@ -34,6 +35,43 @@ func ThisMachine(commit string) Machine {
 		}
 	}
 	return m
+}
+
+// CPUTimeOf is what a process and its ended children have used, on all cores
+// (proc_pid_stat(5), which counts in hundredths of a second).
+func CPUTimeOf(pid int) (time.Duration, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0, err
+	}
+	_, rest, _ := strings.Cut(string(text), ") ")
+	fields := strings.Fields(rest)
+	const first, last = 11, 14 // utime, stime, cutime, cstime
+	if len(fields) <= last {
+		return 0, fmt.Errorf("/proc/%d/stat has %d fields", pid, len(fields))
+	}
+	var ticks int64
+	for _, f := range fields[first : last+1] {
+		n, err := strconv.ParseInt(f, 10, 64)
+		if err != nil {
+			return 0, fmt.Errorf("/proc/%d/stat: %w", pid, err)
+		}
+		ticks += n
+	}
+	return time.Duration(ticks) * 10 * time.Millisecond, nil
+}
+
+// MemoryOf is what a process has in memory, in KiB: all, and what no file backs.
+func MemoryOf(pid int) (resident, anonymous int64, err error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	for line := range strings.Lines(string(text)) {
+		for name, to := range map[string]*int64{"VmRSS:": &resident, "RssAnon:": &anonymous} {
+			if rest, found := strings.CutPrefix(line, name); found && err == nil {
+				_, err = fmt.Sscan(rest, to)
+			}
+		}
+	}
+	return resident, anonymous, err
 }
 
 // CPUTime is what this process has used, on all cores: on a machine that others use too,

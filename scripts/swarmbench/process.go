@@ -7,10 +7,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
+
+	"chordtorrent/scripts/lab"
 )
 
 // process is a program on a host.
@@ -76,37 +77,23 @@ func (p *process) says(what string) error {
 	}
 }
 
-// cpu is what the process and its ended children have used, in seconds.
+// cpu is what the process and its ended children have used, in seconds; 0 when it has
+// ended itself.
 func (p *process) cpu() float64 {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
+	used, err := lab.CPUTimeOf(p.cmd.Process.Pid)
 	if err != nil {
 		return 0
 	}
-	_, rest, _ := strings.Cut(string(text), ") ")
-	fields := strings.Fields(rest)
-	ticks := 0.0
-	for _, i := range []int{11, 12, 13, 14} { // utime, stime, cutime, cstime
-		if i < len(fields) {
-			n, _ := strconv.ParseFloat(fields[i], 64)
-			ticks += n
-		}
-	}
-	return ticks / 100
+	return used.Seconds()
 }
 
-// anonymous is its memory that no file backs, in KiB.
+// anonymous is its memory that no file backs, in KiB; 0 when it has ended.
 func (p *process) anonymous() int64 {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	_, n, err := lab.MemoryOf(p.cmd.Process.Pid)
 	if err != nil {
 		return 0
 	}
-	for line := range strings.Lines(string(text)) {
-		if rest, found := strings.CutPrefix(line, "RssAnon:"); found {
-			n, _ := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
-			return n
-		}
-	}
-	return 0
+	return n
 }
 
 // stop asks the process to end, and waits.
