@@ -105,8 +105,30 @@ func tryLock(path string, me holder) (*Lock, error) {
 	}
 }
 
-// waitLock takes a lock that its holders give back within moments.
-func waitLock(ctx context.Context, path string) (*Lock, error) {
+// Locked says whether a process holds a lock. To look, it takes it for a moment together
+// with others who look, which is why who wants it should use WaitLock.
+func Locked(path string) (bool, error) {
+	f, err := os.Open(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("looking at a lock: %w", err)
+	}
+	defer f.Close()
+	err = unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return true, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("looking at the lock %s: %w", path, err)
+	}
+	return false, nil
+}
+
+// WaitLock takes a lock that its holders give back within moments, or says in an ErrBusy
+// who has it still when ctx ends.
+func WaitLock(ctx context.Context, path string) (*Lock, error) {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for {

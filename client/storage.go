@@ -124,7 +124,7 @@ func (s *Storage) refreshClientID(ctx context.Context, assign func(ctx context.C
 		return 0, err
 	}
 	if have == 0 {
-		lock, err := waitLock(ctx, filepath.Join(s.dir, "locks", "client-id.lock"))
+		lock, err := WaitLock(ctx, filepath.Join(s.dir, "locks", "client-id.lock"))
 		if err != nil {
 			return 0, err
 		}

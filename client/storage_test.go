@@ -95,7 +95,7 @@ func TestLocksExcludeUnderContention(t *testing.T) {
 	for range 8 {
 		wg.Go(func() {
 			for range 50 {
-				lock, err := waitLock(t.Context(), filepath.Join(s.dir, "locks", "one.lock"))
+				lock, err := WaitLock(t.Context(), filepath.Join(s.dir, "locks", "one.lock"))
 				if err != nil {
 					t.Error(err)
 					return
@@ -123,14 +123,14 @@ func TestLocksExcludeUnderContention(t *testing.T) {
 func TestWaitLockEndsWithItsContext(t *testing.T) {
 	s := newStorage(t)
 	path := filepath.Join(s.dir, "locks", "one.lock")
-	lock, err := waitLock(t.Context(), path)
+	lock, err := WaitLock(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer lock.Release()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := waitLock(ctx, path); err == nil {
+	if _, err := WaitLock(ctx, path); err == nil {
 		t.Error("taken twice")
 	}
 }

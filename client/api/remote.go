@@ -16,7 +16,7 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"chordtorrent/client"
 )
 
 // Where the daemon of a Storage says how it is reached, and the lock that it holds
@@ -36,31 +36,23 @@ type Address struct {
 // ErrRunning means that a Storage has a daemon already.
 var ErrRunning = errors.New("a daemon of this Storage is running already")
 
-const claimTries = 10
+// claimWithin is how long Claim waits for commands that look whether there is a daemon.
+const claimWithin = 300 * time.Millisecond
 
 // Claim makes this process the daemon of a Storage; release ends that, as does the
 // end of the process. ErrRunning, with the pid, when another one is.
 func Claim(storage string) (release func(), err error) {
-	f, err := os.OpenFile(filepath.Join(storage, lockFile), os.O_RDWR|os.O_CREATE, 0o644)
-	if err != nil {
-		return nil, fmt.Errorf("taking the daemon's lock: %w", err)
-	}
-	for try := 0; ; try++ {
-		err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		if err == nil || try == claimTries {
-			break
-		}
-		time.Sleep(10 * time.Millisecond) // a command may be looking, see Find
-	}
-	if err != nil {
-		f.Close()
-		if !errors.Is(err, unix.EWOULDBLOCK) {
-			return nil, fmt.Errorf("locking %s: %w", f.Name(), err)
-		}
+	ctx, cancel := context.WithTimeout(context.Background(), claimWithin)
+	defer cancel()
+	lock, err := client.WaitLock(ctx, filepath.Join(storage, lockFile))
+	if busy, ok := errors.AsType[*client.ErrBusy](err); ok {
 		if a, err := readAddress(storage); err == nil {
 			return nil, fmt.Errorf("%w, with pid %d, at %s", ErrRunning, a.PID, a.URL)
 		}
-		return nil, ErrRunning
+		return nil, fmt.Errorf("%w, with pid %d", ErrRunning, busy.PID)
+	}
+	if err != nil {
+		return nil, err
 	}
 	forget := func() error {
 		err := os.Remove(filepath.Join(storage, addressFile))
@@ -71,7 +63,7 @@ func Claim(storage string) (release func(), err error) {
 	}
 	// One that was killed has left it behind.
 	if err := forget(); err != nil {
-		f.Close()
+		lock.Release()
 		return nil, fmt.Errorf("removing the address of an earlier daemon: %w", err)
 	}
 	return func() {
@@ -80,7 +72,7 @@ func Claim(storage string) (release func(), err error) {
 		if a, err := readAddress(storage); err == nil && a.PID == os.Getpid() {
 			_ = forget()
 		}
-		f.Close()
+		lock.Release()
 	}, nil
 }
 
@@ -123,18 +115,9 @@ const startWithin = 5 * time.Second
 // Find gives the daemon of a Storage; nil when there is none. One that just starts is
 // waited for.
 func Find(storage string) (*Remote, error) {
-	f, err := os.Open(filepath.Join(storage, lockFile))
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("looking for the daemon: %w", err)
-	}
-	defer f.Close()
 	for began := time.Now(); ; time.Sleep(20 * time.Millisecond) {
-		// Who gets the lock shows that nobody holds it.
-		if err := unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB); err == nil {
-			return nil, nil
+		if held, err := client.Locked(filepath.Join(storage, lockFile)); err != nil || !held {
+			return nil, err
 		}
 		a, err := readAddress(storage)
 		switch {
