@@ -67,32 +67,34 @@ func (s *Server) beginUpload(w http.ResponseWriter, r *http.Request) {
 	var req struct {
 		Name string `json:"name"`
 	}
-	err := decode(r, &req)
-	if err == nil {
-		if err = communicator.CheckName(req.Name); err != nil {
-			err = fmt.Errorf("%w: %w", client.ErrUsage, err)
-		}
+	if err := decode(r, &req); err != nil {
+		s.fail(w, r, err)
+		return
 	}
-	u, id := s.uploads, rand.Text()
-	if err == nil {
-		u.mu.Lock()
-		if len(u.open) >= maxUploads {
-			err = fmt.Errorf("%w: %d uploads were begun and not ended", client.ErrUsage, len(u.open))
-		} else {
-			u.open[id] = req.Name
-		}
-		u.mu.Unlock()
-	}
-	if err == nil {
-		if err = os.Mkdir(filepath.Join(u.dir, id), 0o755); err != nil {
-			err = errors.Join(err, u.drop(id))
-		}
-	}
+	id, err := s.uploads.begin(req.Name)
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
 	s.json(w, http.StatusCreated, map[string]string{"id": id})
+}
+
+// begin makes the folder of a new upload.
+func (u *uploads) begin(name string) (id string, err error) {
+	if err := communicator.CheckName(name); err != nil {
+		return "", fmt.Errorf("%w: %w", client.ErrUsage, err)
+	}
+	id = rand.Text()
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if len(u.open) >= maxUploads {
+		return "", fmt.Errorf("%w: %d uploads were begun and not ended", client.ErrUsage, len(u.open))
+	}
+	if err := os.Mkdir(filepath.Join(u.dir, id), 0o755); err != nil {
+		return "", err
+	}
+	u.open[id] = name
+	return id, nil
 }
 
 // putUpload stores one file of an upload.
@@ -160,20 +162,21 @@ func (s *Server) finish(ctx context.Context, id string) (api.Job, error) {
 		from = filepath.Join(from, entries[0].Name())
 	}
 	to := filepath.Join(s.cfg.Client.Storage().FilesDir(), name)
-	if err := s.makeRoom(ctx, name, to, filepath.Join(u.dir, id+".old")); err != nil {
+	if err := s.mayReplace(ctx, name, to); err != nil {
 		return api.Job{}, err
 	}
-	if err := os.Rename(from, to); err != nil {
+	aside := filepath.Join(u.dir, id+".old")
+	if err := replace(from, to, aside); err != nil {
 		return api.Job{}, fmt.Errorf("keeping the upload of %q: %w", name, err)
 	}
-	if err := errors.Join(u.drop(id), os.RemoveAll(filepath.Join(u.dir, id+".old"))); err != nil {
+	if err := errors.Join(u.drop(id), os.RemoveAll(aside)); err != nil {
 		s.log.Warn("leftovers of an upload stay", "name", name, "err", err)
 	}
 	return s.cfg.Daemon.AddPublication(ctx, api.AddPublication{Path: to, Name: name})
 }
 
-// makeRoom moves an earlier upload of the same name aside. Anything else stays.
-func (s *Server) makeRoom(ctx context.Context, name, to, aside string) error {
+// mayReplace allows an earlier upload of the same name to be replaced, and nothing else.
+func (s *Server) mayReplace(ctx context.Context, name, to string) error {
 	if _, err := os.Lstat(to); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	} else if err != nil {
@@ -183,7 +186,21 @@ func (s *Server) makeRoom(ctx context.Context, name, to, aside string) error {
 	if err != nil || job.Path != to {
 		return &client.Hint{Err: fmt.Errorf("%w: %s", errExists, to), Next: "choose another name, or move it away"}
 	}
-	return os.Rename(to, aside)
+	return nil
+}
+
+// replace moves what is at to aside, and from in its place. When the second cannot be
+// done the first is undone. Two moves, since a folder is not replaced by one.
+func replace(from, to, aside string) error {
+	if err := os.Rename(to, aside); errors.Is(err, fs.ErrNotExist) {
+		return os.Rename(from, to)
+	} else if err != nil {
+		return err
+	}
+	if err := os.Rename(from, to); err != nil {
+		return errors.Join(err, os.Rename(aside, to))
+	}
+	return nil
 }
 
 func (s *Server) dropUpload(w http.ResponseWriter, r *http.Request) {
