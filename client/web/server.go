@@ -50,7 +50,8 @@ func New(cfg Config) (*Server, error) {
 	}
 	s := &Server{cfg: cfg, hosts: ownHosts(cfg.Hosts), log: cfg.Log}
 	var err error
-	if s.uploads, err = openUploads(filepath.Join(cfg.Client.Storage().Dir(), "uploads")); err != nil {
+	storage := cfg.Client.Storage()
+	if s.uploads, err = openUploads(filepath.Join(storage.Dir(), "uploads"), storage.FilesDir()); err != nil {
 		return nil, err
 	}
 	mux := http.NewServeMux()

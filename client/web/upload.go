@@ -22,6 +22,9 @@ import (
 // errExists means that Storage has something else where an upload would go.
 var errExists = errors.New("there is something of that name in Storage already")
 
+// oldSuffix ends the folder that what an upload replaces is moved to: ID.old/NAME.
+const oldSuffix = ".old"
+
 // uploads are files that browsers bring to be published: each in a folder of its own
 // until it is complete, then moved to files/NAME.
 type uploads struct {
@@ -31,8 +34,22 @@ type uploads struct {
 	open map[string]string // id -> name
 }
 
-// openUploads removes what was begun before.
-func openUploads(dir string) (*uploads, error) {
+// openUploads removes what was begun before. What was moved aside, and not replaced
+// because the process died in between, goes back to the directory files.
+func openUploads(dir, files string) (*uploads, error) {
+	aside, err := fs.Glob(os.DirFS(dir), "*"+oldSuffix+"/*")
+	if err != nil {
+		return nil, fmt.Errorf("looking at unfinished uploads: %w", err)
+	}
+	for _, old := range aside {
+		to := filepath.Join(files, path.Base(old))
+		if _, err := os.Lstat(to); !errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err := os.Rename(filepath.Join(dir, old), to); err != nil {
+			return nil, fmt.Errorf("putting back what an upload was to replace: %w", err)
+		}
+	}
 	if err := os.RemoveAll(dir); err != nil {
 		return nil, fmt.Errorf("removing unfinished uploads: %w", err)
 	}
@@ -165,7 +182,7 @@ func (s *Server) finish(ctx context.Context, id string) (api.Job, error) {
 	if err := s.mayReplace(ctx, name, to); err != nil {
 		return api.Job{}, err
 	}
-	aside := filepath.Join(u.dir, id+".old")
+	aside := filepath.Join(u.dir, id+oldSuffix)
 	if err := replace(from, to, aside); err != nil {
 		return api.Job{}, fmt.Errorf("keeping the upload of %q: %w", name, err)
 	}
@@ -189,16 +206,21 @@ func (s *Server) mayReplace(ctx context.Context, name, to string) error {
 	return nil
 }
 
-// replace moves what is at to aside, and from in its place. When the second cannot be
-// done the first is undone. Two moves, since a folder is not replaced by one.
+// replace moves what is at to into a new folder aside, and from in its place. When the
+// second cannot be done the first is undone. Two moves, since a folder is not replaced by one.
 func replace(from, to, aside string) error {
-	if err := os.Rename(to, aside); errors.Is(err, fs.ErrNotExist) {
+	if err := os.MkdirAll(aside, 0o755); err != nil {
+		return err
+	}
+	defer os.Remove(aside) // stays if something is in it
+	old := filepath.Join(aside, filepath.Base(to))
+	if err := os.Rename(to, old); errors.Is(err, fs.ErrNotExist) {
 		return os.Rename(from, to)
 	} else if err != nil {
 		return err
 	}
 	if err := os.Rename(from, to); err != nil {
-		return errors.Join(err, os.Rename(aside, to))
+		return errors.Join(err, os.Rename(old, to))
 	}
 	return nil
 }
