@@ -14,7 +14,7 @@ const (
 	// firstWait bounds how long the very first announce to a swarm waits for the ring.
 	firstWait = 3 * time.Second
 	// jobWait is how long the ring may take for anything else; nobody waits for it.
-	jobWait = 10 * time.Second
+	jobWait = 5 * time.Second
 	// workers is how many swarms the ring is told or asked about at a time.
 	workers = 8
 	// tick is how often it is looked who is due.
@@ -32,7 +32,7 @@ const (
 	smallSwarm, largeSwarm        = 30, 200
 	// With very many swarms in use each has to wait longer: the ring is told of one in
 	// tellSpacing, and looked at for one in lookSpacing.
-	tellSpacing, lookSpacing = 500 * time.Microsecond, 2 * time.Millisecond
+	tellSpacing, lookSpacing = time.Millisecond, 5 * time.Millisecond
 	mostTellGap, mostLookGap = 10 * time.Second, time.Minute
 	// retryAfter is when what the ring did not take is tried again.
 	retryAfter = 2 * time.Second

@@ -175,6 +175,24 @@ func TestConnectionIDsAreOfAnAddressAndATime(t *testing.T) {
 	}
 }
 
+func TestAPacketAllocatesNothing(t *testing.T) {
+	w := newWorld(t, nil)
+	hash, now := w.publish("x"), time.Now()
+	w.ask("10.0.0.7:1", query(hash, "a"))
+	ids, from := newIDs(), netip.MustParseAddr("10.0.0.8").As16()
+	ids.turn(now)
+	b := announced(binary.BigEndian.AppendUint64(nil, ids.make(&from)), hash, "b", 5, 0, 7001, "")
+	var x exchange
+	out := make([]byte, 0, maxReply)
+	if n := testing.AllocsPerRun(500, func() {
+		if reply, later := w.tr.packet(b, &from, ids, &x, now, out); len(reply) < 26 || later {
+			t.Errorf("%q, %v", reply, later)
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations for a packet", n)
+	}
+}
+
 func FuzzUDP(f *testing.F) {
 	from, now := netip.MustParseAddr("10.0.0.1").As16(), time.Now()
 	ids := newIDs()

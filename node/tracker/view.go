@@ -22,7 +22,7 @@ const (
 )
 
 // loadSpacing is the least time between two announces that a node asks for, over all of its
-// peers: with very many, each comes less often.
+// peers, and tellSpacing that over all swarms in use: with very many, each comes less often.
 const loadSpacing = 200 * time.Microsecond
 
 // view is what this node knows of swarms: its own peers, which it tells the ring of, and
@@ -187,7 +187,7 @@ func (v *view) interval(s *swarm, r *record, seeding bool, told, want int, sec u
 		Needs: !seeding && want > 0, Unwanted: seeding && leechers == 0 && r.since != sec}
 	draw := rand.Float64()
 	d := p.Interval(draw)
-	if load := time.Duration(v.own.Load()) * loadSpacing; load > d {
+	if load := max(time.Duration(v.own.Load())*loadSpacing, time.Duration(v.queued.Load())*tellSpacing); load > d {
 		d = time.Duration(float64(load) * (0.8 + 0.4*draw))
 	}
 	return d
