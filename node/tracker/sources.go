@@ -26,6 +26,7 @@ type source struct {
 // sources holds every address to what is fair to others.
 type sources struct {
 	rate, peers int
+	most        int // accounts in a shard
 	shards      [sourceShards]sourceShard
 }
 
@@ -36,7 +37,7 @@ type sourceShard struct {
 }
 
 func newSources(rate, peers int) *sources {
-	s := &sources{rate: rate, peers: peers}
+	s := &sources{rate: rate, peers: peers, most: maxSources / sourceShards}
 	for i := range s.shards {
 		s.shards[i].known = make(map[[16]byte]*source)
 		s.shards[i].rest.credit = float32(rate * sourceBurst)
@@ -60,9 +61,9 @@ func (s *sources) of(shard *sourceShard, account *[16]byte, now int64) *source {
 	if a := shard.known[*account]; a != nil {
 		return a
 	}
-	if len(shard.known) >= maxSources/sourceShards {
+	if len(shard.known) >= s.most {
 		shard.forget(now)
-		if len(shard.known) >= maxSources/sourceShards {
+		if len(shard.known) >= s.most {
 			return &shard.rest
 		}
 	}

@@ -34,6 +34,8 @@ type view struct {
 	sources        *sources
 	registeredOnly bool
 	now            func() time.Time
+	// What one shard may hold.
+	mostStored, mostSwarms int
 
 	shards  [shardCount]shard
 	queued  atomic.Int64 // swarms in the shards' queues
@@ -51,7 +53,8 @@ type shard struct {
 }
 
 func newView(ring Ring, names *names, sources *sources, registeredOnly bool) *view {
-	v := &view{ring: ring, names: names, sources: sources, registeredOnly: registeredOnly, now: time.Now, jobs: make(chan job)}
+	v := &view{ring: ring, names: names, sources: sources, registeredOnly: registeredOnly, now: time.Now,
+		mostStored: maxStored / shardCount, mostSwarms: maxSwarms / shardCount, jobs: make(chan job)}
 	for i := range v.shards {
 		v.shards[i].swarms = make(map[[20]byte]*swarm)
 	}
@@ -207,11 +210,11 @@ func (v *view) count(hash [20]byte) (seeders, leechers int, name string, ok bool
 
 // makeRoom sees to it that one more record fits into a shard beside the swarm at hand.
 func (v *view) makeRoom(sh *shard, keep *swarm) {
-	if sh.stored < maxStored/shardCount {
+	if sh.stored < v.mostStored {
 		return
 	}
-	v.evict(sh, keep, func() bool { return sh.stored < maxStored/shardCount*7/8 })
-	if sh.stored >= maxStored/shardCount && len(keep.peers) > 0 { // one swarm has it all
+	v.evict(sh, keep, func() bool { return sh.stored < v.mostStored*7/8 })
+	if sh.stored >= v.mostStored && len(keep.peers) > 0 { // one swarm has it all
 		v.drop(sh, keep, rand.IntN(len(keep.peers)))
 		v.evicted.Add(1)
 	}
@@ -275,8 +278,8 @@ func (v *view) meet(ctx context.Context, hash [20]byte) error {
 	s := sh.swarms[hash]
 	switch {
 	case s == nil:
-		if len(sh.swarms) >= maxSwarms/shardCount {
-			v.evict(sh, nil, func() bool { return len(sh.swarms) < maxSwarms/shardCount*7/8 })
+		if len(sh.swarms) >= v.mostSwarms {
+			v.evict(sh, nil, func() bool { return len(sh.swarms) < v.mostSwarms*7/8 })
 		}
 		now := v.now().UnixMilli()
 		s = &swarm{hash: hash, place: -1, born: now, used: now, meeting: make(chan struct{})}

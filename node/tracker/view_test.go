@@ -308,7 +308,8 @@ func TestSourcesAreBounded(t *testing.T) {
 	if s.release(&b); !s.hold(&same, 0) {
 		t.Error("there is no room after one has left")
 	}
-	for i := range maxSources + 100 {
+	s.most = 100
+	for i := range 100 * sourceShards * 2 {
 		ip := netip.AddrFrom4([4]byte{11, byte(i >> 16), byte(i >> 8), byte(i)}).As16()
 		s.mayAsk(&ip, 2000)
 	}
@@ -316,7 +317,7 @@ func TestSourcesAreBounded(t *testing.T) {
 	for i := range s.shards {
 		total += len(s.shards[i].known)
 	}
-	if total > maxSources {
+	if total > 100*sourceShards {
 		t.Errorf("%d are remembered", total)
 	}
 }
@@ -324,8 +325,9 @@ func TestSourcesAreBounded(t *testing.T) {
 func TestAViewIsBounded(t *testing.T) {
 	ring := communicator.New(ringtest.New(1), netip.MustParseAddr("10.0.0.1"))
 	defer ring.Close()
-	tr := New(Config{Ring: ring, SourcePeers: maxStored})
-	const room = maxStored / shardCount
+	tr := New(Config{Ring: ring})
+	const room = 1000
+	tr.view.mostStored = room
 	// Swarms of one shard, the second idle since long ago, until there is no more room.
 	enter := func(swarm, i int, at time.Time) {
 		a := somebody(swarm*shardCount<<24, i, 5)
