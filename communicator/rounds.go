@@ -22,7 +22,7 @@ type round struct {
 }
 
 // pace tells what is known about a peer before the ring is asked.
-func (c *Communicator) pace(seat swarmSeat, a Announce) pace {
+func (c *Communicator) pace(seat swarmSeat, a Announce) Pace {
 	now := c.now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -35,7 +35,7 @@ func (c *Communicator) pace(seat swarmSeat, a Announce) pace {
 		c.rounds[seat] = rd
 	}
 	rd.last = now
-	return pace{swarm: rd.swarm, age: now.Sub(rd.first), seeder: a.Left == 0, unwanted: rd.unwanted}
+	return Pace{Swarm: rd.swarm, Age: now.Sub(rd.first), Seeder: a.Left == 0, Unwanted: rd.unwanted}
 }
 
 func (c *Communicator) remember(seat swarmSeat, s Swarm) {

@@ -44,7 +44,7 @@ func (h *httpServer) serve(n *Node, clients *tracker.Tracker) {
 	mux.HandleFunc("GET /style.css", serveStyle)
 	mux.Handle("GET /", clients)
 	h.srv = &http.Server{
-		Handler:           mux,
+		Handler:           announcesFirst(clients, mux),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
 		WriteTimeout:      30 * time.Second,
@@ -56,6 +56,18 @@ func (h *httpServer) serve(n *Node, clients *tracker.Tracker) {
 		if err := h.srv.Serve(h.ln); !errors.Is(err, http.ErrServerClosed) {
 			n.log.Error("the http port no longer accepts connections", "addr", h.addr, "err", err)
 		}
+	})
+}
+
+// announcesFirst hands announces to the tracker without a look at the other paths: they are
+// nearly all that comes.
+func announcesFirst(clients *tracker.Tracker, rest http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if tracker.IsAnnounce(r) {
+			clients.ServeHTTP(w, r)
+			return
+		}
+		rest.ServeHTTP(w, r)
 	})
 }
 

@@ -18,7 +18,7 @@ import (
 )
 
 func FuzzPresence(f *testing.F) {
-	good := presence{ID: chord.ID{1, 2, 3}, Epoch: 77, Addr: "10.0.0.1:8000", HTTP: "10.0.0.1:6969"}
+	good := presence{ID: chord.ID{1, 2, 3}, Epoch: 77, Addr: "10.0.0.1:8000", HTTP: "10.0.0.1:6969", UDP: "10.0.0.1:6970"}
 	f.Add(good.encode())
 	good.HTTP = ""
 	f.Add(good.encode())

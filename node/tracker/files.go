@@ -116,7 +116,9 @@ func (t *Tracker) list(r *http.Request) (page []listed, offset, total int, err e
 		turns <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-turns }()
-			if s, err := t.cfg.Ring.Peers(r.Context(), f.Name, f.InfoHash, 1); err == nil {
+			if seeders, leechers, _, ok := t.view.count(f.InfoHash); ok {
+				page[i].Seeders, page[i].Leechers = seeders, leechers
+			} else if s, err := t.cfg.Ring.Peers(r.Context(), f.Name, f.InfoHash, 1); err == nil {
 				page[i].Seeders, page[i].Leechers = s.Seeders, s.Leechers
 			}
 		})

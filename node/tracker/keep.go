@@ -1,0 +1,402 @@
+package tracker
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"chordtorrent/communicator"
+)
+
+const (
+	// firstWait bounds how long the very first announce to a swarm waits for the ring.
+	firstWait = 3 * time.Second
+	// jobWait is how long the ring may take for anything else; nobody waits for it.
+	jobWait = 5 * time.Second
+	// workers is how many swarms the ring is told or asked about at a time.
+	workers = 8
+	// tick is how often it is looked who is due.
+	tick = 100 * time.Millisecond
+
+	// Peers that come to a swarm or leave it are gathered for tellSoon; the ring is told of
+	// one swarm every tellGap then. That a peer is still there can wait for tellLazily.
+	tellSoon   = 200 * time.Millisecond
+	tellGap    = time.Second
+	tellLazily = 5 * time.Second
+	// What the others have is looked at again after this time while somebody fetches, the
+	// sooner the fewer peers there are and the younger the swarm.
+	lookYoung, lookOld, lookLarge = 2 * time.Second, 5 * time.Second, 15 * time.Second
+	youngSwarm                    = 2 * time.Minute
+	smallSwarm, largeSwarm        = 30, 200
+	// With very many swarms in use each has to wait longer: the ring is told of one in
+	// tellSpacing, and looked at for one in lookSpacing.
+	tellSpacing, lookSpacing = time.Millisecond, 5 * time.Millisecond
+	mostTellGap, mostLookGap = 10 * time.Second, time.Minute
+	// retryAfter is when what the ring did not take is tried again.
+	retryAfter = 2 * time.Second
+
+	// sample is how many peers a look brings.
+	sample = 50
+	// A name is asked for again after nameAgain; that there is none, after as long as the
+	// swarm has been known, within these bounds.
+	nameAgain                 = time.Minute
+	leastNameAgo, mostNameAgo = 2 * time.Second, time.Minute
+)
+
+// tellLater has the ring told of a swarm's peers, soon if they have changed.
+func (v *view) tellLater(sh *shard, s *swarm, ms int64, changed bool) {
+	gap := min(max(tellGap, time.Duration(v.queued.Load())*tellSpacing), mostTellGap).Milliseconds()
+	at := max(ms+tellSoon.Milliseconds(), s.told+gap)
+	if !changed {
+		at = ms + max(tellLazily.Milliseconds(), gap)
+	}
+	if s.tellAt == 0 || at < s.tellAt {
+		s.tellAt = at
+		v.enqueue(sh, s)
+	}
+}
+
+// lookLater has the ring looked at for a swarm that is in use, sooner if somebody fetches.
+func (v *view) lookLater(sh *shard, s *swarm, ms int64, fetches bool) {
+	if s.lookAt != 0 {
+		return
+	}
+	every := lookOld
+	switch n := s.seeders() + s.leechers(); {
+	case !fetches, n >= largeSwarm:
+		every = lookLarge
+	case n < smallSwarm || ms-s.born < youngSwarm.Milliseconds():
+		every = lookYoung
+	}
+	every = min(max(every, time.Duration(v.queued.Load())*lookSpacing), mostLookGap)
+	s.lookAt = max(ms, s.looked+every.Milliseconds())
+	v.enqueue(sh, s)
+}
+
+// enqueue puts a swarm where it belongs in its shard's queue.
+func (v *view) enqueue(sh *shard, s *swarm) {
+	due := s.tellAt
+	if due == 0 || (s.lookAt != 0 && s.lookAt < due) {
+		due = s.lookAt
+	}
+	if due == 0 || s.underWay {
+		return // whoever has it looks again
+	}
+	if s.place < 0 {
+		v.queued.Add(1)
+	}
+	sh.queue.add(s, due)
+}
+
+func (v *view) dequeue(sh *shard, s *swarm) {
+	if s.place >= 0 {
+		v.queued.Add(-1)
+		sh.queue.remove(s)
+	}
+}
+
+// job is what the ring is to be told and asked about a swarm.
+type job struct {
+	shard *shard
+	swarm *swarm
+	look  bool
+	began int64
+}
+
+// run keeps the view and the ring agreed until ctx ends.
+func (v *view) run(ctx context.Context) {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	for range workers {
+		wg.Go(func() {
+			for {
+				select {
+				case j := <-v.jobs:
+					v.do(ctx, j)
+				case <-ctx.Done():
+					return
+				}
+			}
+		})
+	}
+	ticker := time.NewTicker(tick)
+	defer ticker.Stop()
+	for swept := 0; ; swept++ {
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		}
+		v.sweep(&v.shards[swept%shardCount], v.now())
+		for i := range v.shards {
+			v.handOut(ctx, &v.shards[i])
+		}
+	}
+}
+
+// handOut gives the workers what is due in a shard. It waits while they all have something
+// to do: the ring is not asked faster than it answers.
+func (v *view) handOut(ctx context.Context, sh *shard) {
+	for ctx.Err() == nil {
+		j, ok := v.next(sh, v.now().UnixMilli())
+		if !ok {
+			return
+		}
+		select {
+		case v.jobs <- j:
+		case <-ctx.Done():
+		}
+	}
+}
+
+// next takes a job out of a shard's queue.
+func (v *view) next(sh *shard, ms int64) (j job, ok bool) {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	s := sh.queue.take(ms)
+	if s == nil {
+		return j, false
+	}
+	v.queued.Add(-1)
+	s.underWay = true
+	return job{shard: sh, swarm: s, look: s.lookAt != 0 && s.lookAt <= ms, began: ms}, true
+}
+
+// do carries a job out.
+func (v *view) do(ctx context.Context, j job) {
+	ctx, cancel := context.WithTimeout(ctx, jobWait)
+	defer cancel()
+	if v.nameDue(j) && !v.rename(ctx, j) {
+		return
+	}
+	name, entries, ok := v.gather(j)
+	if ok && len(entries) > 0 {
+		v.registered(j, entries, v.ring.Register(ctx, name, j.swarm.hash, entries))
+	}
+	if ok && j.look {
+		v.lookBegins(j)
+		found, err := v.ring.Peers(ctx, name, j.swarm.hash, sample)
+		if err == nil { // else the next announce asks again
+			v.seen(j, found)
+		}
+	}
+	j.shard.mu.Lock()
+	defer j.shard.mu.Unlock()
+	j.swarm.underWay = false
+	v.enqueue(j.shard, j.swarm)
+}
+
+// nameDue reports whether it is time to ask for the swarm's name again.
+func (v *view) nameDue(j job) bool {
+	j.shard.mu.Lock()
+	defer j.shard.mu.Unlock()
+	s := j.swarm
+	every := nameAgain
+	if s.name == "" {
+		every = min(max(time.Duration(j.began-s.born)*time.Millisecond, leastNameAgo), mostNameAgo)
+	}
+	return !s.named || j.began-s.nameAsk >= every.Milliseconds()
+}
+
+// rename asks for the name; false: the swarm is not to be tracked any more, and is gone.
+func (v *view) rename(ctx context.Context, j job) bool {
+	name, err := v.names.of(ctx, j.swarm.hash)
+	j.shard.mu.Lock()
+	defer j.shard.mu.Unlock()
+	s := j.swarm
+	s.nameAsk = j.began
+	switch {
+	case err != nil:
+		return true // as it was
+	case name == "" && v.registeredOnly:
+		s.underWay = false
+		v.forget(j.shard, s)
+		return false
+	case name != s.name || !s.named:
+		s.name, s.named = name, true
+		for i := range s.peers { // they belong into another map of the ring
+			s.peers[i].ring = 0
+		}
+		s.tellAt = j.began
+	}
+	return true
+}
+
+// gather makes the entries that the ring lacks; ok is false if it is not known where they
+// belong. Peers count as told of from now on.
+func (v *view) gather(j job) (name string, entries []communicator.Entry, ok bool) {
+	now := uint32(v.now().Unix())
+	j.shard.mu.Lock()
+	defer j.shard.mu.Unlock()
+	s := j.swarm
+	if !s.named {
+		retry := j.began + retryAfter.Milliseconds()
+		s.tellAt, s.lookAt = retry, 0
+		return "", nil, false
+	}
+	if s.tellAt == 0 || s.tellAt > j.began {
+		return s.name, nil, true
+	}
+	s.tellAt, s.told = 0, j.began
+	for i := range s.peers {
+		r := &s.peers[i]
+		if r.flags&foreign != 0 || r.until <= now || !r.lacks(now) {
+			continue
+		}
+		r.ring = r.until
+		entries = append(entries, r.entry(now))
+	}
+	for _, id := range s.gone {
+		entries = append(entries, communicator.Entry{PeerID: id})
+	}
+	return s.name, entries, true
+}
+
+// registered notes what came of a registration.
+func (v *view) registered(j job, entries []communicator.Entry, err error) {
+	now := v.now().UnixMilli()
+	j.shard.mu.Lock()
+	defer j.shard.mu.Unlock()
+	s := j.swarm
+	if err != nil {
+		for k := range entries {
+			if i := s.find(&entries[k].PeerID); i >= 0 {
+				s.peers[i].ring = 0
+			}
+		}
+		s.tellAt = now + retryAfter.Milliseconds()
+		return
+	}
+	for k := range entries {
+		if entries[k].Life == 0 {
+			s.gone = slices.DeleteFunc(s.gone, func(id [20]byte) bool { return id == entries[k].PeerID })
+		}
+	}
+}
+
+// lookBegins notes that what peers do from now on is news.
+func (v *view) lookBegins(j job) {
+	now := v.now().UnixMilli()
+	j.shard.mu.Lock()
+	defer j.shard.mu.Unlock()
+	s := j.swarm
+	s.looked, s.lookAt = now, 0
+	for i := range s.peers {
+		s.peers[i].flags &^= heard
+	}
+}
+
+// seen lays what a look has brought over the view.
+func (v *view) seen(j job, found communicator.Swarm) {
+	sec := uint32(v.now().Unix())
+	j.shard.mu.Lock()
+	defer j.shard.mu.Unlock()
+	s, sh := j.swarm, j.shard
+	for i := len(s.peers) - 1; i >= 0; i-- {
+		if s.peers[i].flags&foreign != 0 {
+			v.drop(sh, s, i)
+		}
+	}
+	inRing := v.missed(sh, s, found, sec)
+	s.beyond.seeders, s.beyond.leechers = 0, 0
+	others := found.Seeders + found.Leechers
+	exact := others == len(found.Peers)
+	seeders, leechers := 0, 0
+	for k := range found.Peers {
+		p := &found.Peers[k]
+		if s.find(&p.PeerID) >= 0 || slices.Contains(s.gone, p.PeerID) {
+			continue
+		}
+		if p.Left == 0 {
+			seeders++
+		} else {
+			leechers++
+		}
+		v.makeRoom(sh, s)
+		sh.stored++
+		v.stored.Add(1)
+		s.add(record{id: p.PeerID, ip: p.Addr.Addr().As16(), port: p.Addr.Port(), flags: foreign, left: packLeft(p.Left),
+			since: sec, until: sec + uint32(seconds(foreignLife))})
+	}
+	if beyond := others - inRing - seeders - leechers; !exact && beyond > 0 && seeders+leechers > 0 {
+		s.beyond.seeders = beyond * seeders / (seeders + leechers)
+		s.beyond.leechers = beyond - s.beyond.seeders
+	}
+}
+
+// foreignLife is how long others are told of a peer that the ring showed, without another look.
+const foreignLife = 2 * mostLookGap
+
+// missed counts the peers of this node that the ring has been told of, and forgets those
+// that it shows no more, as they have left by another node. A ring that shows few of them
+// has lost what it had, and gets it back with the next announces.
+func (v *view) missed(sh *shard, s *swarm, found communicator.Swarm, sec uint32) (inRing int) {
+	for i := range s.peers {
+		if s.peers[i].ring > sec {
+			inRing++
+		}
+	}
+	if found.Seeders+found.Leechers != len(found.Peers) {
+		return inRing
+	}
+	shown := make(map[[20]byte]bool, len(found.Peers))
+	mine := 0
+	for k := range found.Peers {
+		shown[found.Peers[k].PeerID] = true
+		if i := s.find(&found.Peers[k].PeerID); i >= 0 {
+			mine++
+		}
+	}
+	if 2*mine < inRing {
+		for i := range s.peers {
+			if !shown[s.peers[i].id] {
+				s.peers[i].ring = 0
+			}
+		}
+		v.tellLater(sh, s, v.now().UnixMilli(), true)
+		return mine
+	}
+	for i := len(s.peers) - 1; i >= 0; i-- {
+		if r := &s.peers[i]; r.ring > sec && r.flags&heard == 0 && !shown[r.id] {
+			v.drop(sh, s, i)
+		}
+	}
+	return mine
+}
+
+// firstLook asks the ring about a swarm that is new here.
+func (v *view) firstLook(ctx context.Context, sh *shard, s *swarm) {
+	ctx, cancel := context.WithTimeout(ctx, firstWait)
+	defer cancel()
+	j := job{shard: sh, swarm: s, look: true, began: s.born}
+	name, err := v.names.of(ctx, s.hash)
+	var found communicator.Swarm
+	lookErr, refused := err, err
+	switch {
+	case err == nil && name == "" && v.registeredOnly:
+		refused = errNotAuthorized
+	case err == nil:
+		found, lookErr = v.ring.Peers(ctx, name, s.hash, sample)
+	case !v.registeredOnly && !errors.Is(err, communicator.ErrClosed):
+		refused = nil // its own peers are better than nothing
+	}
+	if err == nil {
+		sh.mu.Lock()
+		s.name, s.named, s.nameAsk, s.looked = name, true, s.born, s.born
+		sh.mu.Unlock()
+	}
+	if lookErr == nil && refused == nil {
+		v.seen(j, found)
+	}
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	s.refused = refused
+	if refused != nil {
+		v.forget(sh, s)
+	}
+	met := s.meeting
+	s.meeting = nil
+	close(met)
+}
