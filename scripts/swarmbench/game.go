@@ -8,9 +8,7 @@ import (
 	"io"
 	mathrand "math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -281,9 +279,7 @@ func sumOf(path string) (sum [32]byte, err error) {
 // sent is how many bytes have left the seeds' hosts.
 func (g *game) sent() (sum int64) {
 	for host := 1; host <= g.o.seeds; host++ {
-		argv := g.lab.On(host, "cat", "/sys/class/net/eth0/statistics/tx_bytes")
-		if text, err := exec.Command(argv[0], argv[1:]...).Output(); err == nil {
-			n, _ := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
+		if n, err := g.lab.Sent(host); err == nil {
 			sum += n
 		}
 	}
