@@ -26,7 +26,7 @@ type cache struct {
 	mu     sync.Mutex
 	closed bool
 	byFile map[int]*handle // nil before the first
-	idle   list.List // of *handle, the one used last in front
+	idle   list.List       // of *handle, the one used last in front
 }
 
 func newCache(limit int, open func(file int, create bool) (*os.File, error)) *cache {
