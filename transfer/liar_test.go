@@ -2,8 +2,8 @@ package transfer
 
 import (
 	"net/netip"
-	"sync"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
