@@ -39,7 +39,7 @@ type Download struct {
 
 	c        *Client
 	began    time.Time
-	lock     *Lock
+	lock     *nameLock
 	partLock *os.File
 	rec      Record
 	layout   *storage.Layout
@@ -86,7 +86,7 @@ func (c *Client) Download(ctx context.Context, req DownloadRequest) (_ *Download
 			return nil, err
 		}
 	}
-	if d.lock, err = c.storage.lockName(d.Name, "download"); err != nil {
+	if d.lock, err = c.storage.lockName(d.Name, "download", false); err != nil {
 		return nil, err
 	}
 	defer func() {

@@ -56,7 +56,7 @@ type Publication struct {
 	c         *Client
 	kind      Kind // of the record that says what it is
 	began     time.Time
-	lock      *Lock
+	lock      *nameLock
 	content   *storage.Content
 	announcer *announcer
 	torrent   *transfer.Torrent
@@ -101,7 +101,7 @@ func (c *Client) Publish(ctx context.Context, req PublishRequest) (_ *Publicatio
 	if err := checkName(p.Name); err != nil {
 		return nil, err
 	}
-	if p.lock, err = c.storage.lockName(p.Name, "publish"); err != nil {
+	if p.lock, err = c.storage.lockName(p.Name, "publish", false); err != nil {
 		return nil, err
 	}
 	defer func() {

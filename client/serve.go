@@ -24,7 +24,7 @@ import (
 func (c *Client) Serve(ctx context.Context, rec Record, on OnProgress) (_ *Publication, err error) {
 	defer func() { err = asInterrupted(ctx, err) }()
 	p := &Publication{Name: rec.Name, Path: rec.Path, Bytes: rec.Bytes, Pieces: rec.Pieces, c: c, kind: rec.Kind, began: time.Now()}
-	if p.lock, err = c.storage.lockName(p.Name, "serve"); err != nil {
+	if p.lock, err = c.storage.lockName(p.Name, "serve", false); err != nil {
 		return nil, err
 	}
 	defer func() {
