@@ -27,12 +27,12 @@ type names struct {
 	id    string   // of the owner: its file is owners/ID.lock
 }
 
-// use is what this process does with a name: one thing that brings it further at a
-// time, and what it serves meanwhile.
+// use is what this process does with a name, in the words of ErrBusy: one thing that
+// brings it further at a time, and what it serves meanwhile.
 type use struct{ working, serving string }
 
-func (u *use) of(doing string) *string {
-	if doing == "serve" {
+func (u *use) of(serving bool) *string {
+	if serving {
 		return &u.serving
 	}
 	return &u.working
@@ -40,9 +40,9 @@ func (u *use) of(doing string) *string {
 
 // nameLock is a name that this process holds.
 type nameLock struct {
-	s     *Storage
-	name  string
-	doing string
+	s       *Storage
+	name    string
+	serving bool
 }
 
 func (s *Storage) namePath(name string) string {
@@ -58,7 +58,8 @@ func (s *Storage) lockName(name, doing string, beside bool) (*nameLock, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	u, here := n.held[name]
-	if *u.of(doing) != "" || here && !beside {
+	serving := doing == "serve"
+	if *u.of(serving) != "" || here && !beside {
 		return nil, &ErrBusy{What: name, PID: os.Getpid(), Doing: u.shown()}
 	}
 	if !here {
@@ -66,9 +67,9 @@ func (s *Storage) lockName(name, doing string, beside bool) (*nameLock, error) {
 			return nil, err
 		}
 	}
-	*u.of(doing) = doing
+	*u.of(serving) = doing
 	n.held[name] = u
-	return &nameLock{s, name, doing}, nil
+	return &nameLock{s, name, serving}, nil
 }
 
 func (u use) shown() string {
@@ -88,8 +89,8 @@ func (l *nameLock) Served() error {
 	if u.serving != "" {
 		return &ErrBusy{What: l.name, PID: os.Getpid(), Doing: u.serving}
 	}
-	n.held[l.name] = use{serving: "serve"}
-	l.doing = "serve"
+	n.held[l.name] = use{serving: u.working}
+	l.serving = true
 	return nil
 }
 
@@ -102,7 +103,7 @@ func (l *nameLock) Release() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	u := n.held[l.name]
-	if *u.of(l.doing) = ""; u != (use{}) {
+	if *u.of(l.serving) = ""; u != (use{}) {
 		n.held[l.name] = u
 	} else {
 		_ = os.Remove(l.s.namePath(l.name))

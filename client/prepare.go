@@ -28,6 +28,12 @@ func (d *Download) prepare(ctx context.Context, on OnProgress) (*wire.Bits, erro
 		InfoHash: hex.EncodeToString(d.InfoHash[:]), Bytes: d.Bytes, Pieces: d.Pieces,
 		Fingerprint: old.Fingerprint, Started: d.began,
 	}
+	if d.rec.Earlier = old.Earlier; known && old.State == Done {
+		d.rec.Earlier = old.InfoHash
+	}
+	if d.rec.Earlier == d.rec.InfoHash {
+		d.rec.Earlier = ""
+	}
 	complete, err := d.lookAtTarget(ctx, old, on)
 	if err != nil {
 		return nil, err
@@ -171,13 +177,27 @@ func (d *Download) lookAtTarget(ctx context.Context, old Record, on OnProgress) 
 	return false, nil
 }
 
-// complete puts the verified data in its place.
+// complete puts the verified data in its place, and has the .torrent in Storage be that
+// of it.
 func (d *Download) complete() error {
+	if err := d.putInPlace(); err != nil {
+		return err
+	}
+	err := d.c.storage.SaveTorrent(d.Name, d.metainfo)
+	d.metainfo = nil
+	return err
+}
+
+func (d *Download) putInPlace() error {
 	aside := filepath.Join(filepath.Dir(d.Path), ".btclient-"+d.rec.ID+".old")
 	if d.present {
-		return os.RemoveAll(aside) // of a run that was killed before it could
+		// Of a run that was killed before it could.
+		return errors.Join(os.RemoveAll(aside), takePlace(d.lock, d.handOver))
 	}
 	replaces, err := d.replaceable()
+	if err == nil {
+		err = takePlace(d.lock, d.handOver)
+	}
 	if err != nil {
 		return err
 	}
