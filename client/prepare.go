@@ -127,14 +127,20 @@ func (d *Download) openJournal(ctx context.Context, continued bool, on OnProgres
 		return d.journal.Bits(), nil
 	}
 	have := wire.NewBits(d.Pieces)
-	switch {
-	case !continued && d.layout.Single:
-		have = storage.Holes(d.layout) // the file is there at its full length, and empty
-	case continued:
+	if continued {
 		if have, err = storage.Verify(ctx, d.content, runtime.GOMAXPROCS(0), on.stage(Verifying)); err != nil {
 			return nil, fmt.Errorf("checking the partial data: %w", err)
 		}
 	}
+	// What is known to be zeros need not be fetched.
+	holes := storage.Holes(d.layout)
+	for i := range have.EachAnd(holes) {
+		holes.Clear(i)
+	}
+	if err := d.content.MakeHoles(holes); err != nil {
+		return nil, fmt.Errorf("making the holes of the target: %w", err)
+	}
+	have.Or(holes)
 	if err := d.journal.Reset(have); err != nil {
 		return nil, fmt.Errorf("writing the journal of the download: %w", err)
 	}
