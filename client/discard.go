@@ -13,7 +13,7 @@ import (
 // as the download left it. What somebody else put there stays. ErrBusy when a
 // process works on the name.
 func (s *Storage) Discard(name, target string, complete bool) error {
-	lock, err := s.lockName(name, "download")
+	lock, err := s.lockName(name, "download", false)
 	if err != nil {
 		return err
 	}

@@ -26,6 +26,10 @@ type DownloadRequest struct {
 	// AnySpace begins also when the disk has no room for all of it.
 	AnySpace   bool
 	OnProgress OnProgress
+	// Replacing, unless nil, ends what this client serves under the name, and returns when
+	// nothing of that is left. It is called as late as can be: an earlier version is served
+	// until all of this one is there. With nil the name has to be free.
+	Replacing func()
 }
 
 // Download is a download of this client: running, then complete and served to
@@ -39,7 +43,7 @@ type Download struct {
 
 	c        *Client
 	began    time.Time
-	lock     *Lock
+	lock     *nameLock
 	partLock *os.File
 	rec      Record
 	layout   *storage.Layout
@@ -48,6 +52,8 @@ type Download struct {
 	present  bool              // everything was at the target already
 	earlier  *earlier          // nil: none is known
 	replaces string            // the fingerprint of the earlier version of ours at Path, if one is there
+	metainfo []byte            // kept until it is complete: the .torrent in Storage is that of what is served
+	handOver func()            // DownloadRequest.Replacing
 
 	journalMu sync.Mutex
 	journal   *storage.Journal // nil before and after it is open
@@ -79,14 +85,15 @@ func (c *Client) Download(ctx context.Context, req DownloadRequest) (_ *Download
 	}
 	d := &Download{
 		Name: version.Name, InfoHash: infoHash, Bytes: layout.Total, Pieces: layout.NumPieces(),
-		c: c, began: time.Now(), layout: layout, stop: make(chan struct{}), done: make(chan struct{}),
+		c: c, began: time.Now(), layout: layout, metainfo: metainfo, handOver: req.Replacing,
+		stop: make(chan struct{}), done: make(chan struct{}),
 	}
 	if d.Path = req.Path; d.Path == "" {
 		if d.Path, err = c.Target(d.Name, req.Target); err != nil {
 			return nil, err
 		}
 	}
-	if d.lock, err = c.storage.lockName(d.Name, "download"); err != nil {
+	if d.lock, err = c.storage.lockName(d.Name, "download", req.Replacing != nil); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -96,9 +103,6 @@ func (c *Client) Download(ctx context.Context, req DownloadRequest) (_ *Download
 		}
 	}()
 	d.earlier = c.earlierVersion(d.Name, infoHash)
-	if err := c.storage.SaveTorrent(d.Name, metainfo); err != nil {
-		return nil, err
-	}
 	engine, err := c.start(ctx)
 	if err != nil {
 		return nil, err
@@ -120,11 +124,12 @@ func (c *Client) Download(ctx context.Context, req DownloadRequest) (_ *Download
 			return nil, hint(fmt.Errorf("preallocating %q: %w", d.Name, err), "make room, or leave out --preallocate: what there is space for is fetched then")
 		}
 	}
+	d.earlier = nil // it has given what it had
 	d.arrived.begin(have)
-	d.torrent, err = engine.Add(transfer.Spec{
+	d.torrent, err = addInPlace(engine, transfer.Spec{
 		InfoHash: d.InfoHash, Layout: layout, Content: d.content, Have: have,
 		Announcer: c.newAnnouncer(d.Name, d.InfoHash, d.Bytes), OnPiece: d.verified,
-	})
+	}, req.Replacing)
 	if err != nil {
 		return nil, fmt.Errorf("starting the download of %q: %w", d.Name, err)
 	}
@@ -178,7 +183,7 @@ func (d *Download) conclude(err error) {
 	if err != nil {
 		d.rec.State, d.rec.Error = Failed, err.Error()
 	} else {
-		d.rec.Part, d.rec.PartInode = "", 0
+		d.rec.Part, d.rec.PartInode, d.rec.Earlier = "", 0, ""
 		if fp, fpErr := fingerprintOf(d.Path); fpErr == nil {
 			// A change within this tick of the clock that keeps the size would go unnoticed
 			// when it is served later; whoever fetches it checks.
@@ -249,6 +254,9 @@ func (d *Download) Failed() <-chan struct{} { return d.torrent.Failed() }
 
 // ServeErr says why a complete download is served no longer.
 func (d *Download) ServeErr() error { return d.torrent.Err() }
+
+// AfterFailed has f called, on a goroutine of its own, once Failed is closed.
+func (d *Download) AfterFailed(f func()) { d.torrent.AfterFailed(f) }
 
 // Stop ends fetching and serving and tells the ring so, as far as ctx leaves
 // time. What has been fetched is kept and continued by the same request. A

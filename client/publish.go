@@ -42,6 +42,8 @@ type PublishRequest struct {
 	// change or go away.
 	Copy       bool
 	OnProgress OnProgress // may be nil
+	// Replacing is as in DownloadRequest: it is called when the ring has the new version.
+	Replacing func()
 }
 
 // Publication is something that this client published and serves.
@@ -56,7 +58,7 @@ type Publication struct {
 	c         *Client
 	kind      Kind // of the record that says what it is
 	began     time.Time
-	lock      *Lock
+	lock      *nameLock
 	content   *storage.Content
 	announcer *announcer
 	torrent   *transfer.Torrent
@@ -101,7 +103,7 @@ func (c *Client) Publish(ctx context.Context, req PublishRequest) (_ *Publicatio
 	if err := checkName(p.Name); err != nil {
 		return nil, err
 	}
-	if p.lock, err = c.storage.lockName(p.Name, "publish"); err != nil {
+	if p.lock, err = c.storage.lockName(p.Name, "publish", req.Replacing != nil); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -129,13 +131,16 @@ func (c *Client) Publish(ctx context.Context, req PublishRequest) (_ *Publicatio
 	}
 	// The engine announces while the ring stores the .torrent, so that whoever
 	// sees the name finds a peer.
-	if err := p.add(engine, layout); err != nil {
+	if err := p.add(engine, layout, req.Replacing); err != nil {
 		return nil, err
 	}
 	if err := p.register(ctx, metainfo); err != nil {
 		return nil, fmt.Errorf("storing the torrent of %q in the ring: %w", p.Name, err)
 	}
 	p.announcer.awaitFirst(ctx)
+	if err := takePlace(p.lock, req.Replacing); err != nil {
+		return nil, err
+	}
 	c.log.Info("published", "name", p.Name, "info_hash", hex.EncodeToString(p.InfoHash[:]), "copies", p.Copies)
 	return p, nil
 }
@@ -177,11 +182,14 @@ func (p *Publication) register(ctx context.Context, metainfo []byte) (err error)
 func (p *Publication) Status() transfer.Status { return p.torrent.Status() }
 
 // Failed is closed when p can be served no longer, for example as the file
-// was changed; Err says why.
+// was changed; ServeErr says why.
 func (p *Publication) Failed() <-chan struct{} { return p.torrent.Failed() }
 
-// Err is why p is served no longer, nil while it is.
-func (p *Publication) Err() error { return p.torrent.Err() }
+// ServeErr is why p is served no longer, nil while it is.
+func (p *Publication) ServeErr() error { return p.torrent.Err() }
+
+// AfterFailed has f called, on a goroutine of its own, once Failed is closed.
+func (p *Publication) AfterFailed(f func()) { p.torrent.AfterFailed(f) }
 
 // Stop ends serving and tells the ring so, as far as ctx leaves time. The
 // publication stays in the ring. A second call does nothing.

@@ -51,6 +51,9 @@ type Record struct {
 	Bytes     int64  `json:"bytes"`
 	Pieces    int    `json:"pieces"`
 	Copy      bool   `json:"copy,omitempty"` // Path is a copy that Storage made
+	// Earlier is the info hash of the version that is at Path while a later one is fetched;
+	// empty: none is. Storage keeps its .torrent until then, and Fingerprint is of it.
+	Earlier string `json:"earlier,omitempty"`
 	// Fingerprint of the data under Path when it was hashed or completed; see
 	// fingerprintOf. Empty means that it must not be trusted unread.
 	Fingerprint string    `json:"fingerprint,omitempty"`

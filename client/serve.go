@@ -20,11 +20,13 @@ import (
 // stands for it there is for others to say. Data that looks as it did when it was
 // known to be good is not read again; else it is hashed first, which blocks and is
 // told to on. ErrMismatch when it is not what it was, communicator.ErrNotFound when
-// it is gone, ErrBusy when another process works on the name.
+// it is gone, ErrBusy when another process works on the name, or this client serves it
+// already. While a later version is fetched, it is the earlier one that is served, if
+// that is there as it was.
 func (c *Client) Serve(ctx context.Context, rec Record, on OnProgress) (_ *Publication, err error) {
 	defer func() { err = asInterrupted(ctx, err) }()
-	p := &Publication{Name: rec.Name, Path: rec.Path, Bytes: rec.Bytes, Pieces: rec.Pieces, c: c, kind: rec.Kind, began: time.Now()}
-	if p.lock, err = c.storage.lockName(p.Name, "serve"); err != nil {
+	p := &Publication{Name: rec.Name, Path: rec.Path, c: c, kind: rec.Kind, began: time.Now()}
+	if p.lock, err = c.storage.lockName(p.Name, "serve", true); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -32,30 +34,55 @@ func (c *Client) Serve(ctx context.Context, rec Record, on OnProgress) (_ *Publi
 			p.release()
 		}
 	}()
+	earlier := rec.Earlier != "" && rec.State != Done
+	if earlier {
+		rec.InfoHash = rec.Earlier
+	}
 	layout, err := c.storage.layoutOf(rec)
 	if err != nil {
 		return nil, err
 	}
+	p.Bytes, p.Pieces = layout.Total, layout.NumPieces()
 	b, err := hex.DecodeString(rec.InfoHash)
 	if err != nil || len(b) != len(p.InfoHash) {
 		return nil, fmt.Errorf("what Storage remembers about %q is damaged: its info hash is %q", rec.Name, rec.InfoHash)
 	}
 	p.InfoHash = [20]byte(b)
-	if err := p.open(ctx, layout, rec, on); err != nil {
+	if err := p.open(ctx, layout, rec, earlier, on); err != nil {
 		return nil, err
 	}
 	engine, err := c.start(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if err := p.add(engine, layout); err != nil {
+	if err := p.add(engine, layout, nil); err != nil {
 		return nil, err
 	}
-	if rec.Kind == Published {
+	if rec.Kind == Published && (rec.State != Running || rec.Error != "") {
 		rec.State, rec.Error = Running, ""
 		err = c.storage.saveRecord(rec)
 	}
+	p.announcer.awaitFirst(ctx)
 	return p, err
+}
+
+// addInPlace adds a torrent to the engine, if need be in place of the same one that is
+// served already from elsewhere.
+func addInPlace(engine *transfer.Engine, s transfer.Spec, replacing func()) (*transfer.Torrent, error) {
+	t, err := engine.Add(s)
+	if errors.Is(err, transfer.ErrKnown) && replacing != nil {
+		replacing()
+		t, err = engine.Add(s)
+	}
+	return t, err
+}
+
+// takePlace has what was worked on be what is served under its name from now on.
+func takePlace(lock *nameLock, replacing func()) error {
+	if replacing != nil {
+		replacing()
+	}
+	return lock.Served()
 }
 
 // layoutOf reads the .torrent that Storage keeps for a record.
@@ -75,8 +102,9 @@ func (s *Storage) layoutOf(rec Record) (*storage.Layout, error) {
 	return layout, nil
 }
 
-// open opens the data for serving and makes sure that it is what it was.
-func (p *Publication) open(ctx context.Context, layout *storage.Layout, rec Record, on OnProgress) (err error) {
+// open opens the data for serving and makes sure that it is what it was. Of an earlier
+// version, which is about to be replaced, nothing is read for that.
+func (p *Publication) open(ctx context.Context, layout *storage.Layout, rec Record, earlier bool, on OnProgress) (err error) {
 	p.content, err = storage.OpenSource(layout, p.Path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -94,6 +122,9 @@ func (p *Publication) open(ctx context.Context, layout *storage.Layout, rec Reco
 	if rec.Fingerprint != "" && rec.Fingerprint == fp.digest {
 		return nil
 	}
+	if earlier {
+		return fmt.Errorf("%w: %s is not as it was", ErrMismatch, rec.Path)
+	}
 	have, err := storage.Verify(ctx, p.content, runtime.GOMAXPROCS(0), on.stage(Verifying))
 	if err != nil {
 		return fmt.Errorf("reading %s: %w", p.Path, err)
@@ -107,11 +138,12 @@ func (p *Publication) open(ctx context.Context, layout *storage.Layout, rec Reco
 }
 
 // add lets the engine serve the open content.
-func (p *Publication) add(engine *transfer.Engine, layout *storage.Layout) (err error) {
+func (p *Publication) add(engine *transfer.Engine, layout *storage.Layout, replacing func()) (err error) {
 	p.announcer = p.c.newAnnouncer(p.Name, p.InfoHash, p.Bytes)
 	have := wire.NewBits(p.Pieces)
 	have.SetAll()
-	p.torrent, err = engine.Add(transfer.Spec{InfoHash: p.InfoHash, Layout: layout, Content: p.content, Have: have, Announcer: p.announcer})
+	layout.Pieces = nil // nothing is checked any more, and of a large file they are most of it
+	p.torrent, err = addInPlace(engine, transfer.Spec{InfoHash: p.InfoHash, Layout: layout, Content: p.content, Have: have, Announcer: p.announcer}, replacing)
 	if err != nil {
 		return fmt.Errorf("serving %s: %w", p.Path, err)
 	}

@@ -260,23 +260,6 @@ func TestForeignEntriesAreLeftOut(t *testing.T) {
 	}
 }
 
-func TestRoundsAreBounded(t *testing.T) {
-	c, ring := inRing(t)
-	for i := range maxRounds + 10 {
-		a := peer(0, 0)
-		a.PeerID[0], a.PeerID[1], a.PeerID[2] = byte(i), byte(i>>8), byte(i>>16)
-		c.pace(swarmSeat{a.InfoHash, a.PeerID}, a)
-	}
-	if n := len(c.rounds); n > maxRounds {
-		t.Fatalf("%d are remembered", n)
-	}
-	ring.Advance(roundIdle + time.Second)
-	c.dropRounds(ring.Now())
-	if n := len(c.rounds); n != 0 {
-		t.Fatalf("%d idle ones are remembered", n)
-	}
-}
-
 func TestFewPeersAreCountedFromAsLargeASampleAsMany(t *testing.T) {
 	ring := ringtest.New(1)
 	c := New(ring, netip.MustParseAddr("10.0.0.1"))

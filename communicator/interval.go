@@ -17,6 +17,10 @@ const (
 	// unwantedInterval applies to a seeder whom nobody wanted anything of when it asked
 	// last: it only has to stay listed, and a machine may have thousands of such.
 	unwantedInterval = 2 * time.Minute
+	// seatSpacing is how far apart the announces of all the seeders are, in one process,
+	// that nobody wants anything of: with more of them than unwantedInterval has room
+	// for, each waits longer. A hundred a second are little work for a small ring.
+	seatSpacing = 10 * time.Millisecond
 	// One announce in so much time is what a whole swarm may cost its ring
 	// members: with more peers each of them waits longer.
 	swarmSpacing = 50 * time.Millisecond
@@ -40,6 +44,7 @@ type Pace struct {
 	Known int
 	// Unwanted: of a seeder, it has asked before and there was nobody who fetches.
 	Unwanted bool
+	Seats    int // peers that announce through this process
 }
 
 // Interval gives the time to the next announce: seconds while the peer is new
@@ -55,6 +60,7 @@ func (p Pace) Interval(r float64) time.Duration {
 		d = min(d, maxLeecherInterval)
 	case p.Unwanted:
 		d = min(max(d, unwantedInterval), maxSeederInterval)
+		d = max(d, min(time.Duration(p.Seats)*seatSpacing, maxSwarmInterval))
 	default:
 		d = min(d, maxSeederInterval)
 	}

@@ -29,7 +29,9 @@
 //	full.go       what happens when the disk is full
 //	suspect.go    who sent a wrong piece
 //	choke.go      who may ask us; limit.go how fast
-//	hash.go       the workers; announce.go the goroutine that asks for peers
+//	hash.go       the workers
+//	rest.go       torrents that nobody wants just now
+//	calendar.go   when which torrent is announced; announce.go what is said
 //	sock.go       calls on sockets, as each system has them
 //
 // # One block from the socket to the file

@@ -115,9 +115,9 @@ type Engine struct {
 	drops     drops
 	limits    limits
 	askAtMost int             // bytes per request, whatever the peer allows
-	ctx       context.Context // ends with the engine: announcers stop
+	ctx       context.Context // ends with the engine: announces stop
 	cancel    context.CancelFunc
-	side      sync.WaitGroup // announcer goroutines
+	side      sync.WaitGroup // announces under way
 
 	closing sync.Once
 	closed  chan struct{} // when Close has done everything
@@ -180,11 +180,6 @@ func (e *Engine) Add(s Spec) (*Torrent, error) {
 	}
 	if err := <-ask.reply; err != nil {
 		return nil, err
-	}
-	if s.Announcer != nil {
-		e.side.Go(func() { t.announce() })
-	} else {
-		close(t.announced)
 	}
 	return t, nil
 }

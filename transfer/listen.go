@@ -202,7 +202,7 @@ type dropTorrent struct{ t *Torrent }
 
 func (d dropTorrent) handle(l *loop) {
 	delete(l.lobby.torrents, d.t.spec.InfoHash)
-	d.t.ended()
+	d.t.over.fire()
 }
 
-func (d dropTorrent) orphaned() { d.t.ended() }
+func (d dropTorrent) orphaned() { d.t.over.fire() }

@@ -52,9 +52,12 @@ type Source struct {
 	Bytes  int64
 }
 
-// Status returns a snapshot; after Stop or Close the last one. It waits for one
-// turn of the torrent's loop.
+// Status returns a snapshot; after Stop or Close the last one. Unless the torrent
+// rests it waits for one turn of its loop.
 func (t *Torrent) Status() Status {
+	if r := t.rest.Load(); r != nil && t.last.Load() == nil {
+		return r.status(t)
+	}
 	ask := askStatus{t: t, reply: make(chan Status, 1)}
 	if t.l.post(ask) {
 		if st, ok := <-ask.reply; ok {
@@ -73,11 +76,14 @@ type askStatus struct {
 }
 
 func (a askStatus) handle(l *loop) {
-	if a.t.s == nil {
+	switch r := a.t.rest.Load(); {
+	case a.t.s != nil:
+		a.reply <- a.t.s.status()
+	case r != nil && !a.t.gone:
+		a.reply <- r.status(a.t)
+	default:
 		close(a.reply)
-		return
 	}
-	a.reply <- a.t.s.status()
 }
 
 func (a askStatus) orphaned() { close(a.reply) }
@@ -111,15 +117,22 @@ func (s *swarm) status() Status {
 		st.Peers = append(st.Peers, p)
 	}
 	slices.SortFunc(st.Peers, func(a, b PeerStatus) int { return a.Addr.Compare(b.Addr) })
+	st.From = s.gave()
+	return st
+}
+
+// gave tells who has sent how much, the largest first.
+func (s *swarm) gave() []Source {
+	var all []Source
 	for _, src := range s.sources {
 		if src.bytes > 0 {
-			st.From = append(st.From, Source{Addr: src.addr, PeerID: src.id, Bytes: src.bytes})
+			all = append(all, Source{Addr: src.addr, PeerID: src.id, Bytes: src.bytes})
 		}
 	}
-	slices.SortFunc(st.From, func(a, b Source) int {
+	slices.SortFunc(all, func(a, b Source) int {
 		return cmp.Or(-cmp.Compare(a.Bytes, b.Bytes), a.Addr.Compare(b.Addr))
 	})
-	return st
+	return all
 }
 
 // reason finds the words for why nothing moves.

@@ -93,8 +93,8 @@ func (d *Daemon) add(ctx context.Context, s saved) (api.Job, error) {
 		}
 		j := d.jobs[s.ID]
 		if j == nil {
-			j = &job{}
-			d.jobs[s.ID] = j
+			j = &job{saved: saved{ID: s.ID, Name: s.Name}}
+			d.enter(j)
 		}
 		served := j.State == api.Done && j.InfoHash == s.InfoHash && j.serving()
 		if j.Kind == api.Download && (j.State == api.Queued || served) {
@@ -102,8 +102,13 @@ func (d *Daemon) add(ctx context.Context, s saved) (api.Job, error) {
 			j.limit()
 		} else {
 			s.Version, s.Got = j.Version, j.Got
-			j.saved = s
-			j.stop()
+			if s.Kind == api.Download {
+				s.Earlier = j.hasEarlier() // which is served until the new one is there
+				j.cancel()
+			} else {
+				d.stop(j)
+			}
+			j.saved, j.looked = s, false
 		}
 		j.due, j.tries = time.Time{}, 0
 		d.unwait(j)
@@ -120,19 +125,17 @@ func (d *Daemon) add(ctx context.Context, s saved) (api.Job, error) {
 }
 
 // makeWay sees to it that one job at a time works on a name: what serves an earlier
-// version gives way, what is not done does not.
+// version gives way when the new one is there, what is not done does not.
 func (d *Daemon) makeWay(s saved) error {
-	for _, other := range d.jobs {
-		if other.Name != s.Name || other.ID == s.ID || !other.wantsRun() {
+	for other := d.named[s.Name]; other != nil; other = other.namesake {
+		if other.ID == s.ID || !other.wanted() && other.served == nil {
 			continue
 		}
-		if other.State != api.Done {
+		if other.State == api.Queued {
 			return &client.Hint{Err: fmt.Errorf("%q is taken: the daemon works on it already, at %s", s.Name, other.Path),
 				Next: "wait for job " + other.ID + ", or cancel it: btclient cancel " + other.ID}
 		}
-		other.Quiet, other.GaveWay, other.Reason = true, s.ID, "replaced by a later job of that name"
-		d.unwait(other)
-		other.stop()
+		other.GaveWay = s.ID
 		d.save(other)
 	}
 	return nil
@@ -140,7 +143,7 @@ func (d *Daemon) makeWay(s saved) error {
 
 // giveBack serves again what made way for a job that has come to nothing.
 func (d *Daemon) giveBack(j *job) {
-	for _, other := range d.jobs {
+	for other := d.named[j.Name]; other != nil; other = other.namesake {
 		if other.GaveWay == j.ID && other.State == api.Done {
 			other.Quiet, other.GaveWay, other.Reason = false, "", ""
 			d.wait(other)

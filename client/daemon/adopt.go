@@ -18,7 +18,7 @@ func (d *Daemon) adopt() error {
 			continue
 		}
 		s := saved{ID: r.ID, Kind: api.Download, Name: r.Name, Source: r.Name, Path: r.Path, InfoHash: r.InfoHash,
-			Bytes: r.Bytes, Pieces: r.Pieces, Copy: r.Copy, Added: r.Started, Finished: r.Finished, State: api.Done, Version: 1}
+			Bytes: r.Bytes, Pieces: r.Pieces, Copy: r.Copy, Added: r.Started, Finished: r.Finished, State: api.Done, Version: 1, Earlier: r.Earlier != ""}
 		if r.Kind == client.Published {
 			if r.State == client.Failed || r.State == client.Unpublished || r.State == client.Interrupted {
 				continue
@@ -34,7 +34,7 @@ func (d *Daemon) adopt() error {
 			}
 		}
 		j := &job{saved: s}
-		d.jobs[r.ID] = j
+		d.enter(j)
 	}
 	return nil
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"chordtorrent/client"
@@ -21,29 +23,30 @@ const (
 	farewell = 3 * time.Second
 )
 
-// carry brings a job as far as it goes, until ctx ends. s is the job as it was when
-// the run began.
+// carry brings a job as far as it goes, until ctx ends: to where it is served. s is the
+// job as it was when the run began.
 func (d *Daemon) carry(ctx context.Context, j *job, r *run, s saved) {
 	defer r.cancel()
+	var got served
 	var err error
 	switch {
-	case s.State == api.Done:
-		err = d.serve(ctx, j, r, s)
+	case r.slot == opening:
+		got, err = d.open(ctx, r, s)
 	case s.Kind == api.Download:
-		err = d.fetch(ctx, j, r, s)
+		got, err = d.fetch(ctx, j, r, s)
 	default:
-		err = d.publish(ctx, j, r, s)
+		got, err = d.publish(ctx, r, s)
 	}
-	d.post(func() { d.ended(j, r, err) })
+	d.post(func() { d.ended(j, r, got, err) })
 }
 
-// fetch downloads, then serves.
-func (d *Daemon) fetch(ctx context.Context, j *job, r *run, s saved) error {
-	dl, err := d.c.Download(ctx, client.DownloadRequest{Source: s.Source, Path: s.Path, Preallocate: s.Reserve, AnySpace: s.AnySpace, OnProgress: r.onProgress})
+// fetch downloads. An earlier version is served until that is done.
+func (d *Daemon) fetch(ctx context.Context, j *job, r *run, s saved) (served, error) {
+	dl, err := d.c.Download(ctx, client.DownloadRequest{Source: s.Source, Path: s.Path, Preallocate: s.Reserve, AnySpace: s.AnySpace, OnProgress: r.onProgress,
+		Replacing: func() { d.replacing(s) }})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer d.leave(dl, s.Name)
 	d.post(func() {
 		if r.stopped {
 			return
@@ -63,73 +66,49 @@ func (d *Daemon) fetch(ctx context.Context, j *job, r *run, s saved) error {
 	d.post(func() { j.Got = got })
 	select {
 	case <-dl.Done():
+		err = dl.Err()
 	default:
-		return client.ErrInterrupted
+		err = client.ErrInterrupted
 	}
-	if dl.Err() != nil {
-		return dl.Err()
-	}
-	d.post(func() { d.complete(j, r) })
-	select {
-	case <-ctx.Done():
-		return nil
-	case <-dl.Failed():
-		return dl.ServeErr()
-	}
-}
-
-// publish hashes and registers, then serves.
-func (d *Daemon) publish(ctx context.Context, j *job, r *run, s saved) error {
-	p, err := d.c.Publish(ctx, client.PublishRequest{Path: s.Source, Name: s.Name, Copy: s.Copy, OnProgress: r.onProgress})
 	if err != nil {
-		return err
+		d.leave(dl, s.Name)
+		return nil, err
 	}
-	defer d.leave(p, s.Name)
-	d.post(func() {
-		d.opened(j, r, p)
-		d.complete(j, r)
-	})
-	return d.attend(ctx, p)
+	return dl, nil
 }
 
-// serve serves what was complete when the run began.
-func (d *Daemon) serve(ctx context.Context, j *job, r *run, s saved) error {
+// publish hashes and registers. An earlier version is served until that is done.
+func (d *Daemon) publish(ctx context.Context, r *run, s saved) (served, error) {
+	p, err := d.c.Publish(ctx, client.PublishRequest{Path: s.Source, Name: s.Name, Copy: s.Copy, OnProgress: r.onProgress,
+		Replacing: func() { d.replacing(s) }})
+	if err != nil {
+		return nil, err // and no p
+	}
+	return p, nil
+}
+
+// open serves what is complete already, also when a later version of it is not.
+func (d *Daemon) open(ctx context.Context, r *run, s saved) (served, error) {
 	kind, target := client.Published, ""
 	if s.Kind == api.Download {
 		kind, target = client.Downloaded, s.Path
 	}
 	rec, known, err := d.cfg.Storage.Record(kind, s.Name, target)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if !known {
-		return fmt.Errorf("%w: Storage does not remember %q any more", communicator.ErrNotFound, s.Name)
+		return nil, fmt.Errorf("%w: Storage does not remember %q any more", communicator.ErrNotFound, s.Name)
 	}
 	p, err := d.c.Serve(ctx, rec, r.onProgress)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer d.leave(p, s.Name)
-	d.post(func() {
-		d.opened(j, r, p)
-		d.settle(r)
-		d.changed(j.ID)
-	})
-	return d.attend(ctx, p)
-}
-
-// attend waits until what is served is to be served no longer, or cannot be.
-func (d *Daemon) attend(ctx context.Context, p *client.Publication) error {
-	select {
-	case <-ctx.Done():
-		return nil
-	case <-p.Failed():
-		return p.Err()
-	}
+	return p, nil
 }
 
 // leave ends what was fetched or served, and tells the ring so.
-func (d *Daemon) leave(s interface{ Stop(context.Context) error }, name string) {
+func (d *Daemon) leave(s served, name string) {
 	ctx, cancel := context.WithTimeout(context.Background(), farewell)
 	defer cancel()
 	if err := s.Stop(ctx); err != nil {
@@ -137,52 +116,203 @@ func (d *Daemon) leave(s interface{ Stop(context.Context) error }, name string) 
 	}
 }
 
-// opened notes what is served.
-func (d *Daemon) opened(j *job, r *run, p *client.Publication) {
-	if r.stopped {
-		return
-	}
-	r.p = p
-	j.limit()
-	j.Path, j.InfoHash, j.Bytes, j.Pieces = p.Path, hexOf(p.InfoHash[:]), p.Bytes, p.Pieces
-	if p.Copies > 0 {
-		j.Copies = p.Copies
-	}
-	j.Reason, j.tries = "", 0
-}
-
-// complete notes that all is there.
-func (d *Daemon) complete(j *job, r *run) {
-	if r.stopped && j.State != api.Paused {
-		return // for something newer, or for good
-	}
-	switch j.State {
-	case api.Queued:
-		j.State = api.Done
-	case api.Paused: // in the moment it was done
-		j.State, j.Quiet = api.Done, true
-	}
-	j.Reason, j.Error, j.Hint = "", "", ""
-	j.Version++
-	j.Finished = time.Now()
-	d.settle(r)
-	d.save(j)
-}
-
-// ended draws the conclusion from how a run went.
-func (d *Daemon) ended(j *job, r *run, err error) {
+// ended draws the conclusion from how a run went: got is what there is to serve, nil
+// when it came to nothing.
+func (d *Daemon) ended(j *job, r *run, got served, err error) {
 	d.running--
 	d.queues.taken[r.slot]--
 	j.run = nil
 	close(r.ended)
-	if !r.done && j.Kind == api.Download {
+	switch {
+	case got != nil:
+		d.arrived(j, r, got)
+	case r.slot == opening && j.State != api.Done:
+		j.looked = true
+		d.log.Debug("an earlier version is not served", "name", j.Name, "err", err)
+		err = nil
+	case j.Kind == api.Download:
 		d.save(j) // with what there is of it
 	}
-	if err != nil && j.wantsRun() && !d.ending && !errors.Is(err, client.ErrInterrupted) {
+	if err != nil && j.wanted() && !d.ending && !errors.Is(err, client.ErrInterrupted) {
 		d.failed(j, err)
 	}
 	d.wait(j)
 	d.changed(j.ID)
+}
+
+// arrived notes what there is to serve, unless it is wanted no longer.
+func (d *Daemon) arrived(j *job, r *run, got served) {
+	wanted := !r.stopped
+	switch {
+	case r.slot == opening:
+	case wanted && j.State == api.Queued:
+		d.complete(j)
+	case j.State == api.Paused: // in the moment it was done
+		d.complete(j)
+		j.Quiet = true
+	}
+	if !wanted {
+		d.save(j)
+		d.dismiss(j, got)
+		return
+	}
+	d.dismiss(j, j.served)
+	j.served = got
+	j.limit()
+	got.AfterFailed(func() { d.post(func() { d.servedNoMore(j, got) }) })
+	if p, published := got.(*client.Publication); published && j.State == api.Done {
+		j.Path, j.InfoHash, j.Bytes, j.Pieces = p.Path, hexOf(p.InfoHash[:]), p.Bytes, p.Pieces
+		if p.Copies > 0 {
+			j.Copies = p.Copies
+		}
+	}
+	if j.State == api.Done {
+		j.Reason, j.tries = "", 0
+	}
+	if r.slot != opening {
+		d.save(j)
+	}
+}
+
+// complete notes that all is there.
+func (d *Daemon) complete(j *job) {
+	j.State, j.Earlier = api.Done, false
+	j.Reason, j.Error, j.Hint = "", "", ""
+	j.Version++
+	j.Finished = time.Now()
+}
+
+// servedNoMore is told when something can be served no longer.
+func (d *Daemon) servedNoMore(j *job, what served) {
+	if j.served != what || d.ending {
+		return
+	}
+	err := what.ServeErr()
+	j.served = nil
+	d.dismiss(j, what)
+	if j.State == api.Done && j.wanted() {
+		d.failed(j, err)
+	}
+	d.changed(j.ID)
+}
+
+// dismiss lets go of something that is served no longer; the job waits for that.
+func (d *Daemon) dismiss(j *job, what served) {
+	if what == nil {
+		return
+	}
+	if j.served == what {
+		j.served = nil
+	}
+	d.running++
+	name, before, left := j.Name, j.leaving, make(chan struct{})
+	j.leaving = left
+	go func() {
+		if before != nil {
+			<-before
+		}
+		d.leave(what, name)
+		d.post(func() {
+			d.running--
+			close(left)
+			if j.leaving == left {
+				j.leaving = nil
+				d.wait(j)
+			}
+		})
+	}()
+}
+
+// stop ends what is under way for a job, and serving it.
+func (d *Daemon) stop(j *job) {
+	j.cancel()
+	d.dismiss(j, j.served)
+}
+
+// farewells is how many are taken leave of at a time when the daemon ends, perFarewell
+// how much longer that may take for each.
+const (
+	farewells   = 64
+	perFarewell = 100 * time.Microsecond
+)
+
+// stopAll ends everything. Whoever the ring could not be told of in time expires there.
+func (d *Daemon) stopAll() {
+	var all []served
+	for _, j := range d.jobs {
+		j.cancel()
+		if j.served != nil {
+			all = append(all, j.served)
+			j.served = nil
+		}
+	}
+	most := farewell + time.Duration(len(all))*perFarewell
+	ctx, cancel := context.WithTimeout(context.Background(), most)
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range min(farewells, len(all)) {
+		wg.Go(func() {
+			for i := next.Add(1) - 1; i < int64(len(all)); i = next.Add(1) - 1 {
+				if err := all[i].Stop(ctx); err != nil {
+					d.log.Debug("did not end in order", "err", err)
+				}
+			}
+		})
+	}
+	d.running++
+	go func() {
+		wg.Wait()
+		cancel()
+		d.post(func() { d.running-- })
+	}()
+}
+
+// replacing ends what is served under the name of a job, which is about to have
+// something newer, and waits for that.
+func (d *Daemon) replacing(s saved) {
+	ctx := context.Background() // the loop is there as long as the run that asks
+	err := d.do(ctx, func() {
+		for j := d.named[s.Name]; j != nil; j = j.namesake {
+			switch {
+			case j.ID == s.ID:
+				d.dismiss(j, j.served)
+			case j.GaveWay == s.ID:
+				j.Quiet, j.Earlier, j.Reason = true, false, "replaced by a later job of that name"
+				d.unwait(j)
+				d.stop(j)
+				d.save(j)
+			}
+		}
+	})
+	if err != nil {
+		return
+	}
+	_ = d.await(ctx, func() <-chan struct{} {
+		for j := d.named[s.Name]; j != nil; j = j.namesake {
+			switch {
+			case j.ID == s.ID && j.leaving != nil:
+				return j.leaving
+			case j.GaveWay == s.ID && j.busy() != nil:
+				return j.busy()
+			}
+		}
+		return nil
+	})
+}
+
+// await blocks as long as busy, which the loop calls, gives a channel that is not closed.
+func (d *Daemon) await(ctx context.Context, busy func() <-chan struct{}) error {
+	for {
+		var left <-chan struct{}
+		if err := d.do(ctx, func() { left = busy() }); err != nil || left == nil {
+			return err
+		}
+		select {
+		case <-left:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 // failed decides whether to try again.
