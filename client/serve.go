@@ -102,6 +102,22 @@ func (s *Storage) layoutOf(rec Record) (*storage.Layout, error) {
 	return layout, nil
 }
 
+// infoOf gives the means to read the info dictionary in the .torrent kept for a name.
+// By the time it is used that may be another version's, which the engine sees.
+func (s *Storage) infoOf(name string) func() ([]byte, error) {
+	return func() ([]byte, error) {
+		b, err := s.LoadTorrent(name)
+		if err != nil {
+			return nil, err
+		}
+		mi, _, err := storage.ParseTorrent(b)
+		if err != nil {
+			return nil, fmt.Errorf("the .torrent of %q: %w", name, err)
+		}
+		return mi.InfoBytes, nil
+	}
+}
+
 // open opens the data for serving and makes sure that it is what it was. Of an earlier
 // version, which is about to be replaced, nothing is read for that.
 func (p *Publication) open(ctx context.Context, layout *storage.Layout, rec Record, earlier bool, on OnProgress) (err error) {
@@ -143,7 +159,10 @@ func (p *Publication) add(engine *transfer.Engine, layout *storage.Layout, repla
 	have := wire.NewBits(p.Pieces)
 	have.SetAll()
 	layout.Pieces = nil // nothing is checked any more, and of a large file they are most of it
-	p.torrent, err = addInPlace(engine, transfer.Spec{InfoHash: p.InfoHash, Layout: layout, Content: p.content, Have: have, Announcer: p.announcer}, replacing)
+	p.torrent, err = addInPlace(engine, transfer.Spec{
+		InfoHash: p.InfoHash, Layout: layout, Content: p.content, Have: have,
+		Announcer: p.announcer, Info: p.c.storage.infoOf(p.Name),
+	}, replacing)
 	if err != nil {
 		return fmt.Errorf("serving %s: %w", p.Path, err)
 	}

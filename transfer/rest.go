@@ -77,6 +77,9 @@ func (t *Torrent) progress() Progress {
 	p := Progress{PeerID: t.e.cfg.PeerID, Port: t.e.port}
 	if s := t.s; s != nil {
 		p.Uploaded, p.Downloaded, p.Left = s.up.total, s.down.total, t.spec.Layout.Total-s.done
+		if s.quest != nil {
+			p.Left = metadataPart // nobody knows; it is no seed
+		}
 		p.Have = s.have.Shares(256)
 		return p
 	}

@@ -9,6 +9,7 @@ import (
 
 	"chordtorrent/transfer/picker"
 	"chordtorrent/transfer/poller"
+	"chordtorrent/transfer/storage"
 	"chordtorrent/transfer/wire"
 )
 
@@ -51,6 +52,8 @@ type swarm struct {
 	lastMove    time.Time // when data last came in
 	lonelySince time.Time // when the last connection ended
 	wantedAt    time.Time // when peers were last wished for
+	info        shelf     // see metadata.go
+	quest       *quest    // set as long as nothing is known of the torrent, see quest.go
 	stopping    bool
 	blocks      []picker.Block // scratch
 }
@@ -75,6 +78,10 @@ func newSwarm(l *loop, t *Torrent) *swarm {
 	}
 	n := lay.NumPieces()
 	s.lim = wire.DefaultLimits(n)
+	if t.wanted != nil {
+		s.quest = newQuest(s, t.wanted)
+		s.lim = wire.DefaultLimits(t.wanted.most / storage.HashLen)
+	}
 	s.lim.MaxPayload = maxExtended
 	if need := 2 * (int(s.lim.MaxBitfield) + maxExtended); len(l.scratch) < need {
 		l.scratch = make([]byte, need) // the longest message must fit twice
@@ -105,7 +112,7 @@ func (s *swarm) pieceSize(i int) uint32 {
 	return s.geo.PieceLen
 }
 
-func (s *swarm) complete() bool { return s.left == 0 }
+func (s *swarm) complete() bool { return s.left == 0 && s.quest == nil }
 
 // halted tells whether it must not ask, serve or connect any more.
 func (s *swarm) halted() bool { return s.stopping || s.t.Err() != nil }
@@ -201,6 +208,10 @@ func (s *swarm) leave(c *conn) {
 	if s.byID[c.peerID] == c {
 		delete(s.byID, c.peerID)
 	}
+	s.keptInfo()
+	if s.quest != nil {
+		s.quest.left(c)
+	}
 	s.ungive(c)
 	if c.picking {
 		s.bereft = true
@@ -235,6 +246,10 @@ func (s *swarm) tick(passed time.Duration) {
 		s.rechoke()
 	}
 	s.showAll()
+	s.keptInfo()
+	if s.quest != nil {
+		s.quest.tick()
+	}
 	s.tryWrite()
 	s.dialMore()
 	if !s.l.now.Before(s.nextLook) {
@@ -248,6 +263,9 @@ func (s *swarm) tick(passed time.Duration) {
 
 // lonely tells whether no connected peer has anything that is missing here.
 func (s *swarm) lonely() bool {
+	if s.quest != nil {
+		return len(s.quest.talks) == 0
+	}
 	for _, c := range s.conns {
 		if c.state == open && c.wantIt {
 			return false

@@ -28,6 +28,13 @@ type Spec struct {
 	// written, before peers are told; nil: nobody is. Several workers may call
 	// it at once, and it holds up the worker that does.
 	OnPiece func(piece int)
+	// Private means that peers come from the Announcer alone, and are told of nobody
+	// (BEP 27); so it is also if the Layout says it.
+	Private bool
+	// Info reads the info dictionary, whose SHA-1 is InfoHash, for peers that came by a
+	// magnet link (BEP 9). A worker calls it when somebody asks, and it may block; what it
+	// returns is not to be changed. nil, or a Layout without InfoSize: it is not given.
+	Info func() ([]byte, error)
 
 	content contentIO // tests bring one that fails; nil: Content
 }
@@ -59,6 +66,7 @@ func (s *Spec) validate() error {
 	if s.Have.Len() != n {
 		return fmt.Errorf("transfer: a set of %d pieces for a torrent of %d", s.Have.Len(), n)
 	}
+	s.Private = s.Private || s.Layout.Private
 	if s.Have.All() {
 		s.Have = nil // see rest.go
 		return nil
@@ -74,6 +82,7 @@ type Torrent struct {
 	spec   Spec  // Have is nil once nothing is missing
 	l      *loop // where it lives; set before Add returns
 	limits limits
+	wanted *wanted // if set: only its info dictionary is, see quest.go
 
 	// For the goroutine of l only.
 	s    *swarm // its state; nil while it rests and when it has ended
@@ -119,8 +128,14 @@ func (t *Torrent) Err() error {
 }
 
 // AddPeers tells of peers that may have the torrent: addresses to connect to.
-// Known ones are kept as they are.
+// Known ones are kept as they are. A private torrent takes none (BEP 27).
 func (t *Torrent) AddPeers(addrs []netip.AddrPort) {
+	if !t.spec.Private {
+		t.addPeers(addrs)
+	}
+}
+
+func (t *Torrent) addPeers(addrs []netip.AddrPort) {
 	t.l.post(addPeers{t: t, addrs: append([]netip.AddrPort(nil), addrs...)})
 }
 
@@ -136,26 +151,33 @@ func (t *Torrent) Hurry(pieces []int) {
 // Afterwards its Content is not used any more. It blocks until that is done;
 // ctx bounds the announcing, whose error is returned. A second call only waits.
 func (t *Torrent) Stop(ctx context.Context) error {
-	ask := stopTorrent{t: t, reply: make(chan farewell, 1)}
-	if !t.l.post(ask) {
-		return nil
-	}
-	bye, first := <-ask.reply
-	<-t.over.channel()
+	p, first := t.end(ctx)
 	if !first || t.spec.Announcer == nil {
 		return nil
 	}
-	if bye.flight != nil {
+	p.Event = Stopped
+	if _, err := t.spec.Announcer.Announce(ctx, p); err != nil {
+		return fmt.Errorf("transfer: announce that this peer stops: %w", err)
+	}
+	return nil
+}
+
+// end is Stop without a word to others; it tells how far the torrent was, and whether
+// this call has ended it.
+func (t *Torrent) end(ctx context.Context) (p Progress, first bool) {
+	ask := stopTorrent{t: t, reply: make(chan farewell, 1)}
+	if !t.l.post(ask) {
+		return Progress{}, false
+	}
+	bye, first := <-ask.reply
+	<-t.over.channel()
+	if first && bye.flight != nil {
 		select {
 		case <-bye.flight.over:
 		case <-ctx.Done():
 		}
 	}
-	bye.p.Event = Stopped
-	if _, err := t.spec.Announcer.Announce(ctx, bye.p); err != nil {
-		return fmt.Errorf("transfer: announce that this peer stops: %w", err)
-	}
-	return nil
+	return bye.p, first
 }
 
 // beginTorrent puts a torrent on its loop.
