@@ -71,7 +71,7 @@ type Handshake struct {
 	public, theirs key
 	secret         key
 
-	provide Method                               // of the initiator
+	methods Method                               // that are provided or accepted
 	initial []byte                               // of the initiator
 	find    func(name [20]byte) ([20]byte, bool) // of the responder
 	sync    []byte                               // where a pad ends

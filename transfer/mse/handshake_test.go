@@ -78,7 +78,7 @@ func TestBothSidesAgree(t *testing.T) {
 				payload := make([]byte, initial)
 				seeded(seed).Read(payload)
 				a := Initiate(torrent, provide, payload, seeded(2*seed))
-				b := Respond(serving(other, torrent), seeded(2*seed+1))
+				b := Respond(serving(other, torrent), Plain|RC4, seeded(2*seed+1))
 				if err := talk(a, b, n); err != nil {
 					t.Fatalf("offer %d, %d initial, %d at a time: %v", provide, initial, n, err)
 				}
@@ -94,6 +94,18 @@ func TestBothSidesAgree(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// One who insists on encryption selects it although plain text is offered.
+func TestResponderInsists(t *testing.T) {
+	a, b := Initiate(torrent, Plain|RC4, nil, seeded(1)), Respond(serving(torrent), RC4, seeded(2))
+	if err := talk(a, b, 1<<20); err != nil || a.Session().Out == nil {
+		t.Fatal(err, a.Session())
+	}
+	same(t, a.Session().Out, b.Session().In)
+	if err := talk(Initiate(torrent, Plain, nil, seeded(1)), Respond(serving(torrent), RC4, seeded(2)), 1<<20); !errors.Is(err, ErrNoMethod) {
+		t.Error(err)
 	}
 }
 
@@ -115,7 +127,7 @@ func same(t *testing.T, out, in *rc4.Cipher) {
 func TestStreamRightBehindTheHandshake(t *testing.T) {
 	for _, provide := range []Method{Plain, RC4} {
 		a := Initiate(torrent, provide, []byte("initial"), seeded(1))
-		b := Respond(serving(torrent), seeded(2))
+		b := Respond(serving(torrent), Plain|RC4, seeded(2))
 		one, _, _ := step(a, nil)
 		two, _, _ := step(b, one)
 		three, _, _ := step(a, two)
@@ -206,7 +218,7 @@ func TestResponderRefuses(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			for _, n := range []int{1, 1 << 20} {
-				b := Respond(serving(torrent), seeded(4))
+				b := Respond(serving(torrent), Plain|RC4, seeded(4))
 				a := callerTo(t, b, 0)
 				if err := say(b, c.say(a), n); !errors.Is(err, c.want) {
 					t.Errorf("%d at a time: %v", n, err)
@@ -215,7 +227,7 @@ func TestResponderRefuses(t *testing.T) {
 		})
 	}
 	t.Run("the longest padding is taken", func(t *testing.T) {
-		b := Respond(serving(torrent), seeded(4))
+		b := Respond(serving(torrent), Plain|RC4, seeded(4))
 		a := callerTo(t, b, maxPad)
 		if err := say(b, append(a.knows(torrent), a.encrypt(offer(0, RC4, maxPad, maxPad, 5, 5))...), 1); err != nil || len(b.Session().Rest) != 5 {
 			t.Error(err, b.Session())
@@ -282,7 +294,7 @@ func TestKeysThatAreNone(t *testing.T) {
 	for _, n := range []*big.Int{big.NewInt(0), big.NewInt(1), minusOne, prime, beyond} {
 		var k key
 		n.FillBytes(k[:])
-		if _, _, err := step(Respond(serving(torrent), seeded(1)), k[:]); !errors.Is(err, ErrNotMSE) {
+		if _, _, err := step(Respond(serving(torrent), Plain|RC4, seeded(1)), k[:]); !errors.Is(err, ErrNotMSE) {
 			t.Errorf("called: %v for %x", err, k)
 		}
 		a := Initiate(torrent, RC4, nil, seeded(1))
@@ -304,7 +316,7 @@ func TestGroup(t *testing.T) {
 // BenchmarkHandshake is both sides, without the sending.
 func BenchmarkHandshake(b *testing.B) {
 	for b.Loop() {
-		if err := talk(Initiate(torrent, RC4, nil, seeded(1)), Respond(serving(torrent), seeded(2)), 1<<20); err != nil {
+		if err := talk(Initiate(torrent, RC4, nil, seeded(1)), Respond(serving(torrent), Plain|RC4, seeded(2)), 1<<20); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -328,7 +340,7 @@ func FuzzHandshake(f *testing.F) {
 	f.Add(true, []byte{}, offer(0, Plain, 0, 0, 0, 9))
 	f.Add(false, bytes.Repeat([]byte{7}, 700), []byte{})
 	f.Fuzz(func(t *testing.T, knows bool, raw, inner []byte) {
-		called := Respond(serving(torrent), seeded(1))
+		called := Respond(serving(torrent), Plain|RC4, seeded(1))
 		if knows {
 			a := callerTo(t, called, 0)
 			raw = raw[:min(len(raw), maxPad)]

@@ -12,7 +12,7 @@ import (
 // for the peer behind the handshake, and goes with it; nothing else may be sent
 // before the handshake is done. rnd must never fail.
 func Initiate(infoHash [20]byte, provide Method, initial []byte, rnd io.Reader) *Handshake {
-	h := &Handshake{rnd: rnd, provide: provide, initial: initial}
+	h := &Handshake{rnd: rnd, methods: provide, initial: initial}
 	h.session.InfoHash = infoHash
 	h.stage = h.compute(sayOurs)
 	return h
@@ -39,7 +39,7 @@ func sayOffer(h *Handshake) (stage, error) {
 	known, name := sum("req1", h.secret[:]), Name(h.session.InfoHash)
 	hidden := h.hidden(name[:])
 	h.out = append(append(h.out, known[:]...), hidden[:]...)
-	offer := binary.BigEndian.AppendUint32(verification[:], uint32(h.provide))
+	offer := binary.BigEndian.AppendUint32(verification[:], uint32(h.methods))
 	offer = h.appendPad(offer)
 	offer = binary.BigEndian.AppendUint16(offer, uint16(len(h.initial)))
 	offer = append(offer, h.initial...)
@@ -64,8 +64,8 @@ func hearChoice(h *Handshake) (stage, error) {
 		return nil, nil
 	}
 	chosen, pad := Method(binary.BigEndian.Uint32(b)), int(binary.BigEndian.Uint16(b[4:]))
-	if chosen != Plain && chosen != RC4 || chosen&h.provide == 0 {
-		return nil, fmt.Errorf("%w: offered %d, it took %d", ErrNoMethod, h.provide, chosen)
+	if chosen != Plain && chosen != RC4 || chosen&h.methods == 0 {
+		return nil, fmt.Errorf("%w: offered %d, it took %d", ErrNoMethod, h.methods, chosen)
 	}
 	if pad > maxPad {
 		return nil, fmt.Errorf("%w: a pad of %d bytes", ErrNotMSE, pad)

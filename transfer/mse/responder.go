@@ -9,10 +9,10 @@ import (
 
 // Respond begins the handshake of the side that was called. find tells the info
 // hash of a torrent that is served here by its Name; it is called by Step. Of the
-// methods that the peer offers plain text is selected, which costs nothing
-// afterwards, and RC4 when it insists on that. rnd must never fail.
-func Respond(find func(name [20]byte) (infoHash [20]byte, ok bool), rnd io.Reader) *Handshake {
-	return &Handshake{rnd: rnd, find: find, stage: hearKey}
+// methods that the peer offers and accept has, plain text is selected before RC4: it
+// costs nothing afterwards. rnd must never fail.
+func Respond(find func(name [20]byte) (infoHash [20]byte, ok bool), accept Method, rnd io.Reader) *Handshake {
+	return &Handshake{rnd: rnd, find: find, methods: accept, stage: hearKey}
 }
 
 // hearKey hears step 1.
@@ -65,10 +65,13 @@ func hearOffer(h *Handshake) (stage, error) {
 	}
 	b = b[len(verification):]
 	offered, pad := Method(binary.BigEndian.Uint32(b)), int(binary.BigEndian.Uint16(b[4:]))
-	chosen := RC4
-	if offered&Plain != 0 {
+	var chosen Method
+	switch common := offered & h.methods; {
+	case common&Plain != 0:
 		chosen = Plain
-	} else if offered&RC4 == 0 {
+	case common&RC4 != 0:
+		chosen = RC4
+	default:
 		return nil, fmt.Errorf("%w: it offers %d", ErrNoMethod, offered)
 	}
 	if pad > maxPad {
