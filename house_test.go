@@ -50,7 +50,7 @@ var mayImport = map[string][]string{
 var coreForbids = map[string]bool{"net": true, "os": true, "log": true, "log/slog": true, "sync": true, "crypto/rand": true, "math/rand": true, "syscall": true}
 
 // cores are the rooms that only think.
-var cores = []string{"chord", "transfer/picker"}
+var cores = []string{"chord", "transfer/picker", "transfer/mse"}
 
 type sourceFile struct {
 	path, room, dir string

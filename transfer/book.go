@@ -19,6 +19,7 @@ type candidate struct {
 	addr     netip.AddrPort
 	conn     *conn     // to whoever listens there, in either direction; nil: none
 	failures int       // in a row
+	covered  bool      // the next call begins with a cover, see cover.go
 	next     time.Time // not dialled before
 	never    string    // if set: why it is not dialled at all
 	trouble  string    // how the last try ended

@@ -114,6 +114,7 @@ type Engine struct {
 	loops     []*loop
 	workers   *workers // hash and write
 	readers   *workers // read for uploads what is not in memory
+	keyMakers *workers // make the keys of covered handshakes
 	buffers   *buffers
 	drops     drops
 	limits    limits
@@ -153,7 +154,7 @@ func Start(cfg Config) (*Engine, error) {
 		}
 		e.loops = append(e.loops, l)
 	}
-	e.workers, e.readers = startWorkers(cfg.Workers), startWorkers(readers)
+	e.workers, e.readers, e.keyMakers = startWorkers(cfg.Workers), startWorkers(readers), startWorkers(keyMakers)
 	for _, l := range e.loops {
 		go l.run()
 	}
@@ -208,6 +209,7 @@ func (e *Engine) Close() error {
 		}
 		e.workers.close()
 		e.readers.close()
+		e.keyMakers.close()
 		e.side.Wait()
 		close(e.closed)
 	})

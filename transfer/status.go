@@ -36,6 +36,7 @@ type PeerStatus struct {
 	PeerID               [20]byte
 	Client               string // as it calls itself
 	Outgoing             bool   // we called it
+	Encrypted            bool   // it insists on RC4
 	Pieces               int    // that it has
 	Downloaded, Uploaded int64
 	RateDown, RateUp     float64
@@ -103,7 +104,7 @@ func (s *swarm) status() Status {
 			continue
 		}
 		p := PeerStatus{
-			Addr: c.addr, PeerID: c.peerID, Client: c.client, Outgoing: c.outgoing, Pieces: c.has,
+			Addr: c.addr, PeerID: c.peerID, Client: c.client, Outgoing: c.outgoing, Encrypted: c.crypt != nil, Pieces: c.has,
 			Downloaded: c.down.total, Uploaded: c.up.total, RateDown: c.down.rate, RateUp: c.up.rate,
 			ChokesUs: c.chokesUs, Choked: c.chokesIt, Wanted: c.wantIt, Wants: c.wantsUs,
 			Snubbed: c.snubbed, Requests: len(c.asked),

@@ -153,6 +153,8 @@ type adopt struct {
 	fd    int
 	from  netip.AddrPort
 	hello wire.Handshake
+	crypt *crypt // nil: it is plain
+	rest  []byte // what came behind the handshake
 }
 
 func (a adopt) handle(l *loop) {
@@ -168,9 +170,10 @@ func (a adopt) handle(l *loop) {
 		return
 	}
 	c := newConn(s, a.fd, a.from)
-	c.state = greetingBack
+	c.state, c.crypt = greetingBack, a.crypt
 	if s.enter(c) {
 		c.greeted(a.hello)
+		c.parse(a.rest)
 	}
 }
 

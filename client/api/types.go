@@ -84,6 +84,8 @@ type Peer struct {
 	Percent  float64 `json:"percent"`
 	RateDown int64   `json:"rate_bytes_per_sec"`
 	RateUp   int64   `json:"upload_bytes_per_sec"`
+	// Encrypted: it insists on encryption.
+	Encrypted bool `json:"encrypted"`
 }
 
 // AddDownload asks for a download: POST /downloads.
