@@ -114,10 +114,11 @@ type Engine struct {
 	buffers   *buffers
 	drops     drops
 	limits    limits
+	web       *web            // for web seeds
 	askAtMost int             // bytes per request, whatever the peer allows
 	ctx       context.Context // ends with the engine: announcers stop
 	cancel    context.CancelFunc
-	side      sync.WaitGroup // announcer goroutines
+	side      sync.WaitGroup // goroutines of announcers and web seeds
 
 	closing sync.Once
 	closed  chan struct{} // when Close has done everything
@@ -135,6 +136,7 @@ func Start(cfg Config) (*Engine, error) {
 	}
 	e := &Engine{cfg: cfg, port: port, buffers: newBuffers(cfg.BufferBytes), askAtMost: largestRequest, closed: make(chan struct{})}
 	e.ctx, e.cancel = context.WithCancel(context.Background())
+	e.web = newWeb()
 	for i := range cfg.Loops {
 		l, err := newLoop(e, i)
 		if err == nil && i == 0 {
@@ -203,6 +205,7 @@ func (e *Engine) Close() error {
 		e.workers.close()
 		e.readers.close()
 		e.side.Wait()
+		e.web.close()
 		close(e.closed)
 	})
 	<-e.closed

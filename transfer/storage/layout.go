@@ -151,6 +151,22 @@ func bad(path string, reason error) error {
 	return fmt.Errorf("%w: %q: %w", ErrBadTorrent, path, reason)
 }
 
+// Part is a run of bytes in one file of a layout.
+type Part struct {
+	File     int // index in Layout.Files
+	Off, Len int64
+}
+
+// Parts cuts a range of the torrent's bytes into runs that lie in one file each. It fails
+// when the range is not inside the torrent.
+func (l *Layout) Parts(off, n int64) (parts []Part, err error) {
+	err = l.each(off, n, func(file int, off, n int64) error {
+		parts = append(parts, Part{file, off, n})
+		return nil
+	})
+	return parts, err
+}
+
 // each calls f for every run of bytes of [off, off+n) that lies in one file,
 // with the index of the file and the offset in it. The range must be inside the
 // torrent.

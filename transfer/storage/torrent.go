@@ -70,6 +70,18 @@ func ParseTorrent(b []byte) (*metainfo.MetaInfo, *Layout, error) {
 	return mi, l, nil
 }
 
+// WebSeeds gives the URLs of HTTP servers that a .torrent names for its content (BEP 19).
+// It is for a .torrent that ParseTorrent has read; what is no list of URLs is none.
+func WebSeeds(torrent []byte) []string {
+	var named struct {
+		URLs metainfo.UrlList `bencode:"url-list"`
+	}
+	if err := bencode.Unmarshal(torrent, &named); err != nil {
+		return nil
+	}
+	return named.URLs
+}
+
 // skipValue returns where the bencoded value that begins at b[at] ends.
 func skipValue(b []byte, at, depth int) (int, error) {
 	if at >= len(b) {
