@@ -99,10 +99,68 @@ func TestImpossibleLengthsAreRefused(t *testing.T) {
 	if _, err := FromInfo(in); !errors.Is(err, ErrUnsupported) {
 		t.Error(err)
 	}
-	in = info([]string{"a"})
-	in.Files[0].Attr = "l"
-	if _, err := FromInfo(in); !errors.Is(err, ErrUnsupported) || !strings.Contains(err.Error(), `"a"`) {
+	in = &metainfo.Info{Name: "link", PieceLength: 1, ExtendedFileAttrs: metainfo.ExtendedFileAttrs{Attr: "l"}}
+	if _, err := FromInfo(in); !errors.Is(err, ErrUnsupported) || !strings.Contains(err.Error(), `"link"`) {
 		t.Error(err)
+	}
+}
+
+// withLink is info with a symbolic link.
+func withLink(path, to []string, paths ...[]string) *metainfo.Info {
+	in := info(paths...)
+	in.Files = append(in.Files, metainfo.FileInfo{Path: path, ExtendedFileAttrs: metainfo.ExtendedFileAttrs{Attr: "l", SymlinkPath: to}})
+	return in
+}
+
+// A symbolic link may lead to what the torrent has, and nowhere else.
+func TestLinksStayInTheTorrent(t *testing.T) {
+	l, err := FromInfo(withLink([]string{"lib", "x.so"}, []string{"lib", "deep"}, []string{"lib", "deep", "x"}))
+	if err != nil || len(l.Links) != 1 || l.Links[0] != (Link{"lib/x.so", "lib/deep"}) || len(l.Files) != 1 {
+		t.Fatalf("%+v %v", l, err)
+	}
+	for _, c := range []struct {
+		path, to []string
+		want     error
+	}{
+		{[]string{"x"}, []string{"..", "etc", "passwd"}, ErrNameDots},
+		{[]string{"x"}, []string{"/etc/passwd"}, ErrNameAbsolute},
+		{[]string{"x"}, []string{"", "etc"}, ErrNameAbsolute},
+		{[]string{"x"}, nil, ErrNameEmpty},
+		{[]string{"x"}, []string{"nothing"}, ErrBadLink},
+		{[]string{"x"}, []string{"x"}, ErrBadLink},
+		{[]string{"dir", "x"}, []string{"dir"}, ErrBadLink},
+		{[]string{"dir", "a"}, []string{"dir", "b"}, ErrDuplicate},
+		{[]string{"dir", "a", "x"}, []string{"dir"}, ErrFileAndDir}, // something below a file
+		{[]string{"dir"}, []string{"dir", "a"}, ErrFileAndDir},      // files below the link
+		{[]string{"..", "x"}, []string{"dir"}, ErrNameDots},
+	} {
+		_, err := FromInfo(withLink(c.path, c.to, []string{"dir", "a"}, []string{"dir", "b"}))
+		if !errors.Is(err, c.want) || !errors.Is(err, ErrBadTorrent) {
+			t.Errorf("%v to %v: %v, want %v", c.path, c.to, err, c.want)
+		}
+	}
+	in := withLink([]string{"x"}, []string{"a"}, []string{"a"})
+	in.Files[1].Length = 1
+	if _, err := FromInfo(in); !errors.Is(err, ErrLengths) {
+		t.Error(err)
+	}
+}
+
+// Padding is known by its attribute, or by the name that some give it, and its name may
+// be anything.
+func TestPaddingOfOthers(t *testing.T) {
+	in := info([]string{"a"}, []string{"..", "pad"}, []string{"d", padName + "0_if you see this file"}, []string{"b"})
+	in.Files[1].Attr = "p"
+	l, err := FromInfo(in)
+	if err != nil || len(l.Files) != 4 || l.Files[0].Pad || !l.Files[1].Pad || !l.Files[2].Pad || l.Files[3].Pad || l.Files[3].Offset != 30 {
+		t.Fatalf("%+v %v", l, err)
+	}
+	if strings.Contains(l.Files[1].Path, "..") {
+		t.Errorf("%q", l.Files[1].Path)
+	}
+	in = &metainfo.Info{Name: "one", PieceLength: 16, Length: 10, Pieces: make([]byte, 20), ExtendedFileAttrs: metainfo.ExtendedFileAttrs{Attr: "px"}}
+	if l, err := FromInfo(in); err != nil || l.Files[0].Pad || !l.Files[0].Exec {
+		t.Errorf("%+v %v", l, err)
 	}
 }
 
