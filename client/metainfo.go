@@ -201,10 +201,18 @@ func (m *Metainfo) dataAt(path string) (string, error) {
 		return abs, nil
 	}
 	// A directory may well hold one of its own name.
-	for _, f := range m.Layout.Files {
-		if _, err := os.Stat(filepath.Join(abs, f.Path)); err == nil && !m.Layout.Single && !f.Pad {
-			return abs, nil
-		}
+	if !m.Layout.Single && m.filesIn(abs) >= m.filesIn(inside) {
+		return abs, nil
 	}
 	return inside, nil
+}
+
+// filesIn is how many of the first files of the torrent are in a directory.
+func (m *Metainfo) filesIn(dir string) (n int) {
+	for _, f := range m.Layout.Files[:min(len(m.Layout.Files), 1000)] {
+		if _, err := os.Stat(filepath.Join(dir, f.Path)); err == nil {
+			n++
+		}
+	}
+	return n
 }
