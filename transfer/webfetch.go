@@ -21,7 +21,7 @@ const (
 	// buffers to a request.
 	webBatch = 16
 	// webSkip is how much of a file is read past when its server knows no ranges.
-	webSkip = 1 << 20
+	webSkip = 16 << 20
 )
 
 // webRefusal is an answer of a web seed that brings nothing.

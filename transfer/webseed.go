@@ -25,7 +25,7 @@ const (
 	// A request is for what its server gives in webAhead, within these bounds; but for
 	// a whole piece at least, and no more than a quarter of all buffers.
 	webAhead         = 4 * time.Second
-	webLeast         = 1 << 20
+	webLeast         = 256 << 10
 	webMost          = 8 << 20
 	firstWebBackOff  = 5 * time.Second
 	lastWebBackOff   = 5 * time.Minute

@@ -2,12 +2,14 @@ package transfer
 
 import (
 	"context"
+	"encoding/pem"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -231,19 +233,19 @@ func TestWebSeedIsSparedWhenPeersGiveMore(t *testing.T) {
 }
 
 func TestWebSeedWithoutRanges(t *testing.T) {
+	noRanges := func(w http.ResponseWriter, r *http.Request) bool { r.Header.Del("Range"); return false }
 	f := makeTorrent(t, 116, 32<<10, 3<<20)
 	leech := start(t)
-	s := serveWeb(t, f, func(w http.ResponseWriter, r *http.Request) bool { r.Header.Del("Range"); return false })
-	spec := f.webSpec(t, s.pub())
-	done(t, leech.add(t, spec)) // from the beginning that is as good
+	spec := f.webSpec(t, serveWeb(t, f, noRanges).pub())
+	done(t, leech.add(t, spec)) // of a small file it is read past what is here
 	f.same(t, spec.Content)
 
+	f = makeTorrent(t, 126, 1<<20, webSkip+2<<20)
+	s := serveWeb(t, f, noRanges)
 	other := start(t)
 	spec = f.webSpec(t, s.pub())
-	spec.Have = wire.NewBits(f.layout.NumPieces())
-	for i := range spec.Have.Len() / 2 {
-		spec.Have.Set(i)
-	}
+	spec.Have = f.all()
+	spec.Have.Clear(spec.Have.Len() - 1)
 	to := other.add(t, spec)
 	until(t, "the refusal", func() bool { return len(to.Status().Peers) == 0 && other.webIdle(to) })
 	before := len(s.asked())
@@ -325,19 +327,19 @@ func TestLiarBesideAWebSeedIsFound(t *testing.T) {
 func TestWebSeedThatHangs(t *testing.T) {
 	f := makeTorrent(t, 118, 32<<10, 512<<10)
 	leech := start(t)
-	var mu sync.Mutex
-	hangs := true
+	first, noticed := make(chan struct{}, 1), make(chan struct{})
+	first <- struct{}{}
 	s := serveWeb(t, f, func(w http.ResponseWriter, r *http.Request) bool {
-		mu.Lock()
-		defer mu.Unlock()
-		if !hangs {
+		select {
+		case <-first:
+		default:
 			return false
 		}
 		w.Header().Set("Content-Length", fmt.Sprint(len(f.data)))
 		w.WriteHeader(http.StatusOK)
 		w.(http.Flusher).Flush()
 		<-r.Context().Done()
-		hangs = false
+		close(noticed)
 		return true
 	})
 	spec := f.webSpec(t, s.pub())
@@ -355,8 +357,7 @@ func TestWebSeedThatHangs(t *testing.T) {
 	if r := to.Status().Reason; !strings.Contains(r, "nothing has come for 30s, it is asked again in") {
 		t.Errorf("reason %q", r)
 	}
-	mu.Lock() // it has noticed
-	mu.Unlock()
+	<-noticed // the connection was closed
 	leech.advance(2 * firstWebBackOff)
 	done(t, to)
 	f.same(t, spec.Content)
@@ -413,6 +414,22 @@ func TestWebSeedThatRedirects(t *testing.T) {
 	if r := reasonOf(other, round); !strings.Contains(r, "too many redirects") {
 		t.Errorf("reason %q", r)
 	}
+}
+
+func TestWebSeedByHTTPS(t *testing.T) {
+	f := makeTorrent(t, 127, 32<<10, 512<<10)
+	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, f.path) }))
+	defer s.Close()
+	roots := filepath.Join(t.TempDir(), "roots.pem")
+	must(t, os.WriteFile(roots, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw}), 0o644))
+	t.Setenv("SSL_CERT_FILE", roots)
+	leech := start(t)
+	spec := f.webSpec(t, s.URL+"/x")
+	to := leech.add(t, spec)
+	done(t, to)
+	f.same(t, spec.Content)
+	stop(t, to)
+	must(t, leech.Close()) // before the server, which waits for its connections
 }
 
 // A web seed that lacks one file gives the others.
