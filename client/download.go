@@ -123,7 +123,8 @@ func (c *Client) Download(ctx context.Context, req DownloadRequest) (_ *Download
 	d.arrived.begin(have)
 	d.torrent, err = engine.Add(transfer.Spec{
 		InfoHash: d.InfoHash, Layout: layout, Content: d.content, Have: have,
-		Announcer: c.newAnnouncer(d.Name, d.InfoHash, d.Bytes), OnPiece: d.verified, WebSeeds: storage.WebSeeds(metainfo),
+		Announcer: c.newAnnouncer(d.Name, d.InfoHash, d.Bytes), OnPiece: d.verified, Info: c.storage.infoOf(d.Name),
+		WebSeeds: storage.WebSeeds(metainfo),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("starting the download of %q: %w", d.Name, err)

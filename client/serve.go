@@ -75,6 +75,22 @@ func (s *Storage) layoutOf(rec Record) (*storage.Layout, error) {
 	return layout, nil
 }
 
+// infoOf gives the means to read the info dictionary in the .torrent kept for a name.
+// By the time it is used that may be another version's, which the engine sees.
+func (s *Storage) infoOf(name string) func() ([]byte, error) {
+	return func() ([]byte, error) {
+		b, err := s.LoadTorrent(name)
+		if err != nil {
+			return nil, err
+		}
+		mi, _, err := storage.ParseTorrent(b)
+		if err != nil {
+			return nil, fmt.Errorf("the .torrent of %q: %w", name, err)
+		}
+		return mi.InfoBytes, nil
+	}
+}
+
 // open opens the data for serving and makes sure that it is what it was.
 func (p *Publication) open(ctx context.Context, layout *storage.Layout, rec Record, on OnProgress) (err error) {
 	p.content, err = storage.OpenSource(layout, p.Path)
@@ -111,7 +127,10 @@ func (p *Publication) add(engine *transfer.Engine, layout *storage.Layout) (err 
 	p.announcer = p.c.newAnnouncer(p.Name, p.InfoHash, p.Bytes)
 	have := wire.NewBits(p.Pieces)
 	have.SetAll()
-	p.torrent, err = engine.Add(transfer.Spec{InfoHash: p.InfoHash, Layout: layout, Content: p.content, Have: have, Announcer: p.announcer})
+	p.torrent, err = engine.Add(transfer.Spec{
+		InfoHash: p.InfoHash, Layout: layout, Content: p.content, Have: have,
+		Announcer: p.announcer, Info: p.c.storage.infoOf(p.Name),
+	})
 	if err != nil {
 		return fmt.Errorf("serving %s: %w", p.Path, err)
 	}

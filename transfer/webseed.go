@@ -380,12 +380,12 @@ func (s *swarm) dropWeb() {
 }
 
 // banWeb is ban for a web seed.
-func (s *swarm) banWeb(src *source, piece int) {
+func (s *swarm) banWeb(src *source, why reason, of ...any) {
 	for _, w := range s.web {
 		if w.from == src && w.never == "" {
-			s.log.Warn("web seed is banned: it sent wrong data", "url", w.name, "piece", piece)
-			s.l.e.drops.count(wrongPiece)
-			w.never = wrongPiece.String()
+			s.log.Warn("web seed is banned: it "+why.String(), append([]any{"url", w.name}, of...)...)
+			s.l.e.drops.count(why)
+			w.never = why.String()
 			w.cancel()
 			w.leave()
 		}

@@ -40,6 +40,7 @@ func ParseTorrent(b []byte) (*metainfo.MetaInfo, *Layout, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	l.InfoSize = len(mi.InfoBytes)
 	return mi, l, nil
 }
 
@@ -121,8 +122,8 @@ type (
 	}
 )
 
-// encode writes the .torrent of a layout and its info hash. The same layout and
-// options give the same bytes.
+// encode writes the .torrent of a layout and its info hash, and notes InfoSize. The
+// same layout and options give the same bytes.
 func encode(l *Layout, o options) ([]byte, [20]byte, error) {
 	var info any
 	private := 0
@@ -142,6 +143,7 @@ func encode(l *Layout, o options) ([]byte, [20]byte, error) {
 	if err != nil {
 		return nil, [20]byte{}, fmt.Errorf("encode the info dictionary of %q: %w", l.Name, err)
 	}
+	l.InfoSize = len(raw)
 	mi := metainfo.MetaInfo{InfoBytes: raw, AnnounceList: o.tiers, UrlList: o.webSeeds, Comment: o.comment, CreatedBy: "chordtorrent"}
 	if len(o.tiers) > 0 && len(o.tiers[0]) > 0 {
 		mi.Announce = o.tiers[0][0]
