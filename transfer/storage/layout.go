@@ -31,9 +31,6 @@ var (
 	ErrTooManyFiles = errors.New("too many files")
 	// ErrUnsupported: a version or attribute that this program does not know.
 	ErrUnsupported = errors.New("not supported")
-	// ErrBadLink: a symbolic link that leads to no file or directory of the torrent, or to
-	// one that it lies in.
-	ErrBadLink = errors.New("a symbolic link that leads to nothing in the torrent")
 )
 
 var errV2 = fmt.Errorf("%w: it is for BitTorrent v2 alone, without the hashes of v1", ErrUnsupported)
@@ -68,6 +65,7 @@ type Layout struct {
 	InfoSize    int    // bytes of the info dictionary; 0: not known
 
 	hybrid bool    // the torrent is one of version 2 too
+	astray []Link  // as the torrent has them: they lead to nothing in it
 	stamps []stamp // of the files as Build hashed them
 }
 
@@ -102,8 +100,9 @@ func PieceLength(total int64) int64 {
 
 // FromInfo checks the info dictionary of a torrent and returns its layout. An
 // error wraps ErrBadTorrent and one of ErrLengths, ErrTooManyFiles,
-// ErrUnsupported, ErrBadLink or those of the names, and shows the path it is about. Of a
-// hybrid it takes what is for version 1.
+// ErrUnsupported or those of the names, and shows the path it is about. Of a hybrid it takes
+// what is for version 1. Symbolic links that lead to no file or directory of the torrent, or
+// to one that they lie in, are left out.
 func FromInfo(info *metainfo.Info) (*Layout, error) {
 	if !info.HasV1() {
 		return nil, bad(info.BestName(), errV2)
@@ -133,7 +132,7 @@ func FromInfo(info *metainfo.Info) (*Layout, error) {
 	if err := checkClashes(l); err != nil {
 		return nil, err
 	}
-	if err := l.checkLinks(); err != nil {
+	if err := l.resolveLinks(); err != nil {
 		return nil, err
 	}
 	pieces := (l.Total + l.PieceLength - 1) / l.PieceLength
@@ -164,11 +163,7 @@ func (l *Layout) take(f *metainfo.FileInfo) error {
 	if f.Length != 0 {
 		return bad(p, fmt.Errorf("%w: a symbolic link of %d bytes", ErrLengths, f.Length))
 	}
-	to, err := joinPath(f.SymlinkPath)
-	if err != nil {
-		return bad(p, fmt.Errorf("%w: %w", ErrBadLink, err))
-	}
-	l.Links = append(l.Links, Link{Path: p, To: to})
+	l.Links = append(l.Links, Link{Path: p, To: strings.Join(f.SymlinkPath, "/")}) // see resolveLinks
 	return nil
 }
 
@@ -188,9 +183,10 @@ func (l *Layout) add(path string, length int64, attr string) error {
 	return nil
 }
 
-// checkLinks makes sure that every link leads to something in the torrent and not to what
-// it lies in.
-func (l *Layout) checkLinks() error {
+// resolveLinks finds out where the links lead, and drops those that lead to nothing in the
+// torrent, or to what they lie in. BEP 47 has their targets begin at the torrent's root; some
+// have them begin at the link, as file systems do.
+func (l *Layout) resolveLinks() error {
 	some, there := false, make(map[string]bool)
 	for _, f := range l.Files {
 		some = some || !f.Pad
@@ -204,10 +200,17 @@ func (l *Layout) checkLinks() error {
 	if !some {
 		return bad(l.Name, fmt.Errorf("%w: there is no file in it", ErrLengths))
 	}
-	for _, link := range l.Links {
-		if !there[link.To] || strings.HasPrefix(link.Path, link.To+"/") {
-			return bad(link.Path, fmt.Errorf("%w: to %q", ErrBadLink, link.To))
+	links := l.Links
+	l.Links = nil
+next:
+	for _, link := range links {
+		for _, to := range []string{path.Clean(link.To), path.Join(path.Dir(link.Path), link.To)} {
+			if there[to] && !strings.HasPrefix(link.Path, to+"/") {
+				l.Links = append(l.Links, Link{link.Path, to})
+				continue next
+			}
 		}
+		l.astray = append(l.astray, link)
 	}
 	return nil
 }

@@ -50,6 +50,11 @@ func Oddities(torrent []byte, mi *metainfo.MetaInfo, l *Layout) (odd []string) {
 	if len(l.Links) > 0 {
 		say("it has %d symbolic links", len(l.Links))
 	}
+	var astray []string
+	for _, link := range l.astray {
+		astray = append(astray, fmt.Sprintf("%q to %q", link.Path, link.To))
+	}
+	few("symbolic links that lead to nothing in it, and are left out", astray, say)
 	names(l, say)
 	trackers(mi, l, say)
 	return odd
@@ -76,17 +81,19 @@ func names(l *Layout, say func(format string, args ...any)) {
 			foreign = append(foreign, fmt.Sprintf("%q", f.Path))
 		}
 	}
-	few := func(what string, list []string) {
-		if len(list) > maxOdd {
-			list = append(slices.Clip(list[:maxOdd]), fmt.Sprintf("and %d more", len(list)-maxOdd))
-		}
-		if len(list) > 0 {
-			say("%s: %s", what, strings.Join(list, ", "))
-		}
+	few("names that differ in case alone, and are one file on some systems", alike, say)
+	few("names that are not UTF-8", unreadable, say)
+	few("names that some systems cannot store", foreign, say)
+}
+
+// few says what, with the first of a list; nothing when it is empty.
+func few(what string, list []string, say func(format string, args ...any)) {
+	if len(list) > maxOdd {
+		list = append(slices.Clip(list[:maxOdd]), fmt.Sprintf("and %d more", len(list)-maxOdd))
 	}
-	few("names that differ in case alone, and are one file on some systems", alike)
-	few("names that are not UTF-8", unreadable)
-	few("names that some systems cannot store", foreign)
+	if len(list) > 0 {
+		say("%s: %s", what, strings.Join(list, ", "))
+	}
 }
 
 // dotted tells whether a component of a path ends as Windows takes none.

@@ -36,6 +36,7 @@ func TestOdditiesAreToldInWords(t *testing.T) {
 		{"d" + fine + info(files("1:a2:b.", "3:x:y", "1:\n", "2:a?", "1:?")) + "ee", `cannot store: "a/b.", "x:y", "\n", and 2 more`},
 		{"d" + fine + info("5:filesld6:lengthi3e4:pathl1:aeed4:attr1:p6:lengthi5eed4:attr1:l6:lengthi0e4:pathl1:be12:symlink pathl1:aeee") + "ee", "1 of its files are padding, 5 bytes"},
 		{"d" + fine + info("5:filesld6:lengthi3e4:pathl1:aeed4:attr1:l6:lengthi0e4:pathl1:be12:symlink pathl1:aeee") + "ee", "1 symbolic links"},
+		{"d" + fine + info("5:filesld6:lengthi3e4:pathl1:aeed4:attr1:l6:lengthi0e4:pathl1:be12:symlink pathl2:..1:aeee") + "ee", `left out: "b" to "../a"`},
 		{"d" + fine + "4:infod9:file treede6:lengthi3e12:meta versioni2e4:name1:n12:piece lengthi16384e6:pieces20:" + hash + "ee", "hybrid"},
 		{"d" + fine + "4:infod6:lengthi0e4:name1:n12:piece lengthi16384e6:pieces0:ee", "no bytes"},
 		{"d" + fine + "4:infod6:lengthi3e4:name1:n12:piece lengthi100e6:pieces20:" + hash + "ee", "no power of two"},
