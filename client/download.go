@@ -129,6 +129,7 @@ func (c *Client) Download(ctx context.Context, req DownloadRequest) (_ *Download
 	d.torrent, err = addInPlace(engine, transfer.Spec{
 		InfoHash: d.InfoHash, Layout: layout, Content: d.content, Have: have,
 		Announcer: c.newAnnouncer(d.Name, d.InfoHash, d.Bytes), OnPiece: d.verified, Info: c.storage.infoOf(d.Name),
+		WebSeeds: storage.WebSeeds(metainfo),
 	}, req.Replacing)
 	if err != nil {
 		return nil, fmt.Errorf("starting the download of %q: %w", d.Name, err)

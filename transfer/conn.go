@@ -231,7 +231,7 @@ func (c *conn) greeted(h wire.Handshake) {
 		}
 		c.drop(selfConnection, nil)
 		return
-	case s.banned[sourceKey{c.addr.Addr(), h.PeerID}]:
+	case s.banned[sourceKey{ip: c.addr.Addr(), id: h.PeerID}]:
 		c.drop(bannedPeer, nil)
 		return
 	case old != nil:

@@ -31,6 +31,8 @@
 //	pieces.go     piece buffers, the way to the hash workers and back
 //	full.go       what happens when the disk is full
 //	suspect.go    who sent a wrong piece
+//	webseed.go    HTTP servers that have the files (BEP 19); webfetch.go their
+//	              goroutines, web.go their connections
 //	choke.go      who may ask us; limit.go how fast
 //	hash.go       the workers
 //	rest.go       torrents that nobody wants just now
@@ -52,6 +54,13 @@
 // connection that has something to say is flushed within a budget, so that all
 // get their share (upload.go): small messages together, then each block by
 // sendfile(2).
+//
+// # One piece from a web seed
+//
+// The loop asks the picker for a gap (webseed.go) and starts a goroutine that fetches it
+// by Range requests (webfetch.go) and posts it in batches of blocks; the loop copies them
+// into the piece buffers. Two batches per request go to and fro, so a loop or a limit
+// that is late holds up the server, and memory is bounded.
 //
 // # Deviations
 //

@@ -118,10 +118,11 @@ type Engine struct {
 	buffers   *buffers
 	drops     drops
 	limits    limits
+	web       *web            // for web seeds
 	askAtMost int             // bytes per request, whatever the peer allows
 	ctx       context.Context // ends with the engine: announces stop
 	cancel    context.CancelFunc
-	side      sync.WaitGroup // announces under way
+	side      sync.WaitGroup // announces and requests of web seeds under way
 
 	closing sync.Once
 	closed  chan struct{} // when Close has done everything
@@ -139,6 +140,7 @@ func Start(cfg Config) (*Engine, error) {
 	}
 	e := &Engine{cfg: cfg, port: port, buffers: newBuffers(cfg.BufferBytes), askAtMost: largestRequest, closed: make(chan struct{})}
 	e.ctx, e.cancel = context.WithCancel(context.Background())
+	e.web = newWeb()
 	for i := range cfg.Loops {
 		l, err := newLoop(e, i)
 		if err == nil && i == 0 {
@@ -211,6 +213,7 @@ func (e *Engine) Close() error {
 		e.readers.close()
 		e.keyMakers.close()
 		e.side.Wait()
+		e.web.close()
 		close(e.closed)
 	})
 	<-e.closed

@@ -61,6 +61,23 @@ func (s *swarm) check() error {
 			wrong("%s: has %d pieces, counted %d", c.addr, c.bits.Count(), c.has)
 		}
 	}
+	for _, w := range s.web {
+		if w.fetch == nil {
+			continue
+		}
+		left := make(map[int]int)
+		for _, b := range w.fetch.left {
+			left[b.Piece]++
+		}
+		for i, m := range w.fetch.pieces {
+			if m.left != left[i] {
+				wrong("%s: %d blocks of piece %d to come, counted %d", w.name, left[i], i, m.left)
+			}
+			if m.left > 0 && s.partials[i] == m.p {
+				asks[i]++
+			}
+		}
+	}
 	if s.first != nil {
 		if err := s.first.CheckInvariant(); err != nil {
 			wrong("first copies: %w", err)

@@ -60,12 +60,17 @@ func makeTorrent(t testing.TB, seed uint64, pieceLen int64, sizes ...int) *fixtu
 		f.layout.Total += int64(size)
 		f.data = append(f.data, part...)
 	}
-	for at := 0; at < len(f.data); at += int(pieceLen) {
-		sum := sha1.Sum(f.data[at:min(at+int(pieceLen), len(f.data))])
-		f.layout.Pieces = append(f.layout.Pieces, sum[:]...)
-	}
+	f.layout.Pieces = hashesOf(f.data, pieceLen)
 	f.hash = sha1.Sum(append([]byte(fmt.Sprint(seed, pieceLen, sizes)), f.layout.Pieces...))
 	return f
+}
+
+func hashesOf(data []byte, pieceLen int64) (out []byte) {
+	for at := 0; at < len(data); at += int(pieceLen) {
+		sum := sha1.Sum(data[at:min(at+int(pieceLen), len(data))])
+		out = append(out, sum[:]...)
+	}
+	return out
 }
 
 func must(t testing.TB, err error) {

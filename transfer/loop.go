@@ -179,11 +179,19 @@ func (l *loop) busy() bool {
 		return true
 	}
 	for s := range l.swarms {
-		if s.dialable() || s.paused() || s.drowsy() {
+		if s.dialable() || s.paused() || s.drowsy() || s.webWaits() {
 			return true
 		}
 	}
 	return false
+}
+
+// wakes is called before something begins that depends on time: if the loop was idle,
+// the first tick must not see a gap.
+func (l *loop) wakes() {
+	if l.lastTick.Before(l.now.Add(-tickEvery)) {
+		l.lastTick = l.now
+	}
 }
 
 func (l *loop) tick() {

@@ -214,25 +214,36 @@ func (c *conn) endBlock() {
 		p.unclaim(c, in)
 	}
 	s.eachBlock(in.piece, in.begin, in.size, func(b picker.Block) {
-		fresh, others := s.pick.Received(c.id, b)
-		if !fresh {
-			s.wasted += int64(b.Length)
-			return
-		}
+		var lent []byte
 		if in.lent {
-			p.push(b, in.dst[b.Begin-in.begin:])
+			lent = in.dst[b.Begin-in.begin:]
 		}
-		p.put(b, c.from)
-		for _, id := range others {
-			if o := s.conns[id]; o != nil && o != c {
-				o.cancel(b)
-			}
-		}
+		s.received(p, b, c.id, c.from, lent)
 	})
 	if p.full() {
 		s.hash(p)
 	} else {
 		s.giveBack(p)
+	}
+}
+
+// received takes a block that somebody has sent, from its place in the buffer of its
+// piece or, if that is given, from where it was lent. Others that were asked for it
+// learn that it is here.
+func (s *swarm) received(p *partial, b picker.Block, id picker.PeerID, from *source, lent []byte) {
+	fresh, others := s.pick.Received(id, b)
+	if !fresh {
+		s.wasted += int64(b.Length)
+		return
+	}
+	if lent != nil {
+		p.push(b, lent)
+	}
+	p.put(b, from)
+	for _, id := range others {
+		if o := s.conns[id]; o != nil {
+			o.cancel(b)
+		}
 	}
 }
 

@@ -91,7 +91,7 @@ func (c *conn) askFor(blocks []picker.Block, size uint32) bool {
 	var run ask
 	before := len(c.asked)
 	for _, b := range blocks {
-		if !s.mayAsk(c, b) {
+		if !s.mayAsk(c.id, b) {
 			s.pick.Release(c.id, b)
 			continue
 		}

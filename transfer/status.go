@@ -31,6 +31,7 @@ type Status struct {
 
 // PeerStatus is one connected peer.
 type PeerStatus struct {
+	URL                  string         // of a web seed, which has no address, peer id or port
 	Addr                 netip.AddrPort // of its end of the connection
 	Listen               netip.AddrPort // where it can be called; zero: unknown
 	PeerID               [20]byte
@@ -46,11 +47,29 @@ type PeerStatus struct {
 	Requests             int  // of ours, under way
 }
 
+// Where names the peer: where it can be called, else the address it calls from; the URL
+// of a web seed.
+func (p PeerStatus) Where() string {
+	if p.URL != "" {
+		return p.URL
+	}
+	return cmp.Or(p.Listen, p.Addr).String()
+}
+
 // Source is how much one peer has sent over all of its connections.
 type Source struct {
+	URL    string // of a web seed, which has neither address nor peer id
 	Addr   netip.AddrPort
 	PeerID [20]byte
 	Bytes  int64
+}
+
+// Where names the source: its address, or the URL of a web seed.
+func (s Source) Where() string {
+	if s.URL != "" {
+		return s.URL
+	}
+	return s.Addr.String()
 }
 
 // Status returns a snapshot; after Stop or Close the last one. Unless the torrent
@@ -96,7 +115,7 @@ func (s *swarm) status() Status {
 		RateDown: s.down.rate, RateUp: s.up.rate,
 		Known: len(s.book.order), Reason: s.reason(),
 	}
-	if len(s.conns) == 0 {
+	if len(s.conns) == 0 && !s.webWaits() {
 		st.RateDown, st.RateUp = 0, 0 // the loop may be at rest, and the meters with it
 	}
 	for _, c := range s.conns {
@@ -117,7 +136,10 @@ func (s *swarm) status() Status {
 		}
 		st.Peers = append(st.Peers, p)
 	}
-	slices.SortFunc(st.Peers, func(a, b PeerStatus) int { return a.Addr.Compare(b.Addr) })
+	for _, w := range s.web {
+		w.tell(&st)
+	}
+	slices.SortFunc(st.Peers, func(a, b PeerStatus) int { return cmp.Or(a.Addr.Compare(b.Addr), cmp.Compare(a.URL, b.URL)) })
 	st.From = s.gave()
 	return st
 }
@@ -127,11 +149,11 @@ func (s *swarm) gave() []Source {
 	var all []Source
 	for _, src := range s.sources {
 		if src.bytes > 0 {
-			all = append(all, Source{Addr: src.addr, PeerID: src.id, Bytes: src.bytes})
+			all = append(all, Source{Addr: src.addr, PeerID: src.id, URL: src.url, Bytes: src.bytes})
 		}
 	}
 	slices.SortFunc(all, func(a, b Source) int {
-		return cmp.Or(-cmp.Compare(a.Bytes, b.Bytes), a.Addr.Compare(b.Addr))
+		return cmp.Or(-cmp.Compare(a.Bytes, b.Bytes), a.Addr.Compare(b.Addr), cmp.Compare(a.URL, b.URL))
 	})
 	return all
 }
@@ -147,6 +169,7 @@ func (s *swarm) reason() string {
 	if s.complete() || s.stopping || s.l.now.Sub(s.lastMove) < stuckAfter {
 		return ""
 	}
+	web := s.webTrouble()
 	connected, wanted, choking, snubbed, starved := 0, 0, 0, 0, 0
 	for _, c := range s.conns {
 		if c.state != open {
@@ -167,8 +190,14 @@ func (s *swarm) reason() string {
 		}
 	}
 	switch {
+	case connected == 0 && web != "" && len(s.book.order) == 0:
+		return web
+	case connected == 0 && web != "":
+		return s.noPeers() + "; " + web
 	case connected == 0:
 		return s.noPeers()
+	case wanted == 0 && web != "":
+		return fmt.Sprintf("%s: none of the %s connected has it; %s", s.missing(), count(connected, "peer"), web)
 	case wanted == 0:
 		return fmt.Sprintf("%s: none of the %s connected has it", s.missing(), count(connected, "peer"))
 	case choking == wanted:

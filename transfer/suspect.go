@@ -15,8 +15,9 @@ const (
 // sourceKey tells peers apart: many share an address, and a peer may come back
 // from another port.
 type sourceKey struct {
-	ip netip.Addr
-	id [20]byte
+	ip  netip.Addr
+	id  [20]byte
+	url string // of a web seed, which has neither
 }
 
 // source is the account of one peer: what came from it, over all of its
@@ -24,12 +25,13 @@ type sourceKey struct {
 type source struct {
 	addr  netip.AddrPort
 	id    [20]byte
-	bytes int64 // of blocks that were of use
-	many  bool  // the account of all that found no place
+	url   string // as in sourceKey
+	bytes int64  // of blocks that were of use
+	many  bool   // the account of all that found no place
 }
 
 func (s *swarm) source(c *conn) *source {
-	key := sourceKey{c.addr.Addr(), c.peerID}
+	key := sourceKey{ip: c.addr.Addr(), id: c.peerID}
 	src := s.sources[key]
 	if src == nil && len(s.sources) >= maxSources {
 		key = sourceKey{}
@@ -47,7 +49,7 @@ func (s *swarm) source(c *conn) *source {
 // again from one peer only: if it is wrong again the liar is known, and if it
 // is right, the blocks that were different tell who lied before.
 type suspect struct {
-	only  *conn // who may be asked for it
+	only  picker.PeerID // who may be asked for it
 	tries []try
 }
 
@@ -73,20 +75,20 @@ func (s *swarm) wrong(h *hashing) {
 	if single && !first.many {
 		s.ban(first, wrongPiece, "piece", piece)
 		if u := s.suspects[piece]; u != nil {
-			u.only = nil
+			u.only = picker.None
 		}
 		s.wakeAll()
 		return
 	}
 	u := s.suspects[piece]
 	if u == nil {
-		u = &suspect{}
+		u = &suspect{only: picker.None}
 		s.suspects[piece] = u
 	}
 	if len(u.tries) < maxAttempts {
 		u.tries = append(u.tries, try{h.digests, h.p.from})
 	}
-	u.only = nil
+	u.only = picker.None
 	s.log.Warn("piece is wrong and has several senders, fetching it again from one", "piece", piece)
 	s.wakeAll()
 }
@@ -116,9 +118,13 @@ func (s *swarm) acquit(h *hashing) {
 // which many may live; nor by the id alone, which it may have from somebody. The log
 // says of what, in attributes.
 func (s *swarm) ban(src *source, why reason, of ...any) {
+	if src.url != "" {
+		s.banWeb(src, why, of...)
+		return
+	}
 	s.log.Warn("peer is banned: it "+why.String(), append([]any{"addr", src.addr, "peer", hexHash(src.id)}, of...)...)
 	if len(s.banned) < maxBanned {
-		s.banned[sourceKey{src.addr.Addr(), src.id}] = true
+		s.banned[sourceKey{ip: src.addr.Addr(), id: src.id}] = true
 	}
 	for _, c := range s.conns {
 		if c.from == src {
@@ -130,15 +136,24 @@ func (s *swarm) ban(src *source, why reason, of ...any) {
 	}
 }
 
-// mayAsk tells whether c may be asked for a block: anybody, unless its piece is
+// mayAsk tells whether somebody may be asked for a block: anybody, unless its piece is
 // under suspicion; then one at a time.
-func (s *swarm) mayAsk(c *conn, b picker.Block) bool {
+func (s *swarm) mayAsk(id picker.PeerID, b picker.Block) bool {
 	u := s.suspects[b.Piece]
 	if u == nil {
 		return true
 	}
-	if u.only == nil || u.only.state == closed || u.only.chokesUs || u.only.snubbed {
-		u.only = c
+	if !s.answers(u.only) {
+		u.only = id
 	}
-	return u.only == c
+	return u.only == id
+}
+
+// answers tells whether whoever has this handle can be expected to send what it is
+// asked for.
+func (s *swarm) answers(id picker.PeerID) bool {
+	if c := s.conns[id]; c != nil {
+		return !c.chokesUs && !c.snubbed
+	}
+	return s.webSeed(id) != nil
 }

@@ -43,6 +43,9 @@ type swarm struct {
 	banned    map[sourceKey]bool
 	sources   map[sourceKey]*source
 
+	web     []*webSeed
+	webFrom time.Time // when they may be asked first
+
 	first *picker.FirstCopies // nil until it matters who gets which piece
 
 	nextRechoke time.Time
@@ -99,6 +102,7 @@ func newSwarm(l *loop, t *Torrent) *swarm {
 			s.left++
 		}
 	}
+	s.openWeb()
 	return s
 }
 
@@ -123,6 +127,7 @@ func (s *swarm) checkDone() {
 		return
 	}
 	s.l.announceCompleted(s.t)
+	s.dropWeb()
 	s.l.e.buffers.trim()
 	for _, c := range s.conns {
 		if c.state == open {
@@ -196,9 +201,7 @@ func (s *swarm) enter(c *conn) bool {
 	s.conns[c.id] = c
 	s.l.conns++
 	s.l.load.Add(1)
-	if s.l.lastTick.Before(s.l.now.Add(-tickEvery)) {
-		s.l.lastTick = s.l.now // it was idle: the first tick must not see a gap
-	}
+	s.l.wakes()
 	return true
 }
 
@@ -254,6 +257,7 @@ func (s *swarm) tick(passed time.Duration) {
 		s.quest.tick()
 	}
 	s.tryWrite()
+	s.tickWeb(passed)
 	s.dialMore()
 	if !s.l.now.Before(s.nextLook) {
 		s.lookAround()
@@ -313,6 +317,7 @@ func (s *swarm) dropAll() {
 	for _, c := range s.conns {
 		c.drop(stopped, nil)
 	}
+	s.dropWeb()
 }
 
 // close gives back what the torrent holds, connections and buffers.

@@ -24,6 +24,9 @@ type Spec struct {
 	Have *wire.Bits
 	// Announcer brings peers; nil: only AddPeers and whoever connects.
 	Announcer Announcer
+	// WebSeeds are URLs of HTTP servers that have the content too (BEP 19); what is no
+	// such URL is passed over.
+	WebSeeds []string
 	// OnPiece is called by a hash worker after each piece that was verified and
 	// written, before peers are told; nil: nobody is. Several workers may call
 	// it at once, and it holds up the worker that does.

@@ -99,7 +99,7 @@ func (l look) detail(job *api.Job, st transfer.Status) {
 		if job.Pieces > 0 {
 			percent = 100 * float64(p.Pieces) / float64(job.Pieces)
 		}
-		job.Swarm = append(job.Swarm, api.Peer{Addr: cmp.Or(p.Listen, p.Addr).String(), Client: p.Client, Percent: percent,
+		job.Swarm = append(job.Swarm, api.Peer{Addr: p.Where(), Client: p.Client, Percent: percent,
 			RateDown: int64(p.RateDown), RateUp: int64(p.RateUp), Encrypted: p.Encrypted})
 	}
 }

@@ -229,7 +229,7 @@ func (a *app) report(d *client.Download) {
 	done := doneEvent{Event: "done", Name: d.Name, Path: d.Path, InfoHash: infoHash, Bytes: d.Bytes,
 		Seconds: d.Took().Seconds(), Fetched: st.Downloaded, From: []sourceInfo{}}
 	for _, from := range st.From {
-		done.From = append(done.From, sourceInfo{Addr: from.Addr.String(), PeerID: hex.EncodeToString(from.PeerID[:]), Bytes: from.Bytes})
+		done.From = append(done.From, sourceInfo{Addr: from.Where(), PeerID: hex.EncodeToString(from.PeerID[:]), Bytes: from.Bytes})
 	}
 	a.out.object(done)
 }

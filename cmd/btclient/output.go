@@ -125,8 +125,8 @@ type doneEvent struct {
 }
 
 type sourceInfo struct {
-	Addr   string `json:"addr"`
-	PeerID string `json:"peer_id"` // hex
+	Addr   string `json:"addr"`    // the URL of a web seed
+	PeerID string `json:"peer_id"` // hex; zeros for a web seed
 	Bytes  int64  `json:"bytes"`
 }
 

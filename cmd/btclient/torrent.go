@@ -125,6 +125,10 @@ type verifiedEvent struct {
 	Pieces   int    `json:"pieces"`
 }
 
+func (e verifiedEvent) String() string {
+	return fmt.Sprintf("verified name=%q path=%q info_hash=%s bytes=%d pieces=%d", e.Name, e.Path, e.InfoHash, e.Bytes, e.Pieces)
+}
+
 func (a *app) verifyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "verify NAME",
@@ -145,7 +149,7 @@ Exit code 4 when it does not match.`,
 				return err
 			}
 			e := verifiedEvent{Event: "verified", Name: v.Name, Path: v.Path, InfoHash: hex.EncodeToString(v.InfoHash[:]), Bytes: v.Bytes, Pieces: v.Pieces}
-			a.out.line(fmt.Sprintf("verified name=%q path=%q info_hash=%s bytes=%d pieces=%d", e.Name, e.Path, e.InfoHash, e.Bytes, e.Pieces), e)
+			a.out.line(e.String(), e)
 			return nil
 		},
 	}

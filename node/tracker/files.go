@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/anacrolix/torrent/bencode"
 	"github.com/anacrolix/torrent/metainfo"
 
 	"chordtorrent/communicator"
@@ -42,8 +43,8 @@ func (t *Tracker) torrent(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(b)
 }
 
-// withTrackers puts trackers into a .torrent, before those that it has. The info
-// dictionary stays as it is, byte for byte.
+// withTrackers puts trackers into a .torrent, before those that it has. All else stays as
+// it is, byte for byte, also what is not known here.
 func withTrackers(torrent []byte, tiers [][]string) ([]byte, error) {
 	mi, err := metainfo.Load(bytes.NewReader(torrent))
 	if err != nil {
@@ -53,15 +54,21 @@ func withTrackers(torrent []byte, tiers [][]string) ([]byte, error) {
 	if len(own) == 0 && mi.Announce != "" {
 		own = [][]string{{mi.Announce}}
 	}
-	mi.Announce, mi.AnnounceList = tiers[0][0], slices.Concat(tiers, own)
-	if len(mi.AnnounceList) == 1 {
-		mi.AnnounceList = nil // it says nothing more
+	var keys map[string]bencode.Bytes
+	if err := bencode.Unmarshal(torrent, &keys); err != nil {
+		return nil, fmt.Errorf("reading its .torrent: %w", err)
 	}
-	var out bytes.Buffer
-	if err := mi.Write(&out); err != nil {
+	all := slices.Concat(tiers, own)
+	keys["announce"] = bencode.MustMarshal(tiers[0][0])
+	keys["announce-list"] = bencode.MustMarshal(all)
+	if len(all) == 1 {
+		delete(keys, "announce-list") // it says nothing more
+	}
+	out, err := bencode.Marshal(keys)
+	if err != nil {
 		return nil, fmt.Errorf("writing its .torrent: %w", err)
 	}
-	return out.Bytes(), nil
+	return out, nil
 }
 
 func (t *Tracker) refuse(w http.ResponseWriter, err error) {

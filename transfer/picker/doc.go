@@ -28,6 +28,9 @@
 //
 // Blocks of one piece come out in ascending order.
 //
+// For a web seed, which is an HTTP server, rarity means nothing: it gets the longest gap
+// ([Picker.Gap]).
+//
 // # What it tracks
 //
 //   - have: the pieces that are verified.

@@ -77,8 +77,7 @@ func walk(t *testing.T, seed uint64) string {
 		}
 		k.PeerBits(p, b)
 	}
-	ask := func(p PeerID, n int) []Block {
-		got := k.Pick(p, n, nil)
+	asked := func(p PeerID, n int, got []Block) {
 		said += fmt.Sprintln(p, n, got)
 		for _, b := range got {
 			if slices.Contains(owed[p], b) || k.Has(b.Piece) || !k.peers[p].has.Get(b.Piece) {
@@ -89,8 +88,9 @@ func walk(t *testing.T, seed uint64) string {
 		if len(got) > n || k.Asked(p) != len(owed[p]) {
 			fail("%d blocks of %d, owes %d, counted %d", len(got), n, k.Asked(p), len(owed[p]))
 		}
-		return got
 	}
+	ask := func(p PeerID, n int) { asked(p, n, k.Pick(p, n, nil)) }
+	gap := func(p PeerID, pieces int) { asked(p, pieces*g.Blocks(0), k.Gap(p, pieces, nil)) }
 	for range 400 {
 		if len(peers) == 0 || r.IntN(20) == 0 {
 			join(r.IntN(4) == 0)
@@ -105,8 +105,10 @@ func walk(t *testing.T, seed uint64) string {
 				delete(owed, p)
 				peers = slices.DeleteFunc(peers, func(o PeerID) bool { return o == p })
 			}
-		case 2, 3, 4, 5:
+		case 2, 3, 4:
 			ask(p, 1+r.IntN(12))
+		case 5:
+			gap(p, 1+r.IntN(3))
 		case 6:
 			if o := owed[p]; len(o) > 0 {
 				b := o[r.IntN(len(o))]

@@ -14,6 +14,10 @@ type Option func(*options)
 type options struct {
 	tiers       [][]string
 	pieceLength int64
+	webSeeds    []string
+	comment     string
+	private     bool
+	only        []string
 }
 
 // WithAnnounce writes the URLs of trackers into the .torrent: tiers of equal
@@ -23,6 +27,18 @@ func WithAnnounce(tiers [][]string) Option { return func(o *options) { o.tiers =
 // WithPieceLength sets the piece length in bytes instead of the rule of
 // [PieceLength].
 func WithPieceLength(n int64) Option { return func(o *options) { o.pieceLength = n } }
+
+// WithWebSeeds names HTTP servers that have the content (BEP 19).
+func WithWebSeeds(urls []string) Option { return func(o *options) { o.webSeeds = urls } }
+
+// WithComment writes a comment for whoever looks at the .torrent.
+func WithComment(text string) Option { return func(o *options) { o.comment = text } }
+
+// Private says that peers are to come from the torrent's trackers alone (BEP 27).
+func Private() Option { return func(o *options) { o.private = true } }
+
+// Only takes of a directory what has these names in it, and what is below them.
+func Only(names []string) Option { return func(o *options) { o.only = names } }
 
 // Build hashes a file, or all files below a directory, on so many workers (0:
 // one per core) and returns the layout, the .torrent and its info hash. name is
@@ -38,11 +54,11 @@ func Build(ctx context.Context, path, name string, workers int, progress func(do
 	for _, opt := range opts {
 		opt(&o)
 	}
-	l, err := hashed(ctx, path, name, workers, progress, o.pieceLength)
+	l, err := hashed(ctx, path, name, workers, progress, o)
 	if err != nil {
 		return nil, nil, [20]byte{}, err
 	}
-	torrent, hash, err := encode(l, o.tiers)
+	torrent, hash, err := encode(l, o)
 	if err != nil {
 		return nil, nil, [20]byte{}, err
 	}
@@ -50,7 +66,7 @@ func Build(ctx context.Context, path, name string, workers int, progress func(do
 }
 
 // survey returns the layout of what is at path, without hashes.
-func survey(path, name string, pieceLength int64) (*Layout, error) {
+func survey(path, name string, o options) (*Layout, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return nil, err
@@ -65,10 +81,10 @@ func survey(path, name string, pieceLength int64) (*Layout, error) {
 	if err != nil {
 		return nil, fmt.Errorf("publish %s: %w", path, reason(err))
 	}
-	l := &Layout{Name: name}
+	l := &Layout{Name: name, Private: o.private}
 	switch {
 	case fi.IsDir():
-		if l.Files, l.stamps, err = walk(path); err != nil {
+		if l.Files, l.stamps, err = walk(path, o.only); err != nil {
 			return nil, err
 		}
 	case fi.Mode().IsRegular():
@@ -80,7 +96,7 @@ func survey(path, name string, pieceLength int64) (*Layout, error) {
 	}
 	last := l.Files[len(l.Files)-1]
 	l.Total = last.Offset + last.Length
-	if l.PieceLength = pieceLength; pieceLength == 0 {
+	if l.PieceLength = o.pieceLength; o.pieceLength == 0 {
 		l.PieceLength = PieceLength(l.Total)
 	}
 	if l.PieceLength < 0 || l.PieceLength > MaxPieceLength {
@@ -90,8 +106,8 @@ func survey(path, name string, pieceLength int64) (*Layout, error) {
 }
 
 // hashed is survey with the hashes of the pieces.
-func hashed(ctx context.Context, path, name string, workers int, progress func(done, total int64), pieceLength int64) (*Layout, error) {
-	l, err := survey(path, name, pieceLength)
+func hashed(ctx context.Context, path, name string, workers int, progress func(done, total int64), o options) (*Layout, error) {
+	l, err := survey(path, name, o)
 	if err != nil {
 		return nil, err
 	}

@@ -249,7 +249,7 @@ func BenchmarkHash(b *testing.B) {
 	const size = 256 << 20
 	src := filepath.Join(b.TempDir(), "f")
 	must(b, os.WriteFile(src, bytes.Repeat([]byte(noise(1<<20, 1)), size>>20), 0o644))
-	l, err := survey(src, "", 0)
+	l, err := survey(src, "", options{})
 	must(b, err)
 	c := openSource(b, l, src)
 	b.SetBytes(size)
@@ -276,7 +276,7 @@ func BenchmarkHashHoles(b *testing.B) {
 	src := filepath.Join(b.TempDir(), "f")
 	must(b, os.WriteFile(src, nil, 0o644))
 	must(b, os.Truncate(src, size))
-	l, err := survey(src, "", 0)
+	l, err := survey(src, "", options{})
 	must(b, err)
 	c := openSource(b, l, src)
 	b.SetBytes(size)

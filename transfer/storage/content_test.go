@@ -257,6 +257,30 @@ func TestSourcesOfTheWrongKind(t *testing.T) {
 	}
 }
 
+// Links are made when everything is there, relative, so that the directory can be moved.
+func TestLinksAreMadeAtTheEnd(t *testing.T) {
+	l := &Layout{Name: "n", PieceLength: 4, Total: 4, Files: []File{{Path: "lib/x.1", Length: 4}}, Pieces: make([]byte, 20),
+		Links: []Link{{"lib/x", "lib/x.1"}, {"deep/er/all", "lib"}, {"top", "lib/x.1"}}}
+	base := t.TempDir()
+	c := openTarget(t, l, filepath.Join(base, "part"))
+	must(t, c.WritePiece(0, []byte("data")))
+	must(t, os.Symlink("x.1", filepath.Join(base, "part", "lib", "x"))) // of a run that was killed
+	must(t, c.Finish(filepath.Join(base, "done")))
+	for _, name := range []string{"lib/x", "deep/er/all/x.1", "top"} {
+		if b, err := os.ReadFile(filepath.Join(base, "done", name)); err != nil || string(b) != "data" {
+			t.Errorf("%s: %q %v", name, b, err)
+		}
+	}
+	if to, err := os.Readlink(filepath.Join(base, "done", "deep/er/all")); err != nil || to != "../../lib" {
+		t.Errorf("%q %v", to, err)
+	}
+	c = openTarget(t, l, filepath.Join(base, "other"))
+	must(t, os.WriteFile(filepath.Join(base, "other", "top"), nil, 0o644))
+	if err := c.Finish(filepath.Join(base, "done too")); !errors.Is(err, fs.ErrExist) || !strings.Contains(err.Error(), "top") {
+		t.Error(err)
+	}
+}
+
 func TestPadding(t *testing.T) {
 	// Two files, aligned to pieces of 4 by padding that is named alike.
 	l := &Layout{Name: "n", PieceLength: 4, Total: 10, Files: []File{
@@ -264,7 +288,7 @@ func TestPadding(t *testing.T) {
 		{Path: "b", Length: 3, Offset: 4}, {Path: ".pad/1", Length: 1, Offset: 7, Pad: true},
 		{Path: "c", Length: 2, Offset: 8},
 	}, Pieces: make([]byte, 60)}
-	must(t, checkClashes(l.Files))
+	must(t, checkClashes(l))
 	base := t.TempDir()
 	c := openTarget(t, l, filepath.Join(base, "part"))
 	for i, s := range []string{"abc\x00", "def\x00", "gh"} {

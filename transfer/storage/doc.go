@@ -5,7 +5,8 @@
 // (BEP 3, BEP 47), checked so that nothing in it can lead anywhere bad, and
 // [Content], those files on a disk: opened to be served ([OpenSource]) or to be
 // filled ([OpenTarget]). [Build] makes a .torrent out of files, [Verify] tells
-// which pieces are right, [Journal] remembers that over a restart.
+// which pieces are right and [Content.Compare] which files are not, [Oddities] what is
+// unusual about a .torrent, [Journal] remembers that over a restart.
 //
 // A Content may be used from any number of goroutines: the event loop of
 // package transfer takes [Content.Spans] for sendfile, its workers call
@@ -21,6 +22,8 @@
 //   - A published file that has changed is not served: every ReadAt and every
 //     Spans compares size and modification time of the open file with those
 //     noted, and says [ErrChanged] with its path.
+//   - A symbolic link of a torrent (BEP 47) leads to something in the torrent, and is made
+//     by Finish, when nothing is written any more.
 //   - Finish never overwrites what is in the way ([ErrExists]).
 //
 // # What is on disk when

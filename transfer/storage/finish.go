@@ -114,7 +114,7 @@ func (c *Content) synced() bool {
 }
 
 // Finish ends a download of which every piece is written: it creates the files
-// of which nothing came (empty ones, and those that are one hole), syncs all
+// of which nothing came (empty ones, and those that are one hole), and the links, syncs all
 // data, renames the partial file or directory to final, whose parents it
 // creates, and syncs the directory. If something is at final it returns
 // ErrExists with the path, and nothing has moved. Afterwards the content is as
@@ -147,6 +147,9 @@ func (c *Content) Finish(final string) error {
 		c.dirty[i] = true
 		c.mu.Unlock()
 	}
+	if err := c.link(); err != nil {
+		return err
+	}
 	if err := c.Sync(); err != nil {
 		return err
 	}
@@ -171,6 +174,34 @@ func (c *Content) Finish(final string) error {
 		return err
 	}
 	c.now.Store(&state{path: final, stamps: stamps})
+	return nil
+}
+
+// link makes the symbolic links of the torrent. They come last, as nothing may be written
+// through a link.
+func (c *Content) link() error {
+	for _, link := range c.l.Links {
+		dir := path.Dir(link.Path)
+		c.mu.Lock()
+		err := c.enter(dir, true)
+		c.mu.Unlock()
+		if err != nil {
+			return err
+		}
+		to, err := filepath.Rel(dir, link.To)
+		if err != nil {
+			return err
+		}
+		if there, err := c.root.Readlink(link.Path); err == nil && there == to {
+			continue // of a run that was killed here
+		}
+		if err := c.root.Symlink(to, link.Path); err != nil {
+			return fmt.Errorf("make the link %s: %w", filepath.Join(c.Path(), link.Path), reason(err))
+		}
+		if err := syncDir(filepath.Join(c.Path(), dir)); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

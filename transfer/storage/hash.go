@@ -20,7 +20,7 @@ import (
 const readSize = 512 << 10
 
 // Verify hashes what is there on so many workers (0: one per core) and returns
-// the pieces that are right. Files that are missing or too short have wrong
+// the pieces that are right. Files that are missing, too short or no files have wrong
 // pieces, not an error; holes are compared without being read. progress, if not
 // nil, is told the bytes looked at so far, by one worker at a time. The error
 // is that of ctx or of the disk. Whether a file has changed since it was opened
@@ -111,8 +111,10 @@ type pieceHasher struct {
 // open opens file i without minding whether it has changed.
 func (h *pieceHasher) open(i int) (*handle, error) {
 	f, err := h.c.handles.acquire(i, false)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, errAbsent
+	for _, absent := range []error{fs.ErrNotExist, ErrNotRegular, unix.ENOTDIR} {
+		if errors.Is(err, absent) {
+			return nil, errAbsent
+		}
 	}
 	return f, err
 }

@@ -99,10 +99,88 @@ func TestImpossibleLengthsAreRefused(t *testing.T) {
 	if _, err := FromInfo(in); !errors.Is(err, ErrUnsupported) {
 		t.Error(err)
 	}
-	in = info([]string{"a"})
-	in.Files[0].Attr = "l"
-	if _, err := FromInfo(in); !errors.Is(err, ErrUnsupported) || !strings.Contains(err.Error(), `"a"`) {
+	in = &metainfo.Info{Name: "link", PieceLength: 1, ExtendedFileAttrs: metainfo.ExtendedFileAttrs{Attr: "l"}}
+	if _, err := FromInfo(in); !errors.Is(err, ErrUnsupported) || !strings.Contains(err.Error(), `"link"`) {
 		t.Error(err)
+	}
+}
+
+// withLink is info with a symbolic link.
+func withLink(path, to []string, paths ...[]string) *metainfo.Info {
+	in := info(paths...)
+	in.Files = append(in.Files, metainfo.FileInfo{Path: path, ExtendedFileAttrs: metainfo.ExtendedFileAttrs{Attr: "l", SymlinkPath: to}})
+	return in
+}
+
+// A symbolic link may lead to what the torrent has, and nowhere else; its target begins at
+// the torrent's root, or, as some have it, at the link.
+func TestLinksStayInTheTorrent(t *testing.T) {
+	files := [][]string{{"dir", "a"}, {"dir", "deep", "b"}, {"c"}}
+	for _, c := range []struct{ path, to, want string }{
+		{"x", "dir/a", "dir/a"},
+		{"x", "dir", "dir"},
+		{"dir/x", "dir/deep", "dir/deep"},
+		{"dir/x", "deep/b", "dir/deep/b"},
+		{"dir/deep/x", "../../c", "c"},
+		{"dir/deep/x", "../a", "dir/a"},
+		{"x", "../etc/passwd", ""},
+		{"x", "/etc/passwd", ""},
+		{"x", "//etc", ""},
+		{"x", "", ""},
+		{"x", ".", ""},
+		{"x", "nothing", ""},
+		{"x", "x", ""},
+		{"dir/x", "dir", ""},
+		{"dir/deep/x", "..", ""},
+		{"dir/deep/x", "../../../c", ""},
+	} {
+		l, err := FromInfo(withLink(strings.Split(c.path, "/"), strings.Split(c.to, "/"), files...))
+		if err != nil || len(l.Files) != 3 || len(l.Links)+len(l.astray) != 1 {
+			t.Fatalf("%s to %s: %+v %v", c.path, c.to, l, err)
+		}
+		got := ""
+		for _, link := range l.Links {
+			got = link.To
+		}
+		if got != c.want {
+			t.Errorf("%s to %s leads to %q, want %q", c.path, c.to, got, c.want)
+		}
+	}
+	for _, c := range []struct {
+		path string
+		want error
+	}{
+		{"dir/a", ErrDuplicate},
+		{"dir/a/x", ErrFileAndDir}, // below a file
+		{"dir", ErrFileAndDir},     // files below it
+		{"../x", ErrNameDots},
+	} {
+		if _, err := FromInfo(withLink(strings.Split(c.path, "/"), []string{"c"}, files...)); !errors.Is(err, c.want) || !errors.Is(err, ErrBadTorrent) {
+			t.Errorf("%s: %v, want %v", c.path, err, c.want)
+		}
+	}
+	in := withLink([]string{"x"}, []string{"a"}, []string{"a"})
+	in.Files[1].Length = 1
+	if _, err := FromInfo(in); !errors.Is(err, ErrLengths) {
+		t.Error(err)
+	}
+}
+
+// Padding is known by its attribute, or by the name that some give it, and its name may
+// be anything.
+func TestPaddingOfOthers(t *testing.T) {
+	in := info([]string{"a"}, []string{"..", "pad"}, []string{"d", padName + "0_if you see this file"}, []string{"b"})
+	in.Files[1].Attr = "p"
+	l, err := FromInfo(in)
+	if err != nil || len(l.Files) != 4 || l.Files[0].Pad || !l.Files[1].Pad || !l.Files[2].Pad || l.Files[3].Pad || l.Files[3].Offset != 30 {
+		t.Fatalf("%+v %v", l, err)
+	}
+	if strings.Contains(l.Files[1].Path, "..") {
+		t.Errorf("%q", l.Files[1].Path)
+	}
+	in = &metainfo.Info{Name: "one", PieceLength: 16, Length: 10, Pieces: make([]byte, 20), ExtendedFileAttrs: metainfo.ExtendedFileAttrs{Attr: "px"}}
+	if l, err := FromInfo(in); err != nil || l.Files[0].Pad || !l.Files[0].Exec {
+		t.Errorf("%+v %v", l, err)
 	}
 }
 

@@ -64,14 +64,17 @@ func joinPath(parts []string) (string, error) {
 	return p, nil
 }
 
-// checkClashes finds files with the same path, and files that are a directory
+// checkClashes finds files and links with the same path, and those that are a directory
 // of others. In the order of comparePaths both lie side by side.
-func checkClashes(files []File) error {
-	sorted := make([]string, 0, len(files))
-	for _, f := range files {
+func checkClashes(l *Layout) error {
+	sorted := make([]string, 0, len(l.Files)+len(l.Links))
+	for _, f := range l.Files {
 		if !f.Pad {
 			sorted = append(sorted, f.Path)
 		}
+	}
+	for _, link := range l.Links {
+		sorted = append(sorted, link.Path)
 	}
 	slices.SortFunc(sorted, comparePaths)
 	for i := 1; i < len(sorted); i++ {

@@ -3,9 +3,7 @@ package storage
 import (
 	"bytes"
 	"crypto/sha1"
-	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 
 	"github.com/anacrolix/torrent/bencode"
@@ -14,11 +12,6 @@ import (
 
 // MaxTorrent is the size of the largest .torrent that is read, in bytes.
 const MaxTorrent = 64 << 20
-
-const maxDepth = 128
-
-// ErrSyntax is wrapped when the bytes are no bencoded torrent.
-var ErrSyntax = errors.New("not a .torrent file")
 
 // ParseTorrent reads a .torrent. The info hash is the HashInfoBytes of what it
 // returns. An error wraps ErrBadTorrent.
@@ -29,13 +22,7 @@ func ParseTorrent(b []byte) (*metainfo.MetaInfo, *Layout, error) {
 	if len(b) > MaxTorrent {
 		return fail(fmt.Errorf("%w: %d bytes, at most %d", ErrSyntax, len(b), MaxTorrent))
 	}
-	// The bencode package believes the length of a string before it has seen
-	// it, so the structure is checked first.
-	end, err := skipValue(b, 0, 0)
-	if err == nil && (end != len(b) || b[0] != 'd') {
-		err = fmt.Errorf("%w: it is not one dictionary", ErrSyntax)
-	}
-	if err != nil {
+	if _, err := scan(b); err != nil {
 		return fail(err)
 	}
 	mi := new(metainfo.MetaInfo)
@@ -45,25 +32,11 @@ func ParseTorrent(b []byte) (*metainfo.MetaInfo, *Layout, error) {
 	if len(mi.InfoBytes) == 0 {
 		return fail(fmt.Errorf("%w: there is no info dictionary in it", ErrSyntax))
 	}
-	var present struct {
-		Length *bencode.Bytes `bencode:"length"`
-		Files  *bencode.Bytes `bencode:"files"`
-		Tree   *bencode.Bytes `bencode:"file tree"`
-	}
-	info, err := mi.UnmarshalInfo()
-	if err == nil {
-		err = bencode.Unmarshal(mi.InfoBytes, &present)
-	}
+	info, err := readInfo(mi.InfoBytes)
 	if err != nil {
-		return fail(fmt.Errorf("%w: %w", ErrSyntax, err))
+		return nil, nil, err
 	}
-	if present.Tree == nil && (present.Length == nil) == (present.Files == nil) {
-		return nil, nil, bad(info.BestName(), fmt.Errorf("%w: there has to be a length or a list of files, not both", ErrLengths))
-	}
-	if present.Files != nil && len(info.Files) == 0 {
-		return nil, nil, bad(info.BestName(), fmt.Errorf("%w: the list of files is empty", ErrLengths))
-	}
-	l, err := FromInfo(&info)
+	l, err := FromInfo(info)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -71,58 +44,57 @@ func ParseTorrent(b []byte) (*metainfo.MetaInfo, *Layout, error) {
 	return mi, l, nil
 }
 
-// skipValue returns where the bencoded value that begins at b[at] ends.
-func skipValue(b []byte, at, depth int) (int, error) {
-	if at >= len(b) {
-		return 0, fmt.Errorf("%w: it ends in the middle", ErrSyntax)
+// readInfo decodes an info dictionary that has been scanned.
+func readInfo(b []byte) (*metainfo.Info, error) {
+	// The file tree of version 2 is left out: all that is in it is in a hybrid's list of
+	// files as well.
+	var d struct {
+		Name        string              `bencode:"name"`
+		NameUTF8    string              `bencode:"name.utf-8"`
+		PieceLength int64               `bencode:"piece length"`
+		Pieces      []byte              `bencode:"pieces"`
+		Length      *int64              `bencode:"length"`
+		Files       []metainfo.FileInfo `bencode:"files"`
+		Private     *bencode.Bytes      `bencode:"private"`
+		Attr        string              `bencode:"attr"`
+		MetaVersion int64               `bencode:"meta version"`
+		Tree        *bencode.Bytes      `bencode:"file tree"`
 	}
-	if depth > maxDepth {
-		return 0, fmt.Errorf("%w: nested too deeply", ErrSyntax)
+	if err := bencode.Unmarshal(b, &d); err != nil {
+		return nil, fmt.Errorf("%w: %w: %w", ErrBadTorrent, ErrSyntax, err)
 	}
-	switch c := b[at]; {
-	case c == 'i':
-		end := bytes.IndexByte(b[at:min(len(b), at+24)], 'e')
-		if end < 0 {
-			return 0, fmt.Errorf("%w: byte %d: endless number", ErrSyntax, at)
-		}
-		if _, err := strconv.ParseInt(string(b[at+1:at+end]), 10, 64); err != nil {
-			return 0, fmt.Errorf("%w: byte %d: bad number", ErrSyntax, at)
-		}
-		return at + end + 1, nil
-	case c >= '0' && c <= '9':
-		return skipString(b, at)
-	case c == 'l' || c == 'd':
-		at++
-		for at < len(b) && b[at] != 'e' {
-			var err error
-			if c == 'd' {
-				if at, err = skipString(b, at); err != nil {
-					return 0, err
-				}
-			}
-			if at, err = skipValue(b, at, depth+1); err != nil {
-				return 0, err
-			}
-		}
-		if at >= len(b) {
-			return 0, fmt.Errorf("%w: it ends in the middle", ErrSyntax)
-		}
-		return at + 1, nil
-	default:
-		return 0, fmt.Errorf("%w: byte %d is 0x%02x", ErrSyntax, at, c)
+	info := &metainfo.Info{
+		Name: d.Name, NameUtf8: d.NameUTF8, PieceLength: d.PieceLength, Pieces: d.Pieces, Files: d.Files,
+		ExtendedFileAttrs: metainfo.ExtendedFileAttrs{Attr: d.Attr}, MetaVersion: d.MetaVersion,
 	}
+	name := info.BestName()
+	switch {
+	case d.Length == nil && d.Files == nil && d.Tree != nil:
+		return nil, bad(name, errV2)
+	case (d.Length == nil) == (d.Files == nil):
+		return nil, bad(name, fmt.Errorf("%w: there has to be a length or a list of files, not both", ErrLengths))
+	case d.Length != nil:
+		info.Length = *d.Length
+	case len(d.Files) == 0:
+		return nil, bad(name, fmt.Errorf("%w: the list of files is empty", ErrLengths))
+	}
+	if d.Private != nil {
+		private := string(*d.Private) != "i0e"
+		info.Private = &private
+	}
+	return info, nil
 }
 
-func skipString(b []byte, at int) (int, error) {
-	colon := max(bytes.IndexByte(b[at:min(len(b), at+12)], ':'), 0)
-	n, err := strconv.ParseUint(string(b[at:at+colon]), 10, 32)
-	if err != nil {
-		return 0, fmt.Errorf("%w: byte %d: no string", ErrSyntax, at)
+// WebSeeds gives the URLs of HTTP servers that a .torrent names for its content (BEP 19).
+// It is for a .torrent that ParseTorrent has read; what is no list of URLs is none.
+func WebSeeds(torrent []byte) []string {
+	var named struct {
+		URLs metainfo.UrlList `bencode:"url-list"`
 	}
-	if n > uint64(len(b)-at-colon-1) {
-		return 0, fmt.Errorf("%w: byte %d: a string longer than the file", ErrSyntax, at)
+	if err := bencode.Unmarshal(torrent, &named); err != nil {
+		return nil
 	}
-	return at + colon + 1 + int(n), nil
+	return named.URLs
 }
 
 // The info dictionaries that are written, with everything that BEP 3 demands
@@ -134,12 +106,14 @@ type (
 		Name        string `bencode:"name"`
 		PieceLength int64  `bencode:"piece length"`
 		Pieces      []byte `bencode:"pieces"`
+		Private     int    `bencode:"private,omitempty"`
 	}
 	multiInfo struct {
 		Files       []fileInfo `bencode:"files"`
 		Name        string     `bencode:"name"`
 		PieceLength int64      `bencode:"piece length"`
 		Pieces      []byte     `bencode:"pieces"`
+		Private     int        `bencode:"private,omitempty"`
 	}
 	fileInfo struct {
 		Attr   string   `bencode:"attr,omitempty"`
@@ -149,13 +123,17 @@ type (
 )
 
 // encode writes the .torrent of a layout and its info hash, and notes InfoSize. The
-// same layout and tiers give the same bytes.
-func encode(l *Layout, tiers [][]string) ([]byte, [20]byte, error) {
+// same layout and options give the same bytes.
+func encode(l *Layout, o options) ([]byte, [20]byte, error) {
 	var info any
+	private := 0
+	if l.Private {
+		private = 1
+	}
 	if l.Single {
-		info = singleInfo{attr(l.Files[0]), l.Total, l.Name, l.PieceLength, l.Pieces}
+		info = singleInfo{attr(l.Files[0]), l.Total, l.Name, l.PieceLength, l.Pieces, private}
 	} else {
-		m := multiInfo{Name: l.Name, PieceLength: l.PieceLength, Pieces: l.Pieces}
+		m := multiInfo{Name: l.Name, PieceLength: l.PieceLength, Pieces: l.Pieces, Private: private}
 		for _, f := range l.Files {
 			m.Files = append(m.Files, fileInfo{attr(f), f.Length, strings.Split(f.Path, "/")})
 		}
@@ -166,9 +144,9 @@ func encode(l *Layout, tiers [][]string) ([]byte, [20]byte, error) {
 		return nil, [20]byte{}, fmt.Errorf("encode the info dictionary of %q: %w", l.Name, err)
 	}
 	l.InfoSize = len(raw)
-	mi := metainfo.MetaInfo{InfoBytes: raw, AnnounceList: tiers, CreatedBy: "chordtorrent"}
-	if len(tiers) > 0 && len(tiers[0]) > 0 {
-		mi.Announce = tiers[0][0]
+	mi := metainfo.MetaInfo{InfoBytes: raw, AnnounceList: o.tiers, UrlList: o.webSeeds, Comment: o.comment, CreatedBy: "chordtorrent"}
+	if len(o.tiers) > 0 && len(o.tiers[0]) > 0 {
+		mi.Announce = o.tiers[0][0]
 	}
 	var out bytes.Buffer
 	if err := mi.Write(&out); err != nil {
@@ -181,7 +159,10 @@ func encode(l *Layout, tiers [][]string) ([]byte, [20]byte, error) {
 }
 
 func attr(f File) string {
-	if f.Exec {
+	switch {
+	case f.Pad:
+		return "p"
+	case f.Exec:
 		return "x"
 	}
 	return ""

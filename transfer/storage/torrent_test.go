@@ -15,29 +15,35 @@ func TestParseTorrent(t *testing.T) {
 		torrent string
 		want    string // "" for fine, else in the error
 	}{
-		"single":             {"d4:infod6:lengthi3e4:name1:n12:piece lengthi16384e6:pieces20:" + hash + "ee", ""},
-		"empty":              {"d4:infod6:lengthi0e4:name1:n12:piece lengthi16384e6:pieces0:ee", ""},
-		"empty, no pieces":   {"d4:infod6:lengthi0e4:name1:n12:piece lengthi16384eee", ""},
-		"multi":              {"d4:infod" + files + "4:name1:n12:piece lengthi16384e6:pieces20:" + hash + "ee", ""},
-		"keys out of order":  {"d4:infod4:name1:n6:lengthi3e12:piece lengthi16384e6:pieces20:" + hash + "ee", ""},
-		"unknown keys":       {"d3:fool1:xi-1edee4:infod6:lengthi3e4:name1:n12:piece lengthi16384e6:pieces20:" + hash + "ee", ""},
-		"nothing":            {"", "ends in the middle"},
-		"HTML":               {"<html>", "byte 0"},
-		"a list":             {"le", "not one dictionary"},
-		"no info":            {"de", "no info dictionary"},
-		"info is a string":   {"d4:info3:abce", "not a .torrent"},
-		"something after it": {"d4:infod6:lengthi0e4:name1:n12:piece lengthi1eeex", "not one dictionary"},
-		"cut off":            {"d4:infod6:lengthi0e4:name1:n12:piece len", "longer than the file"},
-		"endless string":     {"d4:info999999999:", "longer than the file"},
-		"negative string":    {"d-1:x1:ye", "no string"},
-		"not a number":       {"d1:aixee", "bad number"},
-		"long number":        {"d1:ai" + strings.Repeat("1", 100) + "ee", "endless number"},
-		"too deep":           {"d1:a" + strings.Repeat("l", 1000) + strings.Repeat("e", 1001), "nested too deeply"},
-		"no length":          {"d4:infod4:name1:n12:piece lengthi16384e6:pieces20:" + hash + "ee", "length or a list of files"},
-		"length and files":   {"d4:infod" + files + "6:lengthi3e4:name1:n12:piece lengthi16384e6:pieces20:" + hash + "ee", "length or a list of files"},
-		"no files":           {"d4:infod5:filesle4:name1:n12:piece lengthi16384e6:pieces0:ee", "list of files is empty"},
-		"hostile":            {"d4:infod6:lengthi0e4:name2:..12:piece lengthi16384eee", `".."`},
-		"wrong types":        {"d4:infod6:length3:abc4:name1:n12:piece lengthi16384eee", "not a .torrent"},
+		"single":              {"d4:infod6:lengthi3e4:name1:n12:piece lengthi16384e6:pieces20:" + hash + "ee", ""},
+		"empty":               {"d4:infod6:lengthi0e4:name1:n12:piece lengthi16384e6:pieces0:ee", ""},
+		"empty, no pieces":    {"d4:infod6:lengthi0e4:name1:n12:piece lengthi16384eee", ""},
+		"multi":               {"d4:infod" + files + "4:name1:n12:piece lengthi16384e6:pieces20:" + hash + "ee", ""},
+		"keys out of order":   {"d4:infod4:name1:n6:lengthi3e12:piece lengthi16384e6:pieces20:" + hash + "ee", ""},
+		"unknown keys":        {"d3:fool1:xi-1edee4:infod6:lengthi3e4:name1:n12:piece lengthi16384e6:pieces20:" + hash + "ee", ""},
+		"nothing":             {"", "ends in the middle"},
+		"HTML":                {"<html>", "byte 0"},
+		"a list":              {"le", "not one dictionary"},
+		"no info":             {"de", "no info dictionary"},
+		"info is a string":    {"d4:info3:abce", "not a .torrent"},
+		"something after it":  {"d4:infod6:lengthi0e4:name1:n12:piece lengthi1eeex", "byte 48: its dictionary ends here, and 1 bytes follow"},
+		"cut off":             {"d4:infod6:lengthi0e4:name1:n12:piece len", "longer than the file"},
+		"endless string":      {"d4:info999999999:", "longer than the file"},
+		"negative string":     {"d-1:x1:ye", "byte 1: no string"},
+		"not a number":        {"d1:aixee", "bad number"},
+		"long number":         {"d1:ai" + strings.Repeat("1", 100) + "ee", "endless number"},
+		"too deep":            {"d1:a" + strings.Repeat("l", 1000) + strings.Repeat("e", 1001), "nested too deeply"},
+		"no length":           {"d4:infod4:name1:n12:piece lengthi16384e6:pieces20:" + hash + "ee", "length or a list of files"},
+		"length and files":    {"d4:infod" + files + "6:lengthi3e4:name1:n12:piece lengthi16384e6:pieces20:" + hash + "ee", "length or a list of files"},
+		"no files":            {"d4:infod5:filesle4:name1:n12:piece lengthi16384e6:pieces0:ee", "list of files is empty"},
+		"hostile":             {"d4:infod6:lengthi0e4:name2:..12:piece lengthi16384eee", `".."`},
+		"two dictionaries":    {"dede", "byte 2: its dictionary ends here, and 2 bytes follow"},
+		"v2 alone":            {"d4:infod9:file treed1:ad0:d6:lengthi3e11:pieces root32:" + hash + "012345678901eee12:meta versioni2e4:name1:n12:piece lengthi16384eee", "BitTorrent v2 alone"},
+		"hybrid":              {"d4:infod9:file treed1:ad0:d6:lengthi3eeee5:filesld6:lengthi3e4:pathl1:aeee12:meta versioni2e4:name1:n12:piece lengthi16384e6:pieces20:" + hash + "ee", ""},
+		"hybrid, one file":    {"d4:infod9:file treed1:nd0:d6:lengthi3eeee6:lengthi3e12:meta versioni2e4:name1:n12:piece lengthi16384e6:pieces20:" + hash + "ee", ""},
+		"names in UTF-8":      {"d4:infod5:filesld6:lengthi3e4:pathl3:\xe4\xf6\xfce10:path.utf-8l2:äeee4:name1:\xff10:name.utf-81:n12:piece lengthi16384e6:pieces20:" + hash + "ee", ""},
+		"nothing but padding": {"d4:infod5:filesld4:attr1:p6:lengthi3eee4:name1:n12:piece lengthi16384e6:pieces20:" + hash + "ee", "no file in it"},
+		"wrong types":         {"d4:infod6:length3:abc4:name1:n12:piece lengthi16384eee", "not a .torrent"},
 	} {
 		mi, l, err := ParseTorrent([]byte(c.torrent))
 		if c.want == "" {
@@ -51,6 +57,9 @@ func TestParseTorrent(t *testing.T) {
 			t.Errorf("%+v", l.Files)
 		}
 	}
+	if _, _, err := ParseTorrent([]byte("d4:infol" + strings.Repeat("de", maxDicts) + "ee")); !errors.Is(err, ErrSyntax) || !strings.Contains(err.Error(), "more than 4194304 dictionaries") {
+		t.Error(err)
+	}
 	if _, _, err := ParseTorrent(make([]byte, MaxTorrent+1)); !errors.Is(err, ErrSyntax) {
 		t.Error(err)
 	}
@@ -60,9 +69,11 @@ func TestEncodedTorrentParsesToTheSame(t *testing.T) {
 	for _, l := range []*Layout{
 		{Name: "one", PieceLength: 16384, Total: 5, Single: true, Files: []File{{Path: "one", Length: 5, Exec: true}}, Pieces: bytes.Repeat([]byte{7}, 20)},
 		{Name: "none", PieceLength: 16384, Single: true, Files: []File{{Path: "none"}}},
+		{Name: "closed", PieceLength: 16384, Total: 5, Single: true, Private: true, Files: []File{{Path: "closed", Length: 5}}, Pieces: bytes.Repeat([]byte{7}, 20)},
+		{Name: "padded", PieceLength: 4, Total: 5, Private: true, Files: []File{{Path: "a", Length: 3}, {Path: ".pad/1", Length: 1, Offset: 3, Pad: true}, {Path: "c", Length: 1, Offset: 4}}, Pieces: bytes.Repeat([]byte{7}, 40)},
 		{Name: "many", PieceLength: 4, Total: 5, Files: []File{{Path: "a/b", Length: 5}, {Path: "c", Offset: 5}}, Pieces: bytes.Repeat([]byte{7}, 40)},
 	} {
-		b, hash, err := encode(l, [][]string{{"http://a/announce", "http://b/announce"}, {"udp://c:1"}})
+		b, hash, err := encode(l, options{tiers: [][]string{{"http://a/announce", "http://b/announce"}, {"udp://c:1"}}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -81,7 +92,7 @@ func TestEncodedTorrentParsesToTheSame(t *testing.T) {
 
 // What BEP 3 demands is there also when it is zero: other clients insist.
 func TestEmptyFileHasLengthAndPieces(t *testing.T) {
-	b, _, err := encode(&Layout{Name: "none", PieceLength: 16384, Single: true, Files: []File{{Path: "none"}}}, nil)
+	b, _, err := encode(&Layout{Name: "none", PieceLength: 16384, Single: true, Files: []File{{Path: "none"}}}, options{})
 	if err != nil || string(b) != "d10:created by12:chordtorrent4:infod6:lengthi0e4:name4:none12:piece lengthi16384e6:pieces0:ee" {
 		t.Fatalf("%s %v", b, err)
 	}
@@ -92,6 +103,7 @@ func FuzzParseTorrent(f *testing.F) {
 	f.Add([]byte("d4:infod6:lengthi3e4:name1:n12:piece lengthi16384e6:pieces20:" + hash + "ee"))
 	f.Add([]byte("d8:announce3:url13:announce-listll1:aee4:infod5:filesld6:lengthi3e4:pathl1:a1:beee4:name1:n12:piece lengthi16384e6:pieces20:" + hash + "ee"))
 	f.Add([]byte("d4:infod9:file treed1:ad0:d6:lengthi0eeee12:meta versioni2e4:name1:n12:piece lengthi16384eee"))
+	f.Add([]byte("d8:url-list8:http://h4:infod9:file treed1:ad0:d6:lengthi3eeee5:filesld4:attr1:x6:lengthi3e4:pathl1:aeed4:attr1:p6:lengthi2eed4:attr1:l6:lengthi0e4:pathl1:de12:symlink pathl1:aeee12:meta versioni2e4:name1:n12:piece lengthi16384e6:pieces20:" + hash + "7:privatei1eee"))
 	f.Add([]byte("d5:nodesll4:hosti1eee8:url-listl1:ae13:creation date1:x4:infod6:lengthi0e4:name1:n12:piece lengthi1eee"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		mi, l, err := ParseTorrent(b)
@@ -114,11 +126,25 @@ func FuzzParseTorrent(f *testing.F) {
 		if sum != l.Total {
 			t.Fatalf("%d, not %d", sum, l.Total)
 		}
-		again, _, err := encode(l, nil)
+		paths := make(map[string]bool)
+		for _, file := range l.Files {
+			if paths[file.Path] && !file.Pad {
+				t.Fatalf("%q twice", file.Path)
+			}
+			paths[file.Path] = true
+		}
+		for _, link := range l.Links {
+			if paths[link.Path] || strings.Contains("/"+link.Path+"/", "/../") || strings.Contains("/"+link.To+"/", "/../") || strings.HasPrefix(link.Path+"/", link.To+"/") {
+				t.Fatalf("%+v", link)
+			}
+		}
+		Oddities(b, mi, l)
+		WebSeeds(b)
+		again, _, err := encode(l, options{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, back, err := ParseTorrent(again); err != nil || back.Total != l.Total || len(back.Files) != len(l.Files) {
+		if _, back, err := ParseTorrent(again); err != nil || back.Total != l.Total || back.Private != l.Private || len(back.Files) != len(l.Files) {
 			t.Fatalf("%+v comes back as %+v, %v", l, back, err)
 		}
 	})

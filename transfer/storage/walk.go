@@ -23,15 +23,16 @@ var (
 	ErrNothing = errors.New("there is no file in this directory")
 )
 
-// walk collects the regular files below a directory, sorted by path, with what
-// they look like. Symbolic links are followed as long as they stay inside.
-func walk(dir string) ([]File, []stamp, error) {
+// walk collects the regular files below a directory, or below those entries of it, sorted
+// by path, with what they look like. Symbolic links are followed as long as they stay
+// inside.
+func walk(dir string, only []string) ([]File, []stamp, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, nil, fmt.Errorf("open %s: %w", dir, reason(err))
 	}
 	defer root.Close()
-	w := walker{dir: dir, root: root}
+	w := walker{dir: dir, root: root, only: only}
 	top, err := root.Stat(".")
 	if err == nil {
 		err = w.walk(".", []fs.FileInfo{top})
@@ -63,6 +64,7 @@ type foundFile struct {
 type walker struct {
 	dir   string
 	root  *os.Root
+	only  []string // of the uppermost entries; nil: all
 	found []foundFile
 }
 
@@ -79,6 +81,9 @@ func (w *walker) walk(dir string, above []fs.FileInfo) error {
 		return w.fail("read", dir, err)
 	}
 	for _, e := range entries {
+		if dir == "." && w.only != nil && !slices.Contains(w.only, e.Name()) {
+			continue
+		}
 		name := path.Join(dir, e.Name())
 		fi, err := w.root.Stat(name)
 		link := e.Type()&fs.ModeSymlink != 0

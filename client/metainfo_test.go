@@ -1,0 +1,109 @@
+package client
+
+import (
+	"bytes"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"chordtorrent/communicator"
+	"chordtorrent/transfer/storage"
+)
+
+// A .torrent that names a web seed is enough: nobody else has to have the content.
+func TestDownloadFromAWebSeed(t *testing.T) {
+	w := newWorld(t)
+	w.file("tree/a b", w.content(300_000))
+	path := filepath.Dir(w.file("tree/c/d", w.content(70_000)))
+	path = filepath.Dir(path)
+	server := httptest.NewServer(http.StripPrefix("/pub/", http.FileServer(http.Dir(filepath.Dir(path)))))
+	defer server.Close()
+	m, err := CreateMetainfo(t.Context(), MetainfoRequest{Paths: []string{path}, WebSeeds: []string{server.URL + "/pub/"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := communicator.Version{Name: "tree", InfoHash: m.InfoHash, Size: m.Layout.Total, Pieces: m.Layout.NumPieces(), Published: time.Now()}
+	if _, err := w.communicator().Publish(t.Context(), v, m.Bytes); err != nil {
+		t.Fatal(err)
+	}
+	d := w.download(w.client(newStorage(t)), "tree", "")
+	w.same(path, d.Path)
+	if from := d.Status().From; len(from) != 1 || from[0].Where() != server.URL+"/pub/" {
+		t.Errorf("from %+v", from)
+	}
+}
+
+func TestWhereTheDataOfATorrentIs(t *testing.T) {
+	w := newWorld(t)
+	w.file("x/x/f", "one")
+	w.file("x/f", "one")
+	one := w.file("only", "one")
+	at := func(made, said string) string {
+		t.Helper()
+		m, err := CreateMetainfo(t.Context(), MetainfoRequest{Paths: []string{filepath.Join(w.dir, "src", made)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		where, wrong, err := m.Compare(t.Context(), filepath.Join(w.dir, "src", said), nil)
+		if err != nil {
+			t.Errorf("%s at %s: %v %v", made, said, wrong, err)
+		}
+		where, err = filepath.Rel(filepath.Join(w.dir, "src"), where)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return where
+	}
+	for _, c := range []struct{ made, said, want string }{
+		{"only", "only", "only"}, {"only", ".", "only"}, {"x", "x", "x"}, {"x", ".", "x"}, {"x/x", "x/x", "x/x"},
+	} {
+		if got := at(c.made, c.said); got != c.want {
+			t.Errorf("%s at %s is %s", c.made, c.said, got)
+		}
+	}
+	m, err := CreateMetainfo(t.Context(), MetainfoRequest{Paths: []string{one}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := m.Compare(t.Context(), one+".not", nil); !errors.Is(err, communicator.ErrNotFound) {
+		t.Error(err)
+	}
+	if _, wrong, err := m.Compare(t.Context(), filepath.Join(w.dir, "src", "x"), nil); !errors.Is(err, ErrMismatch) || len(wrong) != 1 {
+		t.Errorf("%v %v", wrong, err)
+	}
+}
+
+func TestMetainfoThatIsTooLarge(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.torrent")
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(f.Truncate(10*storage.MaxTorrent), f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ReadMetainfo(path); !errors.Is(err, storage.ErrBadTorrent) || !strings.Contains(err.Error(), path) {
+		t.Error(err)
+	}
+	if _, err := ReadMetainfo(path + ".not"); !errors.Is(err, ErrUsage) {
+		t.Error(err)
+	}
+}
+
+func TestTheSameContentGivesTheSameMetainfo(t *testing.T) {
+	w := newWorld(t)
+	req := MetainfoRequest{Paths: []string{w.file("f", "one")}, Tiers: [][]string{{"http://t/"}}, Private: true, Comment: "x"}
+	a, err := CreateMetainfo(t.Context(), req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := CreateMetainfo(t.Context(), req)
+	if err != nil || !bytes.Equal(a.Bytes, b.Bytes) || !a.Layout.Private || a.Odd != nil {
+		t.Errorf("%q %q %v", a.Bytes, b.Bytes, err)
+	}
+}

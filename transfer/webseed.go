@@ -1,0 +1,431 @@
+package transfer
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"time"
+
+	"chordtorrent/transfer/picker"
+	"chordtorrent/transfer/wire"
+)
+
+// Web seeds (BEP 19): HTTP servers that have the files of a torrent. To the picker they
+// are peers; but what they are asked for is long runs of pieces, one request at a time
+// each, and not before peers have had a moment to come. One that has given less than the
+// peers give now is spared: they do without it.
+//
+// What belongs to the loop is here, what is on a goroutine of its own in webfetch.go.
+
+const (
+	maxWebSeeds = 64 // of a torrent; further ones are passed over
+	webAtOnce   = 4  // that are asked at a time
+	webPatience = 2 * time.Second
+	webSilence  = 30 * time.Second
+	// A request is for what its server gives in webAhead, within these bounds; but for
+	// a whole piece at least, and no more than a quarter of all buffers.
+	webAhead         = 4 * time.Second
+	webLeast         = 256 << 10
+	webMost          = 8 << 20
+	firstWebBackOff  = 5 * time.Second
+	lastWebBackOff   = 5 * time.Minute
+	longestWebRetire = time.Hour // that a server may ask for
+)
+
+// webSeed is a web seed of a torrent.
+type webSeed struct {
+	s     *swarm
+	base  *url.URL
+	name  string // the URL without a password
+	id    picker.PeerID
+	known bool       // the picker knows it
+	bits  *wire.Bits // pieces of the files that it has
+	from  *source
+	down  meter
+	gives float64   // bytes per second that its last request brought; 0: not known
+	fetch *webFetch // nil: it is not asked for anything
+
+	starved  bool // there was no room for what it could give
+	failures int  // in a row
+	next     time.Time
+	trouble  string // how the last request ended
+	never    string // if set: why it is asked no more
+}
+
+// openWeb makes the web seeds of a download.
+func (s *swarm) openWeb() {
+	if s.complete() {
+		return
+	}
+	seen := make(map[string]bool)
+	for _, text := range s.t.spec.WebSeeds {
+		base, err := webURL(text)
+		if err != nil {
+			s.log.Info("web seed is passed over", "url", text, "err", err)
+			continue
+		}
+		name := base.Redacted()
+		if seen[name] || len(s.web) == maxWebSeeds {
+			continue
+		}
+		seen[name] = true
+		w := &webSeed{s: s, base: base, name: name, id: s.nextID, bits: wire.NewBits(s.geo.Pieces), from: &source{url: name}}
+		w.bits.SetAll()
+		s.sources[sourceKey{url: name}] = w.from
+		s.nextID++
+		s.web = append(s.web, w)
+	}
+	if len(s.web) == 0 {
+		return
+	}
+	if s.webFrom = s.l.now; s.t.spec.Announcer != nil {
+		s.webFrom = s.webFrom.Add(webPatience)
+	}
+	s.l.wakes()
+}
+
+// webURL reads the URL of a web seed.
+func webURL(text string) (*url.URL, error) {
+	u, err := url.Parse(text)
+	if err != nil {
+		return nil, err
+	}
+	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return nil, errors.New("it is no http or https URL")
+	}
+	u.Fragment = ""
+	return u, nil
+}
+
+// webWaits tells whether a web seed may be asked, now or later.
+func (s *swarm) webWaits() bool {
+	if len(s.web) == 0 || s.complete() || s.halted() {
+		return false
+	}
+	for _, w := range s.web {
+		if w.never == "" {
+			return true
+		}
+	}
+	return false
+}
+
+// webSeed is the one with this handle that may be asked; nil for none.
+func (s *swarm) webSeed(id picker.PeerID) *webSeed {
+	for _, w := range s.web {
+		if w.id == id && w.known {
+			return w
+		}
+	}
+	return nil
+}
+
+func (s *swarm) tickWeb(passed time.Duration) {
+	for _, w := range s.web {
+		w.down.tick(passed)
+		f := w.fetch
+		if f == nil {
+			continue
+		}
+		if f.held.Load() {
+			f.heard = s.l.now // we do not listen
+		}
+		if s.l.now.Sub(f.heard) > webSilence {
+			w.end(fmt.Errorf("nothing has come for %v", webSilence))
+		}
+	}
+	s.askWeb()
+}
+
+// askWeb asks web seeds for more, as far as peers leave something to wish for.
+func (s *swarm) askWeb() {
+	if !s.webWaits() || s.paused() || s.l.now.Before(s.webFrom) {
+		return
+	}
+	asked, peers := 0, s.down.rate
+	for _, w := range s.web {
+		peers -= w.down.rate
+		if w.fetch != nil {
+			asked++
+		}
+	}
+	for _, w := range s.web {
+		if w.fetch != nil || w.never != "" || s.l.now.Before(w.next) || asked == webAtOnce {
+			continue
+		}
+		if w.gives > 0 && peers >= w.gives {
+			continue
+		}
+		if w.ask() {
+			asked++
+		}
+	}
+}
+
+// run is how many pieces a request is for.
+func (w *webSeed) run() int {
+	n := min(max(int64(w.gives*webAhead.Seconds()), webLeast), webMost, w.s.l.e.cfg.BufferBytes/4)
+	return int(max(n/int64(w.s.geo.PieceLen), 1))
+}
+
+// ask begins a request; false when there is nothing to ask for, or no room for it.
+func (w *webSeed) ask() bool {
+	s := w.s
+	if !w.known {
+		s.pick.AddPeer(w.id)
+		s.pick.PeerBits(w.id, w.bits)
+		w.known = true
+	}
+	w.starved = false
+	s.blocks = s.pick.Gap(w.id, w.run(), s.blocks[:0])
+	f := &webFetch{w: w, began: s.l.now, heard: s.l.now, pieces: make(map[int]*webPiece)}
+	for _, b := range s.blocks {
+		if !s.mayAsk(w.id, b) {
+			s.pick.Release(w.id, b)
+			continue
+		}
+		p := s.partialOf(b.Piece)
+		if p == nil {
+			w.starved = true
+			s.pick.Release(w.id, b)
+			continue
+		}
+		f.add(b, p)
+	}
+	if len(f.left) == 0 {
+		return false
+	}
+	w.fetch = f
+	f.start()
+	return true
+}
+
+// webPiece is a piece of which a request brings something.
+type webPiece struct {
+	p    *partial
+	left int // blocks that are to come
+}
+
+// webFetch is a request for blocks. left, pieces and the times belong to the loop.
+type webFetch struct {
+	w      *webSeed
+	left   []picker.Block // that are to come, in this order
+	pieces map[int]*webPiece
+	began  time.Time
+	heard  time.Time
+	got    int64
+
+	fetcher
+}
+
+func (f *webFetch) add(b picker.Block, p *partial) {
+	f.left = append(f.left, b)
+	m := f.pieces[b.Piece]
+	if m == nil {
+		m = &webPiece{p: p}
+		f.pieces[b.Piece] = m
+		p.asks++
+	}
+	m.left++
+}
+
+// take notes the next blocks, whose bytes are in data.
+func (f *webFetch) take(n int, data []byte) {
+	s := f.w.s
+	f.heard, s.lastMove = s.l.now, s.l.now
+	f.got += int64(len(data))
+	f.w.down.add(len(data))
+	s.down.add(len(data))
+	f.w.failures, f.w.trouble = 0, ""
+	for _, b := range f.left[:n] {
+		bytes := data[:b.Length]
+		data = data[b.Length:]
+		p := f.pieces[b.Piece].p
+		here := s.partials[b.Piece] == p && !p.hashing
+		if here {
+			s.buffer(p)
+			s.received(p, b, f.w.id, f.w.from, bytes)
+		} else {
+			s.wasted += int64(b.Length) // somebody was faster
+		}
+		f.drop(b)
+		if here && p.full() {
+			s.hash(p)
+		}
+	}
+	f.left = f.left[n:]
+}
+
+// drop forgets a block that will not come, or has.
+func (f *webFetch) drop(b picker.Block) {
+	m := f.pieces[b.Piece]
+	if m.left--; m.left > 0 {
+		return
+	}
+	m.p.asks--
+	if s := f.w.s; s.partials[b.Piece] == m.p && !m.p.full() {
+		s.giveBack(m.p)
+	}
+}
+
+// webBlocks are the next n blocks of a request.
+type webBlocks struct {
+	f    *webFetch
+	n    int
+	data []byte
+}
+
+func (b webBlocks) handle(*loop) {
+	w := b.f.w
+	if w.fetch == b.f {
+		b.f.take(b.n, b.data)
+		if len(b.f.left) > 0 && w.s.pick.Asked(w.id) == 0 {
+			w.end(nil) // peers were faster with all of the rest
+		}
+	}
+	b.f.free <- b.data[:0]
+}
+
+// webEnd is the end of a request.
+type webEnd struct {
+	f   *webFetch
+	err error
+}
+
+func (e webEnd) handle(*loop) {
+	if e.f.w.fetch == e.f {
+		e.f.w.end(e.err)
+	}
+}
+
+// end ends the request, well or with the reason why not all has come.
+func (w *webSeed) end(err error) {
+	s, f := w.s, w.fetch
+	w.cancel()
+	if took := s.l.now.Sub(f.began); f.got > 0 {
+		w.gives = float64(f.got) / max(took, time.Millisecond).Seconds()
+	}
+	if err != nil {
+		w.rest(err)
+	}
+	s.askWeb()
+}
+
+// cancel gives up the request, if there is one.
+func (w *webSeed) cancel() {
+	f := w.fetch
+	if f == nil {
+		return
+	}
+	w.fetch = nil
+	f.stop()
+	for _, b := range f.left {
+		if m := f.pieces[b.Piece]; w.s.partials[b.Piece] == m.p && !m.p.got(b) {
+			w.s.pick.Release(w.id, b)
+		}
+		f.drop(b)
+	}
+	w.s.wakeAll()
+}
+
+// rest leaves it alone for a while, longer each time; or for good.
+func (w *webSeed) rest(err error) {
+	s := w.s
+	var refusal *webRefusal
+	wait := min(firstWebBackOff<<min(w.failures, 16), lastWebBackOff)
+	if errors.As(err, &refusal) {
+		wait = max(wait, min(refusal.wait, longestWebRetire))
+		if refusal.lacks != nil && !w.lose(refusal.lacks.Offset, refusal.lacks.Length) {
+			wait = lastWebBackOff
+		}
+		if refusal.ever {
+			w.never = err.Error()
+		}
+	}
+	w.failures++
+	w.trouble = err.Error()
+	w.next = s.l.now.Add(wait + time.Duration(s.l.rnd.Float64()*float64(wait)/4))
+	s.log.Info("web seed failed", "url", w.name, "err", err, "again", w.never == "", "wait", wait)
+	w.leave()
+}
+
+// lose notes that it has not the pieces of n > 0 bytes of the torrent. When it would have
+// none, false: all of them are looked for again some day.
+func (w *webSeed) lose(off, n int64) bool {
+	size := int64(w.s.geo.PieceLen)
+	for i := off / size; i <= (off+n-1)/size; i++ {
+		w.bits.Clear(int(i))
+	}
+	if w.bits.None() {
+		w.bits.SetAll()
+		return false
+	}
+	return true
+}
+
+// leave takes it out of the picker.
+func (w *webSeed) leave() {
+	if w.known {
+		w.known = false
+		w.s.bereft = true
+		w.s.pick.RemovePeer(w.id)
+	}
+}
+
+// dropWeb ends what is asked of web seeds.
+func (s *swarm) dropWeb() {
+	for _, w := range s.web {
+		w.cancel()
+		w.leave()
+	}
+}
+
+// banWeb is ban for a web seed.
+func (s *swarm) banWeb(src *source, why reason, of ...any) {
+	for _, w := range s.web {
+		if w.from == src && w.never == "" {
+			s.log.Warn("web seed is banned: it "+why.String(), append([]any{"url", w.name}, of...)...)
+			s.l.e.drops.count(why)
+			w.never = why.String()
+			w.cancel()
+			w.leave()
+		}
+	}
+}
+
+// tell enters it into a status.
+func (w *webSeed) tell(st *Status) {
+	if !w.known {
+		return
+	}
+	p := PeerStatus{URL: w.name, Client: "web seed", Outgoing: true, Pieces: w.bits.Count(), Downloaded: w.down.total, RateDown: w.down.rate,
+		Choked: true, Wanted: true}
+	if w.fetch != nil {
+		p.Requests = 1
+	}
+	st.Peers = append(st.Peers, p)
+}
+
+// webTrouble says why no web seed gives anything, "" when there is none or one may.
+func (s *swarm) webTrouble() string {
+	words := ""
+	for _, w := range s.web {
+		why := w.never
+		switch {
+		case why != "":
+		case w.starved:
+			why = "all piece buffers are in use by other downloads"
+		case w.known && !s.pick.Interesting(w.id):
+			why = "it lacks what is missing"
+		case w.trouble == "":
+			continue
+		default:
+			why = w.trouble
+			if wait := w.next.Sub(s.l.now); wait > 0 {
+				why += fmt.Sprintf(", it is asked again in %d s", int(wait.Seconds())+1)
+			}
+		}
+		words = fmt.Sprintf("web seed %s: %s", w.name, why)
+	}
+	return words
+}
