@@ -416,7 +416,7 @@ func TestEncryptedBetweenEngines(t *testing.T) {
 		}
 		tors[i] = engines[i].add(t, specs[i])
 	}
-	engines[0].SetLimits(0, 100<<20)
+	engines[0].SetLimits(0, 2<<20) // it waits for room with something encrypted
 	callEncrypted(t, tors[0], engines[1].addr())
 	until(t, "the connection", func() bool {
 		st := tors[1].Status()

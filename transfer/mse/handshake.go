@@ -232,7 +232,7 @@ func (h *Handshake) end(m Method) stage {
 
 func sum(word string, parts ...[]byte) (s [sha1.Size]byte) {
 	d := sha1.New()
-	io.WriteString(d, word)
+	d.Write([]byte(word))
 	for _, p := range parts {
 		d.Write(p)
 	}
