@@ -53,6 +53,7 @@ func (s *Spec) validate() error {
 	if s.Layout == nil {
 		return errors.New("transfer: a torrent without a layout")
 	}
+	s.Private = s.Private || s.Layout.Private
 	if s.content == nil {
 		if s.Content == nil {
 			return errors.New("transfer: a torrent without content")
@@ -69,7 +70,6 @@ func (s *Spec) validate() error {
 	if s.Have.Len() != n {
 		return fmt.Errorf("transfer: a set of %d pieces for a torrent of %d", s.Have.Len(), n)
 	}
-	s.Private = s.Private || s.Layout.Private
 	if s.Have.All() {
 		s.Have = nil // see rest.go
 		return nil
