@@ -218,6 +218,8 @@ func TestIdleAnnouncesWaitForEachOther(t *testing.T) {
 	}
 	a.mu.Unlock()
 
+	patient := Spec{InfoHash: [20]byte{1}, Layout: f.layout, Content: f.source(t), Have: f.all(), Announcer: a, Patient: true}
+	e.add(t, patient) // waits like those that have been announced before
 	started := &announcer{calls: make(chan Progress), answer: func(Progress) (Answer, error) { return Answer{Interval: time.Hour}, nil }}
 	servedCrowd(t, e, f, n, 1, started)
 	started.next(t)
@@ -237,7 +239,7 @@ func TestIdleAnnouncesWaitForEachOther(t *testing.T) {
 		}
 	})
 
-	for range n {
+	for range n + 1 {
 		a.goOn <- struct{}{}
 	}
 	until(t, "the second round", func() bool { a.mu.Lock(); defer a.mu.Unlock(); return a.under == 0 })

@@ -24,6 +24,9 @@ type Spec struct {
 	Have *wire.Bits
 	// Announcer brings peers; nil: only AddPeers and whoever connects.
 	Announcer Announcer
+	// Patient: nobody waits for the first announce of what is complete. It may wait for
+	// those of others, as when a machine starts that serves very much.
+	Patient bool
 	// OnPiece is called by a hash worker after each piece that was verified and
 	// written, before peers are told; nil: nobody is. Several workers may call
 	// it at once, and it holds up the worker that does.
