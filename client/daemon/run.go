@@ -276,8 +276,8 @@ func (d *Daemon) replacing(s saved) {
 			switch {
 			case j.ID == s.ID:
 				d.dismiss(j, j.served)
-			case j.GaveWay == s.ID:
-				j.Quiet, j.Earlier, j.Reason = true, false, "replaced by a later job of that name"
+			case j.GaveWay == s.ID || j.State == api.Done && j.busyOrServed():
+				j.GaveWay, j.Quiet, j.Earlier, j.Reason = s.ID, true, false, "replaced by a later job of that name"
 				d.unwait(j)
 				d.stop(j)
 				d.save(j)
