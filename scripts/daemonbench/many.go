@@ -13,12 +13,18 @@ import (
 	"chordtorrent/scripts/lab"
 )
 
-// serving is how many jobs a daemon serves, asked for in a way that costs little, however
-// many there are.
-func serving(ctx context.Context, r *api.Remote) (int, error) {
-	var st api.Status
-	err := r.Do(ctx, "GET", "/status", nil, &st)
-	return st.Serving, err
+// untilServing waits until a daemon serves so many jobs. It asks once a second, and for
+// their number alone: of a hundred thousand, more would be felt.
+func untilServing(ctx context.Context, r *api.Remote, jobs int) error {
+	for {
+		var st api.Status
+		if err := r.Do(ctx, "GET", "/status", nil, &st); err != nil || st.Serving >= jobs {
+			return err
+		}
+		if err := pause(ctx, time.Second); err != nil {
+			return err
+		}
+	}
 }
 
 // manyFiles drops a very large number of small files into a folder, and looks what serving
@@ -45,14 +51,8 @@ func (b *bench) manyFiles(ctx context.Context) (any, error) {
 			return nil, err
 		}
 	}
-	served := func(least int) func() (bool, error) {
-		return func() (bool, error) {
-			n, err := serving(ctx, r)
-			return n >= least, err
-		}
-	}
 	began := time.Now()
-	if err := b.until(ctx, "the files", served(b.many)); err != nil {
+	if err := untilServing(ctx, r, b.many); err != nil {
 		return nil, err
 	}
 	took := time.Since(began)
@@ -123,7 +123,7 @@ func (b *bench) manyFiles(ctx context.Context) (any, error) {
 		return nil, err
 	}
 	ready := time.Since(began)
-	if err := b.until(ctx, "the files again", served(b.many+1)); err != nil {
+	if err := untilServing(ctx, r, b.many+1); err != nil {
 		return nil, err
 	}
 	percent := func(d time.Duration) float64 { return 100 * d.Seconds() / watched.Seconds() }
