@@ -166,6 +166,7 @@ type beginTorrent addTorrent
 
 func (b beginTorrent) handle(l *loop) {
 	if b.t.spec.Have == nil {
+		b.t.spec.content.Rest() // which may have been read to make sure of it
 		b.t.rest.Store(untouched)
 		b.t.done.fire()
 	} else {
