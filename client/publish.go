@@ -131,7 +131,7 @@ func (c *Client) Publish(ctx context.Context, req PublishRequest) (_ *Publicatio
 	}
 	// The engine announces while the ring stores the .torrent, so that whoever
 	// sees the name finds a peer.
-	if err := p.add(engine, layout, req.Replacing); err != nil {
+	if err := p.add(engine, layout, false, req.Replacing); err != nil {
 		return nil, err
 	}
 	if err := p.register(ctx, metainfo); err != nil {
@@ -198,18 +198,22 @@ func (p *Publication) Stop(ctx context.Context) error {
 		return nil
 	}
 	err := p.torrent.Stop(ctx)
-	rec, known, recErr := p.c.storage.Record(Published, p.Name, "")
-	if p.kind == Published && recErr == nil && known && rec.State == Running {
-		rec.State = Done
-		if failure := p.torrent.Err(); failure != nil {
-			rec.State, rec.Error = Failed, failure.Error()
-		}
-		rec.Finished = time.Now()
-		recErr = p.c.storage.saveRecord(rec)
+	if failure := p.torrent.Err(); failure != nil && p.kind == Published {
+		err = errors.Join(err, p.failed(failure))
 	}
-	closeErr := p.content.Close()
+	err = errors.Join(err, p.content.Close())
 	p.lock.Release()
-	return errors.Join(err, recErr, closeErr)
+	return err
+}
+
+// failed notes why it is served no longer.
+func (p *Publication) failed(failure error) error {
+	rec, known, err := p.c.storage.Record(Published, p.Name, "")
+	if err != nil || !known || rec.State != Running {
+		return err
+	}
+	rec.State, rec.Error, rec.Finished = Failed, failure.Error(), time.Now()
+	return p.c.storage.saveRecord(rec)
 }
 
 // release undoes a publication that did not come to be.

@@ -26,8 +26,9 @@ const (
 // State is where a publication or download is in its life.
 type State string
 
-// The states. Running is also what a killed process leaves behind: whether
-// somebody still works on it is what the lock says.
+// The states. Running is also what a killed process leaves behind, and what a
+// publication stays that is served no longer: whether somebody still works on it is
+// what the lock says.
 const (
 	Running     State = "running"
 	Interrupted State = "interrupted" // ended before it was complete, to be continued

@@ -55,14 +55,13 @@ func (c *Client) Serve(ctx context.Context, rec Record, on OnProgress) (_ *Publi
 	if err != nil {
 		return nil, err
 	}
-	if err := p.add(engine, layout, nil); err != nil {
+	if err := p.add(engine, layout, true, nil); err != nil {
 		return nil, err
 	}
 	if rec.Kind == Published && (rec.State != Running || rec.Error != "") {
 		rec.State, rec.Error = Running, ""
 		err = c.storage.saveRecord(rec)
 	}
-	p.announcer.awaitFirst(ctx)
 	return p, err
 }
 
@@ -153,15 +152,15 @@ func (p *Publication) open(ctx context.Context, layout *storage.Layout, rec Reco
 	return p.c.storage.saveRecord(rec)
 }
 
-// add lets the engine serve the open content.
-func (p *Publication) add(engine *transfer.Engine, layout *storage.Layout, replacing func()) (err error) {
+// add lets the engine serve the open content; patient as in transfer.Spec.
+func (p *Publication) add(engine *transfer.Engine, layout *storage.Layout, patient bool, replacing func()) (err error) {
 	p.announcer = p.c.newAnnouncer(p.Name, p.InfoHash, p.Bytes)
 	have := wire.NewBits(p.Pieces)
 	have.SetAll()
 	layout.Pieces = nil // nothing is checked any more, and of a large file they are most of it
 	p.torrent, err = addInPlace(engine, transfer.Spec{
 		InfoHash: p.InfoHash, Layout: layout, Content: p.content, Have: have,
-		Announcer: p.announcer, Info: p.c.storage.infoOf(p.Name),
+		Announcer: p.announcer, Info: p.c.storage.infoOf(p.Name), Patient: patient,
 	}, replacing)
 	if err != nil {
 		return fmt.Errorf("serving %s: %w", p.Path, err)

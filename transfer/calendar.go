@@ -105,9 +105,11 @@ func (l *loop) announceDue() {
 	}
 }
 
-// idle tells whether the next announce of t can wait for others: it has made its first
-// one, and needs nothing.
-func (t *Torrent) idle() bool { return t.told.tried && t.told.event != Completed && t.done.fired() }
+// idle tells whether the next announce of t can wait for others: it needs nothing, and
+// nobody waits for its first one.
+func (t *Torrent) idle() bool {
+	return (t.told.tried || t.spec.Patient) && t.told.event != Completed && t.done.fired()
+}
 
 // announce makes one, on a goroutine of its own.
 func (l *loop) announce(t *Torrent, idle bool) {

@@ -52,6 +52,9 @@ func TestServedTorrentRestsAndWakes(t *testing.T) {
 		}
 		stop(t, to)
 	}
+	if n := content.rests.Load(); n != 1 {
+		t.Errorf("the files were put to rest %d times at the beginning", n)
+	}
 	for round := range 2 {
 		fetch()
 		until(t, "the peer to be gone", func() bool { return len(from.Status().Peers) == 0 })
@@ -61,8 +64,8 @@ func TestServedTorrentRestsAndWakes(t *testing.T) {
 		}
 		e.advance(20 * time.Second)
 		until(t, "the rest", func() bool { return resting(from) })
-		if n := content.rests.Load(); int(n) != round+1 {
-			t.Errorf("the files were put to rest %d times in %d rounds", n, round+1)
+		if n := content.rests.Load(); int(n) != round+2 {
+			t.Errorf("the files were put to rest %d times in %d rounds", n-1, round+1)
 		}
 		st := from.Status()
 		if want := int64(round+1) * 300 << 10; st.Uploaded != want || st.BytesDone != 300<<10 || st.BytesTotal != 300<<10 {
@@ -218,6 +221,8 @@ func TestIdleAnnouncesWaitForEachOther(t *testing.T) {
 	}
 	a.mu.Unlock()
 
+	patient := Spec{InfoHash: [20]byte{1}, Layout: f.layout, Content: f.source(t), Have: f.all(), Announcer: a, Patient: true}
+	e.add(t, patient) // waits like those that have been announced before
 	started := &announcer{calls: make(chan Progress), answer: func(Progress) (Answer, error) { return Answer{Interval: time.Hour}, nil }}
 	servedCrowd(t, e, f, n, 1, started)
 	started.next(t)
@@ -237,7 +242,7 @@ func TestIdleAnnouncesWaitForEachOther(t *testing.T) {
 		}
 	})
 
-	for range n {
+	for range n + 1 {
 		a.goOn <- struct{}{}
 	}
 	until(t, "the second round", func() bool { a.mu.Lock(); defer a.mu.Unlock(); return a.under == 0 })

@@ -27,6 +27,9 @@ type Spec struct {
 	// WebSeeds are URLs of HTTP servers that have the content too (BEP 19); what is no
 	// such URL is passed over.
 	WebSeeds []string
+	// Patient: nobody waits for the first announce of what is complete. It may wait for
+	// those of others, as when a machine starts that serves very much.
+	Patient bool
 	// OnPiece is called by a hash worker after each piece that was verified and
 	// written, before peers are told; nil: nobody is. Several workers may call
 	// it at once, and it holds up the worker that does.
@@ -188,6 +191,7 @@ type beginTorrent addTorrent
 
 func (b beginTorrent) handle(l *loop) {
 	if b.t.spec.Have == nil {
+		b.t.spec.content.Rest() // which may have been read to make sure of it
 		b.t.rest.Store(untouched)
 		b.t.done.fire()
 	} else {

@@ -117,3 +117,31 @@ func TestAnEarlierVersionIsServedWhenTheNextFails(t *testing.T) {
 		t.Errorf("%+v", j)
 	}
 }
+
+// What a person has served again meanwhile gives way all the same.
+func TestAnotherCopyGivesWayWhenTheNewOneIsThere(t *testing.T) {
+	h := daemontest.New(t)
+	a, b := h.Daemon("a"), h.Daemon("b")
+	old := h.Publish(a, h.File("a/x", 1<<20))
+	if err := b.SetSettings(t.Context(), api.Settings{LimitUp: 1, MaxDownloads: 3}); err != nil {
+		t.Fatal(err)
+	}
+	path := h.File("b/x", 1<<20+7)
+	h.Publish(b, path)
+	j := h.Add(a, api.AddDownload{Source: "x", Target: filepath.Join(h.Dir, "new")})
+	h.Until(a, j.ID, "the download", func(j api.Job) bool { return j.Stage == "downloading" })
+	if old = h.Must(a.Job(t.Context(), old.ID)); !daemontest.IsServed(old) {
+		t.Errorf("while the new one is fetched: %+v", old)
+	}
+	h.Must(a.Pause(t.Context(), old.ID))
+	h.Must(a.Resume(t.Context(), old.ID))
+	h.Until(a, old.ID, "the old one again", daemontest.IsServed)
+	if err := b.SetSettings(t.Context(), api.Settings{MaxDownloads: 3}); err != nil {
+		t.Fatal(err)
+	}
+	j = h.Until(a, j.ID, "the new one", daemontest.IsServed)
+	h.Same(path, j.Path)
+	if old = h.Must(a.Job(t.Context(), old.ID)); old.State != api.Done || old.Serving {
+		t.Errorf("afterwards: %+v", old)
+	}
+}

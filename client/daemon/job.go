@@ -139,6 +139,8 @@ func (j *job) busy() <-chan struct{} {
 	return j.leaving
 }
 
+func (j *job) busyOrServed() bool { return j.served != nil || j.busy() != nil }
+
 // cancel ends what is under way.
 func (j *job) cancel() {
 	if j.run != nil {

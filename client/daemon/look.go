@@ -211,6 +211,9 @@ func (d *Daemon) Status(ctx context.Context) (api.Status, error) {
 	err := d.do(ctx, func() {
 		st.Settings, st.Jobs, st.Active = d.settings, len(d.jobs), d.queues.taken[fetching]
 		for _, j := range d.jobs {
+			if j.serving() {
+				st.Serving++
+			}
 			if j.run != nil || j.served != nil && j.moved {
 				looks = append(looks, d.look(j))
 			}
