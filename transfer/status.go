@@ -138,6 +138,11 @@ func (s *swarm) status() Status {
 			st.From = append(st.From, Source{Addr: src.addr, PeerID: src.id, Bytes: src.bytes})
 		}
 	}
+	for _, w := range s.web {
+		if w.from.bytes > 0 {
+			st.From = append(st.From, Source{URL: w.name, Bytes: w.from.bytes})
+		}
+	}
 	slices.SortFunc(st.From, func(a, b Source) int {
 		return cmp.Or(-cmp.Compare(a.Bytes, b.Bytes), a.Addr.Compare(b.Addr), cmp.Compare(a.URL, b.URL))
 	})

@@ -392,11 +392,8 @@ func (s *swarm) banWeb(src *source, why reason, of ...any) {
 	}
 }
 
-// tell enters it into a status.
+// tell enters it into a status as a peer, while it may be asked.
 func (w *webSeed) tell(st *Status) {
-	if w.from.bytes > 0 {
-		st.From = append(st.From, Source{URL: w.name, Bytes: w.from.bytes})
-	}
 	if !w.known {
 		return
 	}
