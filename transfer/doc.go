@@ -31,8 +31,9 @@
 //	pieces.go     piece buffers, the way to the hash workers and back
 //	full.go       what happens when the disk is full
 //	suspect.go    who sent a wrong piece
-//	webseed.go    HTTP servers that have the files (BEP 19); webfetch.go their
-//	              goroutines, web.go their connections
+//	webseed.go    HTTP servers that have the files (BEP 19); webblocks.go what is
+//	              asked of them, webfetch.go their goroutines, webanswer.go what
+//	              they answer, web.go their connections
 //	choke.go      who may ask us; limit.go how fast
 //	hash.go       the workers
 //	rest.go       torrents that nobody wants just now

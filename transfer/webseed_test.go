@@ -496,8 +496,10 @@ func TestWebSeedWithAnotherFile(t *testing.T) {
 		to := leech.add(t, f.webSpec(t, s.pub()))
 		until(t, name, func() bool { return leech.webIdle(to) })
 		sound(t, to)
-		if r := reasonOf(leech, to); !strings.Contains(r, name) {
-			t.Errorf("%s: reason %q", name, r)
+		said := make(chan string, 1) // time stands still: it is not asked again meanwhile
+		to.l.post(look(func() { said <- to.s.webTrouble() }))
+		if r := <-said; !strings.Contains(r, name) {
+			t.Errorf("%s: %q", name, r)
 		}
 	}
 }

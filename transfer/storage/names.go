@@ -46,6 +46,9 @@ func checkComponent(s string) error {
 
 // joinPath checks the components of a path and puts them together.
 func joinPath(parts []string) (string, error) {
+	if len(parts) > maxPath {
+		return "", bad(strings.Join(parts[:64], "/")+"…", ErrPathTooLong)
+	}
 	p := strings.Join(parts, "/")
 	if len(parts) == 0 {
 		return "", bad(p, ErrNameEmpty)

@@ -12,17 +12,19 @@ var ErrSyntax = errors.New("not a .torrent file")
 
 const (
 	maxDepth = 128
-	// maxDicts is how many dictionaries a .torrent may hold: one for each file, and in a
-	// hybrid as many again for the same files and their directories.
-	maxDicts = 4 * MaxFiles
+	// maxValues is how many values a .torrent may hold: of each file its length, its path
+	// with all components, and in a hybrid as much again. MaxFiles bounds the dictionaries
+	// that are in lists.
+	maxValues = 8 * MaxFiles
 )
 
 // scanner goes over bencoded bytes before anybody decodes them: decoders believe a
 // length before they have seen what it is the length of, and make of few bytes much
 // memory.
 type scanner struct {
-	b     []byte
-	dicts int
+	b      []byte
+	values int
+	files  int // dictionaries in lists
 	// odd is where the first key stands that is out of order, or there a second time; -1:
 	// none. Such bytes can be read, but not by everybody in the same way.
 	odd int
@@ -55,6 +57,9 @@ func (s *scanner) value(at, depth int) (int, error) {
 	if depth > maxDepth {
 		return s.fail(at, "nested too deeply")
 	}
+	if s.values++; s.values > maxValues {
+		return s.fail(at, fmt.Sprintf("more than %d values", maxValues))
+	}
 	switch c := s.b[at]; {
 	case c == 'i':
 		end := bytes.IndexByte(s.b[at:min(len(s.b), at+24)], 'e')
@@ -78,6 +83,11 @@ func (s *scanner) value(at, depth int) (int, error) {
 
 func (s *scanner) list(at, depth int) (int, error) {
 	for at < len(s.b) && s.b[at] != 'e' {
+		if s.b[at] == 'd' {
+			if s.files++; s.files > MaxFiles {
+				return 0, fmt.Errorf("%w: %w: more than %d", ErrSyntax, ErrTooManyFiles, MaxFiles)
+			}
+		}
 		var err error
 		if at, err = s.value(at, depth+1); err != nil {
 			return 0, err
@@ -87,9 +97,6 @@ func (s *scanner) list(at, depth int) (int, error) {
 }
 
 func (s *scanner) dict(at, depth int) (int, error) {
-	if s.dicts++; s.dicts > maxDicts {
-		return s.fail(at, fmt.Sprintf("more than %d dictionaries", maxDicts))
-	}
 	var last []byte
 	for first := true; at < len(s.b) && s.b[at] != 'e'; first = false {
 		end, err := s.text(at)

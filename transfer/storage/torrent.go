@@ -13,8 +13,8 @@ import (
 // MaxTorrent is the size of the largest .torrent that is read, in bytes.
 const MaxTorrent = 64 << 20
 
-// ParseTorrent reads a .torrent. The info hash is the HashInfoBytes of what it
-// returns. An error wraps ErrBadTorrent.
+// ParseTorrent reads a .torrent, but for what is of BitTorrent v2 alone. The info hash is
+// the HashInfoBytes of what it returns. An error wraps ErrBadTorrent.
 func ParseTorrent(b []byte) (*metainfo.MetaInfo, *Layout, error) {
 	fail := func(err error) (*metainfo.MetaInfo, *Layout, error) {
 		return nil, nil, fmt.Errorf("%w: %w", ErrBadTorrent, err)
@@ -25,10 +25,7 @@ func ParseTorrent(b []byte) (*metainfo.MetaInfo, *Layout, error) {
 	if _, err := scan(b); err != nil {
 		return fail(err)
 	}
-	mi := new(metainfo.MetaInfo)
-	if err := bencode.Unmarshal(b, mi); err != nil {
-		return fail(fmt.Errorf("%w: %w", ErrSyntax, err))
-	}
+	mi := readMetainfo(b)
 	if len(mi.InfoBytes) == 0 {
 		return fail(fmt.Errorf("%w: there is no info dictionary in it", ErrSyntax))
 	}
@@ -44,57 +41,18 @@ func ParseTorrent(b []byte) (*metainfo.MetaInfo, *Layout, error) {
 	return mi, l, nil
 }
 
-// readInfo decodes an info dictionary that has been scanned.
-func readInfo(b []byte) (*metainfo.Info, error) {
-	// The file tree of version 2 is left out: all that is in it is in a hybrid's list of
-	// files as well.
-	var d struct {
-		Name        string              `bencode:"name"`
-		NameUTF8    string              `bencode:"name.utf-8"`
-		PieceLength int64               `bencode:"piece length"`
-		Pieces      []byte              `bencode:"pieces"`
-		Length      *int64              `bencode:"length"`
-		Files       []metainfo.FileInfo `bencode:"files"`
-		Private     *bencode.Bytes      `bencode:"private"`
-		Attr        string              `bencode:"attr"`
-		MetaVersion int64               `bencode:"meta version"`
-		Tree        *bencode.Bytes      `bencode:"file tree"`
-	}
-	if err := bencode.Unmarshal(b, &d); err != nil {
-		return nil, fmt.Errorf("%w: %w: %w", ErrBadTorrent, ErrSyntax, err)
-	}
-	info := &metainfo.Info{
-		Name: d.Name, NameUtf8: d.NameUTF8, PieceLength: d.PieceLength, Pieces: d.Pieces, Files: d.Files,
-		ExtendedFileAttrs: metainfo.ExtendedFileAttrs{Attr: d.Attr}, MetaVersion: d.MetaVersion,
-	}
-	name := info.BestName()
-	switch {
-	case d.Length == nil && d.Files == nil && d.Tree != nil:
-		return nil, bad(name, errV2)
-	case (d.Length == nil) == (d.Files == nil):
-		return nil, bad(name, fmt.Errorf("%w: there has to be a length or a list of files, not both", ErrLengths))
-	case d.Length != nil:
-		info.Length = *d.Length
-	case len(d.Files) == 0:
-		return nil, bad(name, fmt.Errorf("%w: the list of files is empty", ErrLengths))
-	}
-	if d.Private != nil {
-		private := string(*d.Private) != "i0e"
-		info.Private = &private
-	}
-	return info, nil
-}
-
 // WebSeeds gives the URLs of HTTP servers that a .torrent names for its content (BEP 19).
 // It is for a .torrent that ParseTorrent has read; what is no list of URLs is none.
 func WebSeeds(torrent []byte) []string {
-	var named struct {
-		URLs metainfo.UrlList `bencode:"url-list"`
-	}
-	if err := bencode.Unmarshal(torrent, &named); err != nil {
+	if _, err := scan(torrent); err != nil {
 		return nil
 	}
-	return named.URLs
+	for key, value := range entries(torrent) {
+		if key == "url-list" {
+			return urls(value)
+		}
+	}
+	return nil
 }
 
 // The info dictionaries that are written, with everything that BEP 3 demands

@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/anacrolix/torrent/bencode"
+	"github.com/anacrolix/torrent/metainfo"
 )
 
 func TestParseTorrent(t *testing.T) {
@@ -57,8 +60,14 @@ func TestParseTorrent(t *testing.T) {
 			t.Errorf("%+v", l.Files)
 		}
 	}
-	if _, _, err := ParseTorrent([]byte("d4:infol" + strings.Repeat("de", maxDicts) + "ee")); !errors.Is(err, ErrSyntax) || !strings.Contains(err.Error(), "more than 4194304 dictionaries") {
-		t.Error(err)
+	for _, c := range []struct {
+		many string
+		n    int
+		want string
+	}{{"de", MaxFiles + 1, "too many files: more than 1048576"}, {"le", maxValues, "more than 8388608 values"}, {"0:", maxValues, "more than 8388608 values"}} {
+		if _, _, err := ParseTorrent([]byte("d4:infol" + strings.Repeat(c.many, c.n) + "ee")); !errors.Is(err, ErrSyntax) || !strings.Contains(err.Error(), c.want) {
+			t.Error(err)
+		}
 	}
 	if _, _, err := ParseTorrent(make([]byte, MaxTorrent+1)); !errors.Is(err, ErrSyntax) {
 		t.Error(err)
@@ -98,6 +107,27 @@ func TestEmptyFileHasLengthAndPieces(t *testing.T) {
 	}
 }
 
+// agrees compares with what a decoder by reflection makes of the same bytes, if it takes
+// them at all.
+func agrees(t *testing.T, b []byte, l *Layout) {
+	var mi metainfo.MetaInfo
+	if bencode.Unmarshal(b, &mi) != nil {
+		return
+	}
+	info, err := mi.UnmarshalInfo()
+	if err != nil {
+		return
+	}
+	other, err := FromInfo(&info)
+	if err != nil {
+		t.Fatalf("%+v is refused elsewhere: %v", l, err)
+	}
+	other.Private, other.InfoSize = l.Private, l.InfoSize
+	if fmt.Sprintf("%+v", other) != fmt.Sprintf("%+v", l) {
+		t.Fatalf("%+v, elsewhere %+v", l, other)
+	}
+}
+
 func FuzzParseTorrent(f *testing.F) {
 	hash := strings.Repeat("h", 20)
 	f.Add([]byte("d4:infod6:lengthi3e4:name1:n12:piece lengthi16384e6:pieces20:" + hash + "ee"))
@@ -125,6 +155,9 @@ func FuzzParseTorrent(f *testing.F) {
 		}
 		if sum != l.Total {
 			t.Fatalf("%d, not %d", sum, l.Total)
+		}
+		if s, err := scan(b); err == nil && s.odd < 0 {
+			agrees(t, b, l)
 		}
 		paths := make(map[string]bool)
 		for _, file := range l.Files {
