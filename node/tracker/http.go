@@ -69,12 +69,13 @@ type Passkeys interface {
 
 // Tracker answers clients by HTTP and UDP.
 type Tracker struct {
-	cfg     Config
-	names   *names
-	sources *sources
-	view    *view
-	counts  counts
-	mux     *http.ServeMux
+	cfg      Config
+	names    *names
+	sources  *sources
+	view     *view
+	counts   counts
+	progress progress
+	mux      *http.ServeMux
 }
 
 // patience is how long a client waits for the ring. Its own is seldom longer than 30 s.
@@ -96,6 +97,8 @@ func New(cfg Config) *Tracker {
 	t.mux.HandleFunc("GET /t/{file}", t.torrent)
 	t.mux.HandleFunc("GET /files.json", t.filesJSON)
 	t.mux.HandleFunc("GET /files", t.files)
+	t.mux.HandleFunc("GET /swarm.json", t.swarmJSON)
+	t.mux.HandleFunc("GET /swarm", t.swarm)
 	return t
 }
 
@@ -120,7 +123,7 @@ func (t *Tracker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		case rest == "announce", rest == "scrape", key == "announce", key == "scrape":
 			t.fail(w, errPasskey)
 			return
-		case key == "t", key == "files", key == "files.json":
+		case key == "t", key == "files", key == "files.json", key == "swarm", key == "swarm.json":
 			http.Error(w, errPasskey.Error(), http.StatusForbidden)
 			return
 		default:
