@@ -106,12 +106,6 @@ func New(cfg Config) *Tracker {
 // ends.
 func (t *Tracker) Run(ctx context.Context) { t.view.run(ctx) }
 
-// IsAnnounce reports whether a request is an announce, which are many and which ServeHTTP
-// looks for first.
-func IsAnnounce(r *http.Request) bool {
-	return r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/announce")
-}
-
 // ServeHTTP implements http.Handler.
 func (t *Tracker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	path := r.URL.Path
@@ -197,15 +191,19 @@ func (t *Tracker) httpAnnounce(r *http.Request, x *exchange) error {
 	if err != nil {
 		return err
 	}
-	if err := parseAnnounce(&x.ask, r.URL.RawQuery, from, t.cfg.OwnIP); err != nil {
+	return t.announceBy(r.Context(), from, r.URL.RawQuery, x, t.view.now())
+}
+
+// announceBy answers the announce in a query, into x.out.
+func (t *Tracker) announceBy(ctx context.Context, from netip.Addr, query string, x *exchange, now time.Time) error {
+	if err := parseAnnounce(&x.ask, query, from, t.cfg.OwnIP); err != nil {
 		return err
 	}
-	now := t.view.now()
 	source := from.As16()
 	if !t.sources.mayAsk(&source, now.UnixMilli()) {
 		return errTooFast
 	}
-	if err := t.enter(r.Context(), &x.ask, &x.answer, now); err != nil {
+	if err := t.enter(ctx, &x.ask, &x.answer, now); err != nil {
 		return err
 	}
 	t.counts.http.Add(1)

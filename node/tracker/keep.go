@@ -32,8 +32,8 @@ const (
 	smallSwarm, largeSwarm        = 30, 200
 	// With very many swarms in use each has to wait longer: the ring is told of one in
 	// tellSpacing, and looked at for one in lookSpacing.
-	tellSpacing, lookSpacing = time.Millisecond, 5 * time.Millisecond
-	mostTellGap, mostLookGap = 10 * time.Second, time.Minute
+	tellSpacing, lookSpacing = 2 * time.Millisecond, 5 * time.Millisecond
+	mostTellGap, mostLookGap = 20 * time.Second, time.Minute
 	// retryAfter is when what the ring did not take is tried again.
 	retryAfter = 2 * time.Second
 
