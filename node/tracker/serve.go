@@ -255,11 +255,11 @@ func (t *Tracker) answerOn(c *connection, path, query []byte, now time.Time) {
 		t.counts.refused(err)
 		c.out = appendFailure(c.out[:0], words(err))
 	}
-	b := append(c.whole[:0], "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nCache-Control: no-store\r\nDate: "...)
-	b = append(b, httpDate(now)...)
-	b = append(b, "\r\nContent-Length: "...)
-	b = strconv.AppendInt(b, int64(len(c.out)), 10)
-	c.whole = append(append(b, crlf2...), c.out...)
+	c.whole = append(c.whole[:0], "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nCache-Control: no-store\r\nDate: "...)
+	c.whole = append(c.whole, httpDate(now)...)
+	c.whole = append(c.whole, "\r\nContent-Length: "...)
+	c.whole = strconv.AppendInt(c.whole, int64(len(c.out)), 10)
+	c.whole = append(append(c.whole, crlf2...), c.out...)
 }
 
 var errNoSuchPath = errors.New("the tracker's path is /announce")

@@ -43,7 +43,13 @@ func TestAConnectionMayAskForAnything(t *testing.T) {
 	}
 	defer conn.Close()
 	in := bufio.NewReader(conn)
-	get := func(path, more string) (*http.Response, decoded) {
+	type head struct {
+		code   int
+		length int64
+		date   string
+		closes bool
+	}
+	get := func(path, more string) (head, decoded) {
 		t.Helper()
 		// In two parts, as it may come.
 		whole := fmt.Sprintf("GET %s HTTP/1.1\r\nHost: x\r\nUser-Agent: t\r\n%s\r\n", path, more)
@@ -56,6 +62,7 @@ func TestAConnectionMayAskForAnything(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		defer resp.Body.Close()
 		b, err := io.ReadAll(resp.Body)
 		if err != nil {
 			t.Fatal(err)
@@ -66,12 +73,12 @@ func TestAConnectionMayAskForAnything(t *testing.T) {
 				t.Fatalf("%q: %v", b, err)
 			}
 		}
-		return resp, d
+		return head{resp.StatusCode, resp.ContentLength, resp.Header.Get("Date"), resp.Close}, d
 	}
 	for i, peer := range []string{"a", "b", "c"} {
-		resp, d := get(query(hash, peer), "")
-		if resp.StatusCode != 200 || d.Failure != "" || d.Incomplete != i+1 || resp.Header.Get("Date") == "" || resp.ContentLength <= 0 {
-			t.Errorf("announce %d: %d %+v", i, resp.StatusCode, d)
+		h, d := get(query(hash, peer), "")
+		if h.code != 200 || d.Failure != "" || d.Incomplete != i+1 || h.date == "" || h.length <= 0 {
+			t.Errorf("announce %d: %+v %+v", i, h, d)
 		}
 	}
 	if _, d := get("/announce?info_hash=x", ""); !strings.Contains(d.Failure, "info_hash has 1 bytes") {
@@ -81,11 +88,11 @@ func TestAConnectionMayAskForAnything(t *testing.T) {
 		t.Errorf("another path: %+v", d)
 	}
 	// What is no announce is net/http's, and all that follows it.
-	if resp, _ := get("/files.json", ""); resp.StatusCode != 200 {
-		t.Errorf("the list: %d", resp.StatusCode)
+	if h, _ := get("/files.json", ""); h.code != 200 {
+		t.Errorf("the list: %+v", h)
 	}
-	if resp, d := get(query(hash, "d"), "Connection: close\r\n"); resp.StatusCode != 200 || d.Incomplete != 4 || !resp.Close {
-		t.Errorf("an announce after it: %d %+v", resp.StatusCode, d)
+	if h, d := get(query(hash, "d"), "Connection: close\r\n"); h.code != 200 || d.Incomplete != 4 || !h.closes {
+		t.Errorf("an announce after it: %+v %+v", h, d)
 	}
 	if _, err := in.ReadByte(); err != io.EOF {
 		t.Errorf("after Connection: close: %v", err)
