@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"runtime"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -405,6 +406,35 @@ func TestSwarmKeepsItsOrder(t *testing.T) {
 			}
 			seen[p.id] = true
 		}
+	}
+}
+
+// BenchmarkViewPeers tells what a peer costs the node that it announces to.
+func BenchmarkViewPeers(b *testing.B) {
+	for _, per := range []int{10, 100, 1000} {
+		b.Run(fmt.Sprint("of ", per), func(b *testing.B) {
+			const peers = 200_000
+			ring := communicator.New(ringtest.New(1), netip.MustParseAddr("10.0.0.1"))
+			defer ring.Close()
+			var before, after runtime.MemStats
+			for b.Loop() {
+				runtime.GC()
+				runtime.ReadMemStats(&before)
+				tr := New(Config{Ring: ring})
+				var ans answer
+				for i := range peers {
+					a := somebody(i%(peers/per), i, 5)
+					if err := tr.enter(b.Context(), &a, &ans, time.Now()); err != nil {
+						b.Fatal(err)
+					}
+				}
+				tr.names.known = nil
+				runtime.GC()
+				runtime.ReadMemStats(&after)
+				b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/peers, "B/peer")
+				runtime.KeepAlive(tr)
+			}
+		})
 	}
 }
 
