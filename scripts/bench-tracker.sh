@@ -31,6 +31,7 @@ stop() {
 	pids=()
 }
 trap 'stop; rm -rf "$work"' EXIT
+commit=$(git rev-parse --short HEAD)
 CGO_ENABLED=0 go build -trimpath -o "$work/chordnode" ./cmd/chordnode
 mkdir -p "$out"
 
@@ -145,7 +146,7 @@ done
 
 machine=$(awk -F': ' '/model name/ {print $2; exit}' /proc/cpuinfo)
 for f in "$work"/*.jsonl; do
-	jq -s --arg commit "$(git rev-parse --short HEAD)" --arg machine "$machine, $(nproc) cores" --arg date "$(date -u +%F)" '
+	jq -s --arg commit "$commit" --arg machine "$machine, $(nproc) cores" --arg date "$(date -u +%F)" '
 		def median: sort | .[length / 2 | floor];
 		{commit: $commit, machine: $machine, date: $date, task: .[0].task,
 		 medians: (group_by(.name) | map({key: .[0].name, value: {answers_per_cpu_second: ([.[].answers_per_cpu_second] | median),
