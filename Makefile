@@ -9,7 +9,7 @@ LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 FUZZTIME ?= 60s
 BENCHTIME ?= 1s
 
-.PHONY: help build demo test pictures explore seeds swarm crowd race lint fuzz bench bench-hash bench-swarm bench-daemon kill-test wireshark soak compose-demo clean
+.PHONY: help build demo test pictures explore seeds swarm crowd race lint fuzz bench bench-hash bench-swarm bench-daemon bench-tracker kill-test wireshark soak compose-demo clean
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -71,6 +71,9 @@ bench-swarm: ## whole programs on limited links, from one to eight; needs root; 
 bench-daemon: build ## btclient serve: 10,000 files dropped, 1,000 idle seeds, 100,000 names, into bench/daemon; half an hour
 	@mkdir -p bench/daemon
 	go run ./scripts/daemonbench --commit $$(git rev-parse --short HEAD) --out bench/daemon/daemon.json $(ARGS)
+
+bench-tracker: ## answers of the trackers for a second of CPU, into bench/tracker; TRACKLOAD names the load generator, CHIHAYA and OPENTRACKER others
+	@scripts/bench-tracker.sh $(ARGS)
 
 kill-test: ARGS ?= --mode rounds,cuts,full-disk --cuts '6|6' --cut-for 10s
 kill-test: ## 12 real chordnodes under load, some killed, some cut off; needs root; more with ARGS='--rounds 200'

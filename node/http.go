@@ -44,7 +44,7 @@ func (h *httpServer) serve(n *Node, clients *tracker.Tracker) {
 	mux.HandleFunc("GET /style.css", serveStyle)
 	mux.Handle("GET /", clients)
 	h.srv = &http.Server{
-		Handler:           announcesFirst(clients, mux),
+		Handler:           mux,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
 		WriteTimeout:      30 * time.Second,
@@ -52,22 +52,11 @@ func (h *httpServer) serve(n *Node, clients *tracker.Tracker) {
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          slog.NewLogLogger(n.log.Handler(), slog.LevelDebug),
 	}
+	ln := clients.Announces(h.ln)
 	h.wg.Go(func() {
-		if err := h.srv.Serve(h.ln); !errors.Is(err, http.ErrServerClosed) {
+		if err := h.srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
 			n.log.Error("the http port no longer accepts connections", "addr", h.addr, "err", err)
 		}
-	})
-}
-
-// announcesFirst hands announces to the tracker without a look at the other paths: they are
-// nearly all that comes.
-func announcesFirst(clients *tracker.Tracker, rest http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if tracker.IsAnnounce(r) {
-			clients.ServeHTTP(w, r)
-			return
-		}
-		rest.ServeHTTP(w, r)
 	})
 }
 

@@ -16,7 +16,7 @@ type counts struct {
 // refused counts an error that a client was told.
 func (c *counts) refused(err error) {
 	switch {
-	case errors.Is(err, errRequest):
+	case errors.Is(err, errRequest), errors.Is(err, errNoSuchPath):
 		c.malformed.Add(1)
 	case errors.Is(err, errNotAuthorized):
 		c.unauthorized.Add(1)

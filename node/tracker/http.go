@@ -69,12 +69,13 @@ type Passkeys interface {
 
 // Tracker answers clients by HTTP and UDP.
 type Tracker struct {
-	cfg     Config
-	names   *names
-	sources *sources
-	view    *view
-	counts  counts
-	mux     *http.ServeMux
+	cfg      Config
+	names    *names
+	sources  *sources
+	view     *view
+	counts   counts
+	progress progress
+	mux      *http.ServeMux
 }
 
 // patience is how long a client waits for the ring. Its own is seldom longer than 30 s.
@@ -96,18 +97,14 @@ func New(cfg Config) *Tracker {
 	t.mux.HandleFunc("GET /t/{file}", t.torrent)
 	t.mux.HandleFunc("GET /files.json", t.filesJSON)
 	t.mux.HandleFunc("GET /files", t.files)
+	t.mux.HandleFunc("GET /swarm.json", t.swarmJSON)
+	t.mux.HandleFunc("GET /swarm", t.swarm)
 	return t
 }
 
 // Run tells the ring of the peers that announce here, and looks there for others, until ctx
 // ends.
 func (t *Tracker) Run(ctx context.Context) { t.view.run(ctx) }
-
-// IsAnnounce reports whether a request is an announce, which are many and which ServeHTTP
-// looks for first.
-func IsAnnounce(r *http.Request) bool {
-	return r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/announce")
-}
 
 // ServeHTTP implements http.Handler.
 func (t *Tracker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -120,7 +117,7 @@ func (t *Tracker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		case rest == "announce", rest == "scrape", key == "announce", key == "scrape":
 			t.fail(w, errPasskey)
 			return
-		case key == "t", key == "files", key == "files.json":
+		case key == "t", key == "files", key == "files.json", key == "swarm", key == "swarm.json":
 			http.Error(w, errPasskey.Error(), http.StatusForbidden)
 			return
 		default:
@@ -194,15 +191,19 @@ func (t *Tracker) httpAnnounce(r *http.Request, x *exchange) error {
 	if err != nil {
 		return err
 	}
-	if err := parseAnnounce(&x.ask, r.URL.RawQuery, from, t.cfg.OwnIP); err != nil {
+	return t.announceBy(r.Context(), from, r.URL.RawQuery, x, t.view.now())
+}
+
+// announceBy answers the announce in a query, into x.out.
+func (t *Tracker) announceBy(ctx context.Context, from netip.Addr, query string, x *exchange, now time.Time) error {
+	if err := parseAnnounce(&x.ask, query, from, t.cfg.OwnIP); err != nil {
 		return err
 	}
-	now := t.view.now()
 	source := from.As16()
 	if !t.sources.mayAsk(&source, now.UnixMilli()) {
 		return errTooFast
 	}
-	if err := t.enter(r.Context(), &x.ask, &x.answer, now); err != nil {
+	if err := t.enter(ctx, &x.ask, &x.answer, now); err != nil {
 		return err
 	}
 	t.counts.http.Add(1)

@@ -32,8 +32,8 @@ const (
 	smallSwarm, largeSwarm        = 30, 200
 	// With very many swarms in use each has to wait longer: the ring is told of one in
 	// tellSpacing, and looked at for one in lookSpacing.
-	tellSpacing, lookSpacing = time.Millisecond, 5 * time.Millisecond
-	mostTellGap, mostLookGap = 10 * time.Second, time.Minute
+	tellSpacing, lookSpacing = 2 * time.Millisecond, 5 * time.Millisecond
+	mostTellGap, mostLookGap = 20 * time.Second, time.Minute
 	// retryAfter is when what the ring did not take is tried again.
 	retryAfter = 2 * time.Second
 
@@ -246,6 +246,7 @@ func (v *view) gather(j job) (name string, entries []communicator.Entry, ok bool
 			continue
 		}
 		r.ring = r.until
+		r.flags |= inRing
 		entries = append(entries, r.entry(now))
 	}
 	for _, id := range s.gone {
@@ -299,7 +300,7 @@ func (v *view) seen(j job, found communicator.Swarm) {
 			v.drop(sh, s, i)
 		}
 	}
-	inRing := v.missed(sh, s, found, sec)
+	mine := v.missed(sh, s, found, sec)
 	s.beyond.seeders, s.beyond.leechers = 0, 0
 	others := found.Seeders + found.Leechers
 	exact := others == len(found.Peers)
@@ -317,10 +318,10 @@ func (v *view) seen(j job, found communicator.Swarm) {
 		v.makeRoom(sh, s)
 		sh.stored++
 		v.stored.Add(1)
-		s.add(record{id: p.PeerID, ip: p.Addr.Addr().As16(), port: p.Addr.Port(), flags: foreign, left: packLeft(p.Left),
+		s.add(record{id: p.PeerID, ip: p.Addr.Addr().As16(), port: p.Addr.Port(), flags: foreign | inRing, left: packLeft(p.Left),
 			since: sec, until: sec + uint32(seconds(foreignLife))})
 	}
-	if beyond := others - inRing - seeders - leechers; !exact && beyond > 0 && seeders+leechers > 0 {
+	if beyond := others - mine - seeders - leechers; !exact && beyond > 0 && seeders+leechers > 0 {
 		s.beyond.seeders = beyond * seeders / (seeders + leechers)
 		s.beyond.leechers = beyond - s.beyond.seeders
 	}
@@ -332,14 +333,15 @@ const foreignLife = 2 * mostLookGap
 // missed counts the peers of this node that the ring has been told of, and forgets those
 // that it shows no more, as they have left by another node. A ring that shows few of them
 // has lost what it had, and gets it back with the next announces.
-func (v *view) missed(sh *shard, s *swarm, found communicator.Swarm, sec uint32) (inRing int) {
+func (v *view) missed(sh *shard, s *swarm, found communicator.Swarm, sec uint32) int {
+	told := 0
 	for i := range s.peers {
 		if s.peers[i].ring > sec {
-			inRing++
+			told++
 		}
 	}
 	if found.Seeders+found.Leechers != len(found.Peers) {
-		return inRing
+		return told
 	}
 	shown := make(map[[20]byte]bool, len(found.Peers))
 	mine := 0
@@ -349,7 +351,7 @@ func (v *view) missed(sh *shard, s *swarm, found communicator.Swarm, sec uint32)
 			mine++
 		}
 	}
-	if 2*mine < inRing {
+	if 2*mine < told {
 		for i := range s.peers {
 			if !shown[s.peers[i].id] {
 				s.peers[i].ring = 0

@@ -28,6 +28,8 @@ const (
 	foreign = 1 << iota
 	// heard: it has announced here since the last look at the ring began.
 	heard
+	// inRing: the ring may know it.
+	inRing
 )
 
 const (
@@ -108,7 +110,7 @@ func (s *swarm) find(id *[20]byte) int {
 // add puts a peer in that is not there, and gives its place.
 func (s *swarm) add(r record) int {
 	if n := len(s.peers); n == cap(s.peers) {
-		s.resize(n + max(n/4, 2))
+		s.resize(n + max(n/8, 2))
 	}
 	s.peers, s.tags = append(s.peers, r), append(s.tags, tagOf(&r.id))
 	i := len(s.peers) - 1

@@ -355,3 +355,27 @@ func FuzzAnnounce(f *testing.F) {
 		}
 	})
 }
+
+// sink is a response that nobody reads.
+type sink struct{ header http.Header }
+
+func (s *sink) Header() http.Header         { return s.header }
+func (s *sink) Write(b []byte) (int, error) { return len(b), nil }
+func (s *sink) WriteHeader(int)             {}
+
+func BenchmarkHTTPAnnounce(b *testing.B) {
+	ring := communicator.New(ringtest.New(1), netip.MustParseAddr("10.0.0.1"))
+	defer ring.Close()
+	tr := New(Config{Ring: ring, SourceRate: 1 << 30})
+	var r *http.Request
+	for i := range 30 {
+		r = httptest.NewRequest(http.MethodGet, query([20]byte{1}, string(rune('a'+i))), nil)
+		r.RemoteAddr = "10.0.0.7:4711"
+		tr.ServeHTTP(&sink{http.Header{}}, r)
+	}
+	w := &sink{http.Header{}}
+	b.ReportAllocs()
+	for b.Loop() {
+		tr.ServeHTTP(w, r)
+	}
+}

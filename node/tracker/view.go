@@ -156,16 +156,25 @@ func (v *view) enter(sh *shard, s *swarm, i int, a *announce, ms int64, sec uint
 	if a.event == communicator.Started {
 		r.since = sec
 	}
-	r.ip, r.port, r.flags = a.ip, a.port, heard
+	r.ip, r.port, r.flags = a.ip, a.port, heard|r.flags&inRing
 	return s.setLeft(i, left), nil
 }
 
+// mostGone bounds how many peers that have left are remembered for a ring that does not
+// answer; of the others its entries expire.
+const mostGone = 4096
+
 // leave removes a peer that has announced here or elsewhere.
 func (v *view) leave(sh *shard, s *swarm, i int, ms int64) {
-	id := s.peers[i].id
+	id, told := s.peers[i].id, s.peers[i].flags&inRing != 0
 	v.drop(sh, s, i)
-	s.gone = append(s.gone, id)
-	v.tellLater(sh, s, ms, true)
+	if told {
+		if len(s.gone) == mostGone {
+			s.gone = s.gone[:copy(s.gone, s.gone[1:])]
+		}
+		s.gone = append(s.gone, id)
+		v.tellLater(sh, s, ms, true)
+	}
 }
 
 // drop takes a record out of a swarm and the accounts.
@@ -196,13 +205,14 @@ func (v *view) interval(s *swarm, r *record, seeding bool, told, want int, sec u
 	return d
 }
 
-// count tells of a swarm without joining it; ok is false for one that is not known here.
+// count tells of a swarm without joining it; ok is false for one that is not known here, or
+// whose part elsewhere was looked at too long ago.
 func (v *view) count(hash [20]byte) (seeders, leechers int, name string, ok bool) {
 	sh := v.shard(&hash)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	s := sh.swarms[hash]
-	if s == nil || s.meeting != nil || !s.named {
+	if s == nil || s.meeting != nil || !s.named || v.now().UnixMilli()-s.looked > foreignLife.Milliseconds() {
 		return 0, 0, "", false
 	}
 	return s.seeders(), s.leechers(), s.name, true

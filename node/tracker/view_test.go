@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"runtime"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -37,7 +38,7 @@ func inTown(t *testing.T, trackers int, f func(w *town)) {
 		}
 		running.Go(func() {
 			for ctx.Err() == nil {
-				time.Sleep(tick)
+				pass(tick)
 				w.ring.Advance(tick)
 			}
 		})
@@ -46,6 +47,9 @@ func inTown(t *testing.T, trackers int, f func(w *town)) {
 		running.Wait()
 	})
 }
+
+// pass lets the bubble's time go on.
+func pass(d time.Duration) { <-time.After(d) }
 
 // somebody is the announce of the i-th peer of a swarm.
 func somebody(swarm, i int, left int64) announce {
@@ -89,11 +93,11 @@ func TestPeersOfSeveralNodesFindEachOtherWithinSeconds(t *testing.T) {
 		if ans := w.announce(1, somebody(1, 2, 5)); len(ans.peers) != 0 {
 			t.Errorf("at once: %d peers", len(ans.peers))
 		}
-		time.Sleep(time.Second)
+		pass(time.Second)
 		if s := w.inRing(1); s.Seeders != 1 || s.Leechers != 1 {
 			t.Errorf("after a second the ring has %+v", s)
 		}
-		time.Sleep(2 * time.Second)
+		pass(2 * time.Second)
 		if ans := w.announce(1, somebody(1, 2, 5)); len(ans.peers) != 1 || ans.seeders != 1 || ans.leechers != 1 {
 			t.Errorf("after three seconds: %+v", ans)
 		}
@@ -110,9 +114,9 @@ func TestPeersOfSeveralNodesFindEachOtherWithinSeconds(t *testing.T) {
 			t.Errorf("after it stopped: %+v", ans)
 		}
 		w.announce(1, somebody(1, 2, 5))
-		time.Sleep(3 * time.Second)
+		pass(3 * time.Second)
 		w.announce(1, somebody(1, 2, 5))
-		time.Sleep(time.Second)
+		pass(time.Second)
 		if ans := w.announce(1, somebody(1, 2, 5)); ans.seeders != 0 || ans.leechers != 2 {
 			t.Errorf("elsewhere after it stopped: %+v", ans)
 		}
@@ -124,11 +128,11 @@ func TestWhoStopsAtAnotherNodeIsForgotten(t *testing.T) {
 		for i := range 3 {
 			w.announce(0, somebody(1, i, 5))
 		}
-		time.Sleep(3 * time.Second)
+		pass(3 * time.Second)
 		w.announce(1, somebody(1, 2, 5))
 		w.announce(1, stopped(somebody(1, 2, 5)))
 		for range 3 {
-			time.Sleep(2 * time.Second)
+			pass(2 * time.Second)
 			w.announce(0, somebody(1, 0, 5))
 			w.announce(0, somebody(1, 1, 5))
 		}
@@ -141,19 +145,19 @@ func TestWhoStopsAtAnotherNodeIsForgotten(t *testing.T) {
 func TestAPeerIsForgottenAfterItsTime(t *testing.T) {
 	inTown(t, 1, func(w *town) {
 		life := communicator.Lifetime(w.announce(0, somebody(1, 1, 5)).interval)
-		time.Sleep(life - 2*time.Second)
+		pass(life - 2*time.Second)
 		if ans := w.announce(0, somebody(1, 2, 5)); len(ans.peers) != 1 {
 			t.Errorf("before its time is over: %+v", ans)
 		}
-		time.Sleep(4 * time.Second)
+		pass(4 * time.Second)
 		if ans := w.announce(0, somebody(1, 2, 5)); len(ans.peers) != 0 {
 			t.Errorf("after it: %+v", ans)
 		}
-		time.Sleep(shardCount * tick)
+		pass(shardCount * tick)
 		if st := w.trackers[0].Stats(); st.Peers != 1 || st.Own != 1 {
 			t.Errorf("%+v", st)
 		}
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		if st := w.trackers[0].Stats(); st.Peers != 0 || st.Swarms != 0 {
 			t.Errorf("after all are gone: %+v", st)
 		}
@@ -169,7 +173,7 @@ func TestARingThatLostItsPeersHasThemBackWithinAnInterval(t *testing.T) {
 		for i := range 5 {
 			interval = max(interval, w.announce(0, somebody(1, i, 5)).interval)
 		}
-		time.Sleep(time.Second)
+		pass(time.Second)
 		a := somebody(1, 0, 0)
 		for i := range 5 {
 			p := somebody(1, i, 0)
@@ -180,11 +184,11 @@ func TestARingThatLostItsPeersHasThemBackWithinAnInterval(t *testing.T) {
 		if s := w.inRing(1); s.Leechers != 0 {
 			t.Fatalf("%+v", s)
 		}
-		time.Sleep(interval)
+		pass(interval)
 		for i := range 5 {
 			w.announce(0, somebody(1, i, 5))
 		}
-		time.Sleep(2 * time.Second)
+		pass(2 * time.Second)
 		if s := w.inRing(1); s.Leechers != 5 {
 			t.Errorf("after an interval: %+v", s)
 		}
@@ -194,14 +198,14 @@ func TestARingThatLostItsPeersHasThemBackWithinAnInterval(t *testing.T) {
 func TestAnswersDoNotWaitForTheRing(t *testing.T) {
 	inTown(t, 1, func(w *town) {
 		w.announce(0, somebody(1, 1, 5))
-		time.Sleep(time.Second)
+		pass(time.Second)
 		w.ring.Intercept(func(int, any) *ringtest.Fault {
 			return &ringtest.Fault{Before: func(ctx context.Context) { <-ctx.Done() }}
 		})
 		began := time.Now()
 		for i := range 10 {
 			w.announce(0, somebody(1, i, 5))
-			time.Sleep(time.Second)
+			pass(time.Second)
 		}
 		if took := time.Since(began); took != 10*time.Second {
 			t.Errorf("ten announces to a swarm that is known took %v", took-10*time.Second)
@@ -218,7 +222,7 @@ func TestAnswersDoNotWaitForTheRing(t *testing.T) {
 		for i := range 10 {
 			w.announce(0, somebody(1, i, 5))
 		}
-		time.Sleep(jobWait + 2*retryAfter)
+		pass(jobWait + 2*retryAfter)
 		if s := w.inRing(1); s.Leechers != 10 {
 			t.Errorf("%+v", s)
 		}
@@ -235,7 +239,7 @@ func TestManyPeersCostFewOperations(t *testing.T) {
 		for i := range 500 {
 			w.announce(0, somebody(1, i, 5))
 		}
-		time.Sleep(2 * time.Second)
+		pass(2 * time.Second)
 		if s := w.inRing(1); s.Leechers != 500 {
 			t.Errorf("%+v", s)
 		}
@@ -255,7 +259,7 @@ func TestFiftyThatStartTogetherKnowOthersWithinSeconds(t *testing.T) {
 		var all sync.WaitGroup
 		for i := range clients {
 			all.Go(func() {
-				time.Sleep(time.Duration(rand.Int64N(int64(time.Second))))
+				pass(time.Duration(rand.Int64N(int64(time.Second))))
 				met := map[[20]byte]bool{}
 				started := time.Now()
 				for time.Since(began) < spike+time.Minute {
@@ -269,7 +273,7 @@ func TestFiftyThatStartTogetherKnowOthersWithinSeconds(t *testing.T) {
 						known[i] = len(met)
 					}
 					mu.Unlock()
-					time.Sleep(time.Duration(seconds(ans.interval)) * time.Second)
+					pass(time.Duration(seconds(ans.interval)) * time.Second)
 				}
 			})
 		}
@@ -402,6 +406,35 @@ func TestSwarmKeepsItsOrder(t *testing.T) {
 			}
 			seen[p.id] = true
 		}
+	}
+}
+
+// BenchmarkViewPeers tells what a peer costs the node that it announces to.
+func BenchmarkViewPeers(b *testing.B) {
+	for _, per := range []int{10, 100, 1000} {
+		b.Run(fmt.Sprint("of ", per), func(b *testing.B) {
+			const peers = 200_000
+			ring := communicator.New(ringtest.New(1), netip.MustParseAddr("10.0.0.1"))
+			defer ring.Close()
+			var before, after runtime.MemStats
+			for b.Loop() {
+				runtime.GC()
+				runtime.ReadMemStats(&before)
+				tr := New(Config{Ring: ring})
+				var ans answer
+				for i := range peers {
+					a := somebody(i%(peers/per), i, 5)
+					if err := tr.enter(b.Context(), &a, &ans, time.Now()); err != nil {
+						b.Fatal(err)
+					}
+				}
+				tr.names.known = nil
+				runtime.GC()
+				runtime.ReadMemStats(&after)
+				b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/peers, "B/peer")
+				runtime.KeepAlive(tr)
+			}
+		})
 	}
 }
 
