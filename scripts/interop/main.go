@@ -21,6 +21,7 @@ type options struct {
 	clients   []*client
 	shapes    []shape
 	cases     []string
+	roles     []string
 	bin       string // where our programs are
 	scripts   string // where those of this program are
 	anacrolix string // the command of that library
@@ -51,12 +52,13 @@ func main() {
 
 func play(args []string) error {
 	o := &options{}
-	var names, forms, cases string
+	var names, forms, roles, cases string
 	var quick bool
 	fs := flag.NewFlagSet("interop", flag.ContinueOnError)
 	fs.BoolVar(&quick, "quick", false, "aria2, transmission and libtorrent, a file and a directory, by HTTP: some minutes less")
 	fs.StringVar(&names, "clients", "", "some of them only, by their names")
 	fs.StringVar(&forms, "shapes", "", "some of them only, by their names")
+	fs.StringVar(&roles, "roles", seeds+","+fetches, "of a client alone with btclient")
 	fs.StringVar(&cases, "cases", strings.Join(allCases, ","), "which parts")
 	fs.StringVar(&o.bin, "bin", "bin", "where chordnode and btclient are")
 	fs.StringVar(&o.scripts, "scripts", "scripts/interop", "where libtorrent_client.py is")
@@ -75,6 +77,7 @@ func play(args []string) error {
 	if err := o.choose(names, forms, cases); err != nil {
 		return err
 	}
+	o.roles = strings.Split(roles, ",")
 	r := &report{Machine: lab.ThisMachine(o.commit), Versions: make(map[string]string), Shapes: make(map[string]string)}
 	for _, s := range o.shapes {
 		r.Shapes[s.name] = s.tells
@@ -151,7 +154,7 @@ func (o *options) playAll(r *report) error {
 // playMatrix asks of each client both directions.
 func (w *world) playMatrix(r *report) {
 	ask := func(cl *client, tracker string, s shape) {
-		for _, role := range []string{seeds, fetches} {
+		for _, role := range w.o.roles {
 			took, err := w.ask(cl, role, manner{tracker: tracker}, s)
 			w.endClients()
 			r.note(cell{Client: cl.name, Role: role, Tracker: tracker, Shape: s.name}.judge(took, err))
