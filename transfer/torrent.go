@@ -189,6 +189,10 @@ type addPeers struct {
 
 func (a addPeers) handle(l *loop) {
 	if s := a.t.s; s != nil {
+		if s.complete() {
+			s.book.expect(a.addrs, l.now)
+			return
+		}
 		s.book.add(a.addrs)
 		s.dialMore()
 	}
