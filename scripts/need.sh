@@ -25,6 +25,7 @@ package() {
 	ip | tc) echo iproute2 ;;
 	chromium) echo chromium fonts-liberation ;;
 	nft) echo nftables ;;
+	transmission-remote) echo transmission-cli ;;
 	*) echo "$1" ;;
 	esac
 }

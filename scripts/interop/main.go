@@ -187,7 +187,7 @@ func (w *world) playMixed(r *report) {
 	}
 	var udp []*client
 	for _, cl := range w.o.clients {
-		if cl.cannot["udp"] == nil {
+		if _, not := cl.cannot["udp"]; !not {
 			udp = append(udp, cl)
 		}
 	}
