@@ -10,6 +10,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -69,6 +70,10 @@ func play(args []string) error {
 	fs.StringVar(&o.doc, "doc", "", "put the tables between the marks in this file")
 	fs.BoolVar(&o.keep, "keep", false, "leave data and logs of all worlds in --work")
 	if err := fs.Parse(args); err != nil {
+		return err
+	}
+	var err error
+	if o.anacrolix, err = filepath.Abs(o.anacrolix); err != nil { // it runs in a folder of its own
 		return err
 	}
 	if quick {
