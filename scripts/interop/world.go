@@ -156,12 +156,24 @@ func (w *world) listed(name string, seeders int) error {
 	})
 }
 
-// endClients kills all clients and removes what they have left.
+// endClients kills all clients and removes what they have fetched, and from what.
 func (w *world) endClients() {
 	for _, p := range w.clients {
 		p.Kill()
 	}
 	w.clients = nil
+	if w.o.keep {
+		return
+	}
+	for _, of := range []string{"host-*", "source"} {
+		dirs, err := filepath.Glob(filepath.Join(w.dir, of))
+		for _, dir := range dirs {
+			err = errors.Join(err, os.RemoveAll(dir))
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "interop: what a cell leaves stays:", err)
+		}
+	}
 }
 
 func (w *world) close() {
