@@ -8,6 +8,7 @@ GO_BUILD := CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)'
 LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 FUZZTIME ?= 60s
 BENCHTIME ?= 1s
+, := ,
 
 .PHONY: help build demo test pictures explore seeds swarm crowd race lint fuzz bench bench-hash bench-swarm bench-daemon kill-test soak interop compose-demo clean
 
@@ -76,9 +77,9 @@ kill-test: ARGS ?= --mode rounds,cuts,full-disk --cuts '6|6' --cut-for 10s
 kill-test: ## 12 real chordnodes under load, some killed, some cut off; needs root; more with ARGS='--rounds 200'
 	@scripts/kill-test.sh $(ARGS)
 
-interop: ARGS ?= --out bench/interop/interop.json --doc docs/interop.md
 interop: ## clients of others with our ring as their tracker and in our swarms; needs root; a quick half with ARGS=--quick
-	@scripts/interop.sh $(ARGS)
+	@$(if $(ARGS),scripts/interop.sh $(ARGS),scripts/interop.sh --cases matrix$(,)udp$(,)mixed --out bench/interop/matrix.json --doc docs/interop.md; \
+	scripts/interop.sh --cases killed$(,)first-copies$(,)magnet$(,)encryption --out bench/interop/cases.json --doc docs/interop.md)
 
 soak: ## the same for hours: 1,000 rounds, and whether members that stay alive grow
 	@scripts/kill-test.sh --rounds 1000 --witnesses 2 --out bench/ring/soak.json

@@ -48,7 +48,7 @@ const (
 )
 
 // patience is how long a cell's transfer may take.
-const patience = 2 * time.Minute
+const patience = 90 * time.Second
 
 // errEnded ends the waiting for a process that has ended.
 var errEnded = errors.New("it has ended")

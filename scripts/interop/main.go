@@ -67,7 +67,7 @@ func play(args []string) error {
 	fs.StringVar(&o.work, "work", "", "a directory for the data: 4 GiB")
 	fs.StringVar(&o.commit, "commit", "unknown", "what is tried, for the report")
 	fs.StringVar(&o.out, "out", "", "write the report, as JSON, to this file too")
-	fs.StringVar(&o.doc, "doc", "", "put the tables between the marks in this file")
+	fs.StringVar(&o.doc, "doc", "", "put the tables between the marks of --out in this file")
 	fs.BoolVar(&o.keep, "keep", false, "leave data and logs of all worlds in --work")
 	if err := fs.Parse(args); err != nil {
 		return err

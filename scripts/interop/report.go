@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"chordtorrent/scripts/lab"
@@ -68,7 +69,8 @@ func (r *report) finish(o *options) error {
 	tables := r.tables(o)
 	fmt.Println("\n" + tables)
 	if o.doc != "" {
-		if err := between(o.doc, tables); err != nil {
+		begin, end := marks(o.out)
+		if err := between(o.doc, begin, end, tables); err != nil {
 			return err
 		}
 	}
@@ -94,14 +96,14 @@ func (r *report) finish(o *options) error {
 	return nil
 }
 
-// The marks in a document between which the tables stand.
-const (
-	beginMark = "<!-- made by make interop: begin -->\n"
-	endMark   = "<!-- made by make interop: end -->\n"
-)
+// marks are those in a document between which the tables of one result stand.
+func marks(result string) (begin, end string) {
+	name := strings.TrimSuffix(filepath.Base(result), ".json")
+	return "<!-- " + name + ": made by make interop -->\n", "<!-- " + name + ": end -->\n"
+}
 
 // between puts text between the marks of a file.
-func between(path, text string) error {
+func between(path, beginMark, endMark, text string) error {
 	all, err := os.ReadFile(path)
 	if err != nil {
 		return err
