@@ -17,8 +17,8 @@ const (
 	// Others may answer in beats, Transmission every 500 ms: with less under way than two of
 	// them bring, a peer would never be faster than it was at first.
 	otherPipelineTime = time.Second
-	snubAfter    = 10 * time.Second
-	longestSnub  = 60 * time.Second
+	snubAfter         = 10 * time.Second
+	longestSnub       = 60 * time.Second
 	// What is tolerated of blocks that nobody asked for: a cancel that crossed
 	// the block on its way is accounted for exactly, this is for the rest.
 	toleratedExcess = 4 * blockLen
