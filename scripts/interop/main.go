@@ -83,7 +83,7 @@ func play(args []string) error {
 		return err
 	}
 	o.roles = strings.Split(roles, ",")
-	r := &report{Machine: lab.ThisMachine(o.commit), Versions: make(map[string]string), Shapes: make(map[string]string)}
+	r := &report{began: time.Now(), Machine: lab.ThisMachine(o.commit), Versions: make(map[string]string), Shapes: make(map[string]string)}
 	for _, s := range o.shapes {
 		r.Shapes[s.name] = s.tells
 	}
@@ -94,12 +94,11 @@ func play(args []string) error {
 		}
 		r.Versions[cl.name] = v
 	}
-	began := time.Now()
 	if err := o.playAll(r); err != nil {
 		return err
 	}
-	r.Took = time.Since(began).Seconds()
-	return r.finish(o)
+	fmt.Println("\n" + r.tables(o))
+	return r.verdict()
 }
 
 // choose reads lists of names; an empty one means all.
@@ -152,6 +151,9 @@ func (o *options) playAll(r *report) error {
 		}
 		s.play(w, r)
 		w.close()
+		if err := r.save(o); err != nil { // at once: the whole takes half an hour
+			return err
+		}
 	}
 	return nil
 }

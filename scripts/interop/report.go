@@ -7,12 +7,14 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"chordtorrent/scripts/lab"
 )
 
 // report is all that was found out.
 type report struct {
+	began    time.Time
 	Machine  lab.Machine       `json:"machine"`
 	Versions map[string]string `json:"versions"`
 	Shapes   map[string]string `json:"shapes"`
@@ -55,8 +57,9 @@ func (r *report) tell(what any) {
 	}
 }
 
-// finish writes what was asked for; an error says what failed.
-func (r *report) finish(o *options) error {
+// save writes what was asked for, as far as it is known.
+func (r *report) save(o *options) error {
+	r.Took = time.Since(r.began).Seconds()
 	if o.out != "" {
 		text, err := json.MarshalIndent(r, "", "  ")
 		if err != nil {
@@ -66,14 +69,15 @@ func (r *report) finish(o *options) error {
 			return err
 		}
 	}
-	tables := r.tables(o)
-	fmt.Println("\n" + tables)
-	if o.doc != "" {
-		begin, end := marks(o.out)
-		if err := between(o.doc, begin, end, tables); err != nil {
-			return err
-		}
+	if o.doc == "" {
+		return nil
 	}
+	begin, end := marks(o.out)
+	return between(o.doc, begin, end, r.tables(o))
+}
+
+// verdict is an error that says how much failed.
+func (r *report) verdict() error {
 	bad := 0
 	for _, c := range append(r.Cells, r.Killed...) {
 		if c.Verdict == failed {
