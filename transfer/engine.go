@@ -144,7 +144,9 @@ func Start(cfg Config) (*Engine, error) {
 	for i := range cfg.Loops {
 		l, err := newLoop(e, i)
 		if err == nil && i == 0 {
-			err = l.openListener(fd)
+			if err = l.openListener(fd); err == nil {
+				l.openUTP(cfg.Listen, port)
+			}
 		}
 		if err != nil {
 			for _, l := range e.loops {

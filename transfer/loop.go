@@ -54,7 +54,8 @@ type loop struct {
 	scratch   []byte // what is read and not a block; valid within one call
 	ending    bool
 
-	lobby *lobby // of the listening loop, else nil
+	lobby *lobby   // of the listening loop, else nil
+	utp   *utpDoor // there too, if it has one
 }
 
 func newLoop(e *Engine, i int) (*loop, error) {
@@ -252,6 +253,9 @@ func (l *loop) release(fd int) {
 func (l *loop) end() {
 	if l.lobby != nil {
 		l.lobby.close()
+	}
+	if l.utp != nil {
+		l.utp.close()
 	}
 	for s := range l.swarms {
 		s.close()

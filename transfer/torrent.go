@@ -209,7 +209,15 @@ type addPeers struct {
 }
 
 func (a addPeers) handle(l *loop) {
-	if s := a.t.s; s != nil { // who rests calls nobody
+	s := a.t.s
+	if s == nil && len(a.addrs) > 0 {
+		s = a.t.wake() // who rests is told of those alone that fetch
+	}
+	if s != nil {
+		if s.complete() {
+			s.book.expect(a.addrs, l.now)
+			return
+		}
 		s.book.add(a.addrs)
 		s.dialMore()
 	}

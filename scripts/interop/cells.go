@@ -48,7 +48,10 @@ const (
 )
 
 // patience is how long a cell's transfer may take.
-const patience = 2 * time.Minute
+const patience = 90 * time.Second
+
+// errEnded ends the waiting for a process that has ended.
+var errEnded = errors.New("it has ended")
 
 // errCannot wraps what a client itself says that it cannot do.
 var errCannot = errors.New("cannot")
@@ -95,6 +98,11 @@ func (w *world) give(cl *client, host int, t target) (*lab.Process, error) {
 // is nil for btclient.
 func (w *world) whole(p *lab.Process, cl *client, t target, c *content, most time.Duration) error {
 	err := w.eventually(most, "all is there", func() error {
+		select {
+		case <-p.Over():
+			return fmt.Errorf("%w with %d", errEnded, p.ExitCode())
+		default:
+		}
 		if cl == nil || cl.finished == "" {
 			if _, err := os.Stat(t.done); err != nil {
 				return err
@@ -120,15 +128,21 @@ func lastWords(log string) string {
 	return words[max(0, len(words)-300):]
 }
 
-// confess looks whether the client itself has said that it cannot use such a tracker.
-func (cl *client) confess(p *lab.Process, tracker string, err error) error {
-	words := cl.cannot[tracker]
-	if err == nil || words == nil {
-		return err
+// confess looks whether the client itself has said that it cannot use such a tracker, or
+// such a content.
+func (cl *client) confess(p *lab.Process, tracker string, c *content, err error) error {
+	if err == nil {
+		return nil
 	}
 	text, readErr := os.ReadFile(p.Log)
-	if said := words.Find(text); readErr == nil && said != nil {
-		return fmt.Errorf("%w: it says: %s", errCannot, bytes.TrimSpace(said))
+	for _, thing := range []string{tracker, c.shape.name} {
+		known, found := cl.cannot[thing]
+		if !found || readErr != nil {
+			continue
+		}
+		if said := known.words.Find(text); said != nil {
+			return fmt.Errorf("%w: %s (it says: %s)", errCannot, known.means, bytes.TrimSpace(said))
+		}
 	}
 	return err
 }
@@ -169,13 +183,13 @@ func (w *world) clientSeeds(cl *client, how manner, c *content) (time.Duration, 
 	if err != nil {
 		return 0, err
 	}
-	from.encrypted = how.encrypted
+	from.udp, from.encrypted = how.tracker == "udp", how.encrypted
 	p, err := w.give(cl, secondHost, from)
 	if err != nil {
 		return 0, err
 	}
 	if err := w.listed(c.name, 1); err != nil {
-		return 0, cl.confess(p, how.tracker, fmt.Errorf("%w; it said: %s", err, lastWords(p.Log)))
+		return 0, cl.confess(p, how.tracker, c, fmt.Errorf("%w; it said: %s", err, lastWords(p.Log)))
 	}
 	what := c.name
 	if how.magnet {
@@ -217,11 +231,11 @@ func (w *world) clientFetches(cl *client, how manner, c *content) (time.Duration
 	if err != nil {
 		return 0, err
 	}
-	to.encrypted = how.encrypted
+	to.udp, to.encrypted = how.tracker == "udp", how.encrypted
 	began := time.Now()
 	p, err := w.give(cl, secondHost, to)
 	if err == nil {
-		err = cl.confess(p, how.tracker, w.whole(p, cl, to, c, patience))
+		err = cl.confess(p, how.tracker, c, w.whole(p, cl, to, c, patience))
 	}
 	return time.Since(began), err
 }
@@ -263,6 +277,7 @@ func (w *world) mixed(all []*client, tracker string, s shape) ([]cell, float64) 
 		if m.to, err = w.target(host, c, torrent); err != nil {
 			return tell(err)
 		}
+		m.to.udp = tracker == "udp"
 		if cl == nil {
 			m.p, err = w.fetch(host, c.name, m.to.path, m.to.done)
 		} else {
@@ -280,7 +295,7 @@ func (w *world) mixed(all []*client, tracker string, s shape) ([]cell, float64) 
 			ours = errors.Join(ours, err)
 			continue
 		}
-		cells[i-2] = cell{Client: m.cl.name, Role: mixes, Tracker: tracker, Shape: s.name}.judge(time.Since(began), m.cl.confess(m.p, tracker, err))
+		cells[i-2] = cell{Client: m.cl.name, Role: mixes, Tracker: tracker, Shape: s.name}.judge(time.Since(began), m.cl.confess(m.p, tracker, c, err))
 	}
 	if ours != nil {
 		return tell(fmt.Errorf("btclient among them: %w", ours))

@@ -17,6 +17,7 @@ type job struct {
 	save      string
 	torrent   string // a file, or a magnet link
 	done      string // a file that it makes when all is there
+	udp       bool   // its trackers are
 	encrypted bool   // it takes encrypted connections alone
 }
 
@@ -29,8 +30,14 @@ type client struct {
 	line func(o *options, j job) ([]string, error)
 	// finished is what it says at the end, where it can run nothing then.
 	finished string
-	// cannot is, by tracker, what it says of a thing that it does not know.
-	cannot map[string]*regexp.Regexp
+	// cannot is what it does not know, by the tracker or the shape.
+	cannot map[string]confession
+}
+
+// confession is what a client says when it cannot do a thing, and what that means.
+type confession struct {
+	words *regexp.Regexp
+	means string
 }
 
 var clients = []*client{
@@ -38,10 +45,12 @@ var clients = []*client{
 	{name: "transmission", version: says("transmission-daemon", "--version"), line: transmission},
 	{name: "qbittorrent", version: says("qbittorrent-nox", "--version"), line: qbittorrent},
 	{name: "rtorrent", version: says("rtorrent", "-h"), line: rtorrent},
-	{name: "ctorrent", version: says("ctorrent", "-h"), line: ctorrent},
+	{name: "ctorrent", version: says("ctorrent", "-h"), line: ctorrent, cannot: map[string]confession{
+		"udp": {regexp.MustCompile(`E:[1-9]\d*,\d+`), "it knows no trackers by UDP, and asks those addresses by HTTP: it works where a node's two ports have the same number"}}},
 	{name: "libtorrent", version: says("/usr/bin/python3", "-c", "import libtorrent; print('libtorrent', libtorrent.version)"), line: libtorrent},
 	{name: "anacrolix", version: func(o *options) ([]byte, error) { return exec.Command("go", "version", "-m", o.anacrolix).Output() },
-		line: anacrolix, finished: "downloaded ALL the torrents"},
+		line: anacrolix, finished: "downloaded ALL the torrents", cannot: map[string]confession{
+			"directory": {regexp.MustCompile(`panic: error writing chunk[^\n]*: invalid argument`), "it maps files into memory and cannot do so with an empty one, which this directory has; with TORRENT_STORAGE_DEFAULT_FILE_IO=classic it can"}}},
 }
 
 func named(name string) *client {
@@ -58,7 +67,7 @@ func says(argv ...string) func(*options) ([]byte, error) {
 	}
 }
 
-var versionNumber = regexp.MustCompile(`\bv?(\d+\.\d+[\w.]*( [\w.]*dnh[\w.]*)?|dnh[\d.]+)`)
+var versionNumber = regexp.MustCompile(`(\d+\.\d+|dnh\d+)(\.\d+)*`)
 
 // versionOf is what the client says of itself; an error means that it is not here.
 func (c *client) versionOf(o *options) (string, error) {
@@ -69,7 +78,7 @@ func (c *client) versionOf(o *options) (string, error) {
 	if _, mod, found := strings.Cut(string(text), "\tmod\t"); found {
 		text = []byte(mod)
 	}
-	return strings.TrimPrefix(versionNumber.FindString(string(text)), "v"), nil
+	return versionNumber.FindString(string(text)), nil
 }
 
 // hook writes a program that makes the file done.
@@ -87,10 +96,16 @@ func (j job) settings(path, text string) error {
 	return os.WriteFile(path, []byte(text), 0o600)
 }
 
+// aria2 speaks to trackers by UDP only where it speaks DHT; it finds nobody by that, as
+// nobody else does.
 func aria2(_ *options, j job) ([]string, error) {
 	hook, err := j.hook()
-	argv := []string{"aria2c", "--no-conf", "--dir=" + j.save, "--seed-ratio=0", "--check-integrity=true", "--enable-dht=false", "--enable-dht6=false",
-		"--bt-enable-lpd=false", "--summary-interval=0", "--on-bt-download-complete=" + hook}
+	dht := "false"
+	if j.udp {
+		dht = "true"
+	}
+	argv := []string{"aria2c", "--no-conf", "--dir=" + j.save, "--seed-ratio=0", "--check-integrity=true", "--enable-dht=" + dht, "--dht-file-path=" + filepath.Join(j.home, "dht"),
+		"--summary-interval=0", "--on-bt-download-complete=" + hook}
 	if j.encrypted {
 		argv = append(argv, "--bt-require-crypto=true", "--bt-min-crypto-level=arc4")
 	}

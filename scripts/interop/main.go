@@ -10,6 +10,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -21,6 +22,7 @@ type options struct {
 	clients   []*client
 	shapes    []shape
 	cases     []string
+	roles     []string
 	bin       string // where our programs are
 	scripts   string // where those of this program are
 	anacrolix string // the command of that library
@@ -51,12 +53,13 @@ func main() {
 
 func play(args []string) error {
 	o := &options{}
-	var names, forms, cases string
+	var names, forms, roles, cases string
 	var quick bool
 	fs := flag.NewFlagSet("interop", flag.ContinueOnError)
 	fs.BoolVar(&quick, "quick", false, "aria2, transmission and libtorrent, a file and a directory, by HTTP: some minutes less")
 	fs.StringVar(&names, "clients", "", "some of them only, by their names")
 	fs.StringVar(&forms, "shapes", "", "some of them only, by their names")
+	fs.StringVar(&roles, "roles", seeds+","+fetches, "of a client alone with btclient")
 	fs.StringVar(&cases, "cases", strings.Join(allCases, ","), "which parts")
 	fs.StringVar(&o.bin, "bin", "bin", "where chordnode and btclient are")
 	fs.StringVar(&o.scripts, "scripts", "scripts/interop", "where libtorrent_client.py is")
@@ -64,9 +67,13 @@ func play(args []string) error {
 	fs.StringVar(&o.work, "work", "", "a directory for the data: 4 GiB")
 	fs.StringVar(&o.commit, "commit", "unknown", "what is tried, for the report")
 	fs.StringVar(&o.out, "out", "", "write the report, as JSON, to this file too")
-	fs.StringVar(&o.doc, "doc", "", "put the tables between the marks in this file")
+	fs.StringVar(&o.doc, "doc", "", "put the tables between the marks of --out in this file")
 	fs.BoolVar(&o.keep, "keep", false, "leave data and logs of all worlds in --work")
 	if err := fs.Parse(args); err != nil {
+		return err
+	}
+	var err error
+	if o.anacrolix, err = filepath.Abs(o.anacrolix); err != nil { // it runs in a folder of its own
 		return err
 	}
 	if quick {
@@ -75,7 +82,8 @@ func play(args []string) error {
 	if err := o.choose(names, forms, cases); err != nil {
 		return err
 	}
-	r := &report{Machine: lab.ThisMachine(o.commit), Versions: make(map[string]string), Shapes: make(map[string]string)}
+	o.roles = strings.Split(roles, ",")
+	r := &report{began: time.Now(), Machine: lab.ThisMachine(o.commit), Versions: make(map[string]string), Shapes: make(map[string]string)}
 	for _, s := range o.shapes {
 		r.Shapes[s.name] = s.tells
 	}
@@ -86,12 +94,11 @@ func play(args []string) error {
 		}
 		r.Versions[cl.name] = v
 	}
-	began := time.Now()
 	if err := o.playAll(r); err != nil {
 		return err
 	}
-	r.Took = time.Since(began).Seconds()
-	return r.finish(o)
+	fmt.Println("\n" + r.tables(o))
+	return r.verdict()
 }
 
 // choose reads lists of names; an empty one means all.
@@ -144,6 +151,9 @@ func (o *options) playAll(r *report) error {
 		}
 		s.play(w, r)
 		w.close()
+		if err := r.save(o); err != nil { // at once: the whole takes half an hour
+			return err
+		}
 	}
 	return nil
 }
@@ -151,7 +161,7 @@ func (o *options) playAll(r *report) error {
 // playMatrix asks of each client both directions.
 func (w *world) playMatrix(r *report) {
 	ask := func(cl *client, tracker string, s shape) {
-		for _, role := range []string{seeds, fetches} {
+		for _, role := range w.o.roles {
 			took, err := w.ask(cl, role, manner{tracker: tracker}, s)
 			w.endClients()
 			r.note(cell{Client: cl.name, Role: role, Tracker: tracker, Shape: s.name}.judge(took, err))
@@ -184,7 +194,7 @@ func (w *world) playMixed(r *report) {
 	}
 	var udp []*client
 	for _, cl := range w.o.clients {
-		if cl.cannot["udp"] == nil {
+		if _, not := cl.cannot["udp"]; !not {
 			udp = append(udp, cl)
 		}
 	}

@@ -125,7 +125,7 @@ func (w *world) torrent(c *content, udp bool) (string, error) {
 	}
 	mi.AnnounceList = nil
 	for i := range nodes {
-		mi.AnnounceList = append(mi.AnnounceList, []string{"udp://" + w.tracker(i) + "/announce"})
+		mi.AnnounceList = append(mi.AnnounceList, []string{"udp://" + w.udpTracker(i) + "/announce"})
 	}
 	mi.Announce = mi.AnnounceList[0][0]
 	out, err := os.Create(path)

@@ -5,13 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
+	"time"
 
 	"chordtorrent/scripts/lab"
 )
 
 // report is all that was found out.
 type report struct {
+	began    time.Time
 	Machine  lab.Machine       `json:"machine"`
 	Versions map[string]string `json:"versions"`
 	Shapes   map[string]string `json:"shapes"`
@@ -54,8 +57,9 @@ func (r *report) tell(what any) {
 	}
 }
 
-// finish writes what was asked for; an error says what failed.
-func (r *report) finish(o *options) error {
+// save writes what was asked for, as far as it is known.
+func (r *report) save(o *options) error {
+	r.Took = time.Since(r.began).Seconds()
 	if o.out != "" {
 		text, err := json.MarshalIndent(r, "", "  ")
 		if err != nil {
@@ -65,13 +69,15 @@ func (r *report) finish(o *options) error {
 			return err
 		}
 	}
-	tables := r.tables(o)
-	fmt.Println("\n" + tables)
-	if o.doc != "" {
-		if err := between(o.doc, tables); err != nil {
-			return err
-		}
+	if o.doc == "" {
+		return nil
 	}
+	begin, end := marks(o.out)
+	return between(o.doc, begin, end, r.tables(o))
+}
+
+// verdict is an error that says how much failed.
+func (r *report) verdict() error {
 	bad := 0
 	for _, c := range append(r.Cells, r.Killed...) {
 		if c.Verdict == failed {
@@ -94,14 +100,14 @@ func (r *report) finish(o *options) error {
 	return nil
 }
 
-// The marks in a document between which the tables stand.
-const (
-	beginMark = "<!-- made by make interop: begin -->\n"
-	endMark   = "<!-- made by make interop: end -->\n"
-)
+// marks are those in a document between which the tables of one result stand.
+func marks(result string) (begin, end string) {
+	name := strings.TrimSuffix(filepath.Base(result), ".json")
+	return "<!-- " + name + ": made by make interop -->\n", "<!-- " + name + ": end -->\n"
+}
 
 // between puts text between the marks of a file.
-func between(path, text string) error {
+func between(path, beginMark, endMark, text string) error {
 	all, err := os.ReadFile(path)
 	if err != nil {
 		return err

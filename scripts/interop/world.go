@@ -56,7 +56,7 @@ func (w *world) open(rate int64) error {
 	}
 	for i := range nodes {
 		p, err := w.run(i, w.o.bin+"/chordnode", "--data-dir", filepath.Join(w.dir, fmt.Sprint("node-", i)), "--cluster", cluster,
-			"--bind", w.lab.Addr(i)+":8000", "--http", w.tracker(i), "--udp", w.tracker(i))
+			"--bind", w.lab.Addr(i)+":8000", "--http", w.tracker(i), "--udp", w.udpTracker(i))
 		if err != nil {
 			return err
 		}
@@ -86,8 +86,10 @@ func (w *world) open(rate int64) error {
 	})
 }
 
-// tracker is where the one of node i is, by HTTP and UDP.
-func (w *world) tracker(i int) string { return w.lab.Addr(i) + ":6969" }
+// tracker is where the one of node i is by HTTP, udpTracker by UDP: at another port, as
+// there are clients that ask by HTTP whatever the address says.
+func (w *world) tracker(i int) string    { return w.lab.Addr(i) + ":6969" }
+func (w *world) udpTracker(i int) string { return w.lab.Addr(i) + ":6970" }
 
 func (w *world) run(host int, argv ...string) (*lab.Process, error) {
 	w.started++
@@ -128,8 +130,8 @@ func (w *world) eventually(most time.Duration, what string, ask func() error) er
 		if err == nil {
 			return nil
 		}
-		if time.Since(began) > most {
-			return fmt.Errorf("not within %v: %s: %w", most, what, err)
+		if time.Since(began) > most || errors.Is(err, errEnded) {
+			return fmt.Errorf("waiting %.0f s until %s: %w", time.Since(began).Seconds(), what, err)
 		}
 	}
 }
@@ -154,12 +156,24 @@ func (w *world) listed(name string, seeders int) error {
 	})
 }
 
-// endClients kills all clients and removes what they have left.
+// endClients kills all clients and removes what they have fetched, and from what.
 func (w *world) endClients() {
 	for _, p := range w.clients {
 		p.Kill()
 	}
 	w.clients = nil
+	if w.o.keep {
+		return
+	}
+	for _, of := range []string{"host-*", "source"} {
+		dirs, err := filepath.Glob(filepath.Join(w.dir, of))
+		for _, dir := range dirs {
+			err = errors.Join(err, os.RemoveAll(dir))
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "interop: what a cell leaves stays:", err)
+		}
+	}
 }
 
 func (w *world) close() {
