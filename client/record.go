@@ -136,13 +136,19 @@ func (s *Storage) closeRecord(kind Kind, name, target string, began time.Time, e
 // Records lists what Storage remembers, oldest first. It takes no lock;
 // damaged records are left out.
 func (s *Storage) Records() ([]Record, error) {
+	return s.RecordsBut(func(string) bool { return false })
+}
+
+// RecordsBut is Records without those whose id is known, which are not read: there may
+// be very many.
+func (s *Storage) RecordsBut(known func(id string) bool) ([]Record, error) {
 	entries, err := os.ReadDir(filepath.Join(s.dir, "records"))
 	if err != nil {
 		return nil, fmt.Errorf("listing Storage: %w", err)
 	}
 	var all []Record
 	for _, e := range entries {
-		if !strings.HasSuffix(e.Name(), ".json") {
+		if id, isRecord := strings.CutSuffix(e.Name(), ".json"); !isRecord || known(id) {
 			continue
 		}
 		r, err := readRecord(filepath.Join(s.dir, "records", e.Name()))

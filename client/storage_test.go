@@ -206,6 +206,9 @@ func TestRecords(t *testing.T) {
 	if err != nil || len(all) != 2 || all[0] != one || all[1] != two {
 		t.Errorf("records: %+v, %v", all, err)
 	}
+	if all, err = s.RecordsBut(func(id string) bool { return id == one.ID }); err != nil || len(all) != 1 || all[0] != two {
+		t.Errorf("records but one: %+v, %v", all, err)
+	}
 	if r, ok, err := s.Record(Published, "x", ""); err != nil || !ok || r != one {
 		t.Errorf("one record: %+v, %v, %v", r, ok, err)
 	}
