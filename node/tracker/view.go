@@ -15,7 +15,7 @@ import (
 const shardCount = 64
 
 // What a view holds at most, in all; the swarms that nobody announced to for the longest
-// time go first. A record takes some 60 bytes, so this is about 250 MB.
+// time go first. A record takes some 70 bytes, so this is about 300 MB.
 const (
 	maxStored = 1 << 22
 	maxSwarms = 1 << 19
