@@ -21,7 +21,7 @@ while [ $# -gt 0 ]; do
 	shift 2
 done
 : "${TRACKLOAD:?names the load generator}"
-command -v jq >/dev/null || { echo "bench-tracker: jq is needed" >&2; exit 1; }
+scripts/need.sh jq bc curl
 
 work=$(mktemp -d)
 pids=()

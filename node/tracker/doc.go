@@ -20,7 +20,7 @@
 //	announce.go   what a client asks, checked
 //	reply.go      what it is answered, in bencode
 //	swarm.go      the peers of one swarm; view.go all swarms
-//	keep.go       what the ring is told and asked; queue.go in which order
+//	keep.go       when the ring is told and asked; queue.go in which order; look.go what comes of it
 //	sources.go    what one address may do; counts.go what was done and what was refused
 //	names.go      info hashes and their names
 //	http.go       the paths; serve.go the connections

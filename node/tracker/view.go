@@ -15,7 +15,7 @@ import (
 const shardCount = 64
 
 // What a view holds at most, in all; the swarms that nobody announced to for the longest
-// time go first. A record takes some 60 bytes, so this is about 250 MB.
+// time go first. A record takes some 70 bytes, so this is about 300 MB.
 const (
 	maxStored = 1 << 22
 	maxSwarms = 1 << 19
@@ -131,11 +131,8 @@ func (v *view) enter(sh *shard, s *swarm, i int, a *announce, ms int64, sec uint
 			return i, errTooManyPeers
 		}
 		s.gone = slices.DeleteFunc(s.gone, func(id [20]byte) bool { return id == a.peerID })
-		v.makeRoom(sh, s)
-		sh.stored++
-		v.stored.Add(1)
 		v.own.Add(1)
-		return s.add(record{id: a.peerID, ip: a.ip, port: a.port, left: left, flags: heard, since: sec}), nil
+		return v.put(sh, s, record{id: a.peerID, ip: a.ip, port: a.port, left: left, flags: heard, since: sec}), nil
 	}
 	r := &s.peers[i]
 	if r.flags&foreign != 0 || r.ip != a.ip {
@@ -175,6 +172,14 @@ func (v *view) leave(sh *shard, s *swarm, i int, ms int64) {
 		s.gone = append(s.gone, id)
 		v.tellLater(sh, s, ms, true)
 	}
+}
+
+// put adds a record to a swarm and the accounts, and gives its place.
+func (v *view) put(sh *shard, s *swarm, r record) int {
+	v.makeRoom(sh, s)
+	sh.stored++
+	v.stored.Add(1)
+	return s.add(r)
 }
 
 // drop takes a record out of a swarm and the accounts.
