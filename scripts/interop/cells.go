@@ -62,6 +62,8 @@ func (c cell) judge(took time.Duration, err error) cell {
 	if err != nil {
 		c.Verdict, c.Why, c.Seconds = failed, err.Error(), 0
 		switch {
+		case errors.Is(err, errNoEmptyFile):
+			c.Verdict, c.Why, c.Seconds = works, errNoEmptyFile.Error(), took.Seconds()
 		case errors.Is(err, errCannot):
 			c.Verdict = cannot
 		case errors.Is(err, errNotYet):

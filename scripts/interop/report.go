@@ -202,16 +202,20 @@ type footnotes struct{ all []string }
 
 // of is a cell in a few signs.
 func (f *footnotes) of(c cell) string {
+	shown := string(c.Verdict)
 	if c.Verdict == works {
-		return fmt.Sprintf("%.1f s", c.Seconds)
+		shown = fmt.Sprintf("%.1f s", c.Seconds)
+	}
+	if c.Why == "" {
+		return shown
 	}
 	for i, n := range f.all {
 		if n == c.Why {
-			return fmt.Sprintf("%s (%d)", c.Verdict, i+1)
+			return fmt.Sprintf("%s (%d)", shown, i+1)
 		}
 	}
 	f.all = append(f.all, c.Why)
-	return fmt.Sprintf("%s (%d)", c.Verdict, len(f.all))
+	return fmt.Sprintf("%s (%d)", shown, len(f.all))
 }
 
 func (f *footnotes) write(b *strings.Builder) {
