@@ -133,7 +133,7 @@ func (r *report) tables(o *options) string {
 		}
 	}
 	if len(r.Killed) > 0 {
-		b.WriteString("\nThe node that a client announces to is killed -9 in the middle of a download, and the only seed with it; another seed comes at the nodes that are left, and calls nobody:\n\n| client | done after the kill |\n|---|---|\n")
+		b.WriteString("\nThe node that a client announces to is killed -9 in the middle of a download, and the only seed with it; another seed comes at the nodes that are left, and calls nobody (Transmission without µTP, see below):\n\n| client | done after the kill |\n|---|---|\n")
 		for _, c := range r.Killed {
 			fmt.Fprintf(&b, "| %s | %s |\n", c.Client, notes.of(c))
 		}
