@@ -62,6 +62,8 @@ func (c cell) judge(took time.Duration, err error) cell {
 	if err != nil {
 		c.Verdict, c.Why, c.Seconds = failed, err.Error(), 0
 		switch {
+		case errors.Is(err, errNoEmptyFile):
+			c.Verdict, c.Why, c.Seconds = works, errNoEmptyFile.Error(), took.Seconds()
 		case errors.Is(err, errCannot):
 			c.Verdict = cannot
 		case errors.Is(err, errNotYet):
@@ -110,7 +112,11 @@ func (w *world) whole(p *lab.Process, cl *client, t target, c *content, most tim
 		} else if text, err := os.ReadFile(p.Log); err != nil || !bytes.Contains(text, []byte(cl.finished)) {
 			return fmt.Errorf("it has not said %q: %w", cl.finished, errors.Join(err, os.ErrNotExist))
 		}
-		return c.shape.differ(t.path, c.sums)
+		err := c.shape.differ(t.path, c.sums)
+		if cl == nil && errors.Is(err, errNoEmptyFile) {
+			return errors.New("btclient has not made the empty file")
+		}
+		return err
 	})
 	if err != nil {
 		err = fmt.Errorf("%w; it said: %s", err, lastWords(p.Log))

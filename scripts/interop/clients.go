@@ -19,6 +19,7 @@ type job struct {
 	done      string // a file that it makes when all is there
 	udp       bool   // its trackers are
 	encrypted bool   // it takes encrypted connections alone
+	byTCP     bool   // it does not try µTP
 }
 
 // client is a program of others. All run as they come, but for what looks for peers
@@ -121,8 +122,8 @@ func transmission(_ *options, j job) ([]string, error) {
 	if j.encrypted {
 		encryption = 2 // required
 	}
-	err = j.settings("settings.json", fmt.Sprintf(`{"download-dir": %q, "dht-enabled": false, "lpd-enabled": false, "port-forwarding-enabled": false,
- "encryption": %d, "script-torrent-done-enabled": true, "script-torrent-done-filename": %q}`, j.save, encryption, hook))
+	err = j.settings("settings.json", fmt.Sprintf(`{"download-dir": %q, "utp-enabled": %t, "dht-enabled": false, "lpd-enabled": false, "port-forwarding-enabled": false,
+ "encryption": %d, "script-torrent-done-enabled": true, "script-torrent-done-filename": %q}`, j.save, !j.byTCP, encryption, hook))
 	const script = `transmission-daemon --foreground --config-dir "$1" &
 until transmission-remote --add "$2"; do sleep 0.1; done
 wait`

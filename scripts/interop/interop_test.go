@@ -38,7 +38,14 @@ func TestWhatDiffersIsFound(t *testing.T) {
 	if err := s.differ(copied, want); err == nil || !strings.Contains(err.Error(), "y/b/c") {
 		t.Errorf("a wrong byte is %v", err)
 	}
-	if err := os.Remove(filepath.Join(copied, "empty")); err != nil {
+	text[69_999] ^= 1
+	if err := errors.Join(os.WriteFile(at, text, 0o644), os.Remove(filepath.Join(copied, "empty"))); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.differ(copied, want); !errors.Is(err, errNoEmptyFile) {
+		t.Errorf("a missing empty file is %v", err)
+	}
+	if err := os.Remove(at); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.differ(copied, want); !errors.Is(err, os.ErrNotExist) {

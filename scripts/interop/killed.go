@@ -49,6 +49,7 @@ func (w *world) playKilled(cl *client) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
+	to.byTCP = true // or Transmission would call the second seed only a quarter of an hour later
 	p, err := w.give(cl, secondHost, to)
 	if err != nil {
 		return 0, err

@@ -133,7 +133,7 @@ func (r *report) tables(o *options) string {
 		}
 	}
 	if len(r.Killed) > 0 {
-		b.WriteString("\nThe node that a client announces to is killed -9 in the middle of a download, and the only seed with it; another seed comes at the nodes that are left, and calls nobody:\n\n| client | done after the kill |\n|---|---|\n")
+		b.WriteString("\nThe node that a client announces to is killed -9 in the middle of a download, and the only seed with it; another seed comes at the nodes that are left, and calls nobody (Transmission without µTP, see below):\n\n| client | done after the kill |\n|---|---|\n")
 		for _, c := range r.Killed {
 			fmt.Fprintf(&b, "| %s | %s |\n", c.Client, notes.of(c))
 		}
@@ -202,16 +202,20 @@ type footnotes struct{ all []string }
 
 // of is a cell in a few signs.
 func (f *footnotes) of(c cell) string {
+	shown := string(c.Verdict)
 	if c.Verdict == works {
-		return fmt.Sprintf("%.1f s", c.Seconds)
+		shown = fmt.Sprintf("%.1f s", c.Seconds)
+	}
+	if c.Why == "" {
+		return shown
 	}
 	for i, n := range f.all {
 		if n == c.Why {
-			return fmt.Sprintf("%s (%d)", c.Verdict, i+1)
+			return fmt.Sprintf("%s (%d)", shown, i+1)
 		}
 	}
 	f.all = append(f.all, c.Why)
-	return fmt.Sprintf("%s (%d)", c.Verdict, len(f.all))
+	return fmt.Sprintf("%s (%d)", shown, len(f.all))
 }
 
 func (f *footnotes) write(b *strings.Builder) {

@@ -10,6 +10,7 @@ import (
 	mathrand "math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 )
 
 // shape is what content looks like: its files, with their sizes. A single one with the
@@ -84,9 +85,19 @@ func (s shape) sumsOf(path string) (sums, error) {
 	return all, nil
 }
 
+// errNoEmptyFile is a fetched directory in which nothing is missing but files without a
+// byte.
+var errNoEmptyFile = errors.New("all is there but the empty file, which it does not make")
+
 // differ says in what the files of a shape at path are not as they should be.
 func (s shape) differ(path string, want sums) error {
 	got, err := s.sumsOf(path)
+	if errors.Is(err, os.ErrNotExist) {
+		full := shape{files: slices.DeleteFunc(slices.Clone(s.files), func(f file) bool { return f.size == 0 })}
+		if len(full.files) < len(s.files) && full.differ(path, full.of(want)) == nil {
+			return errNoEmptyFile
+		}
+	}
 	if err != nil {
 		return err
 	}
@@ -96,6 +107,15 @@ func (s shape) differ(path string, want sums) error {
 		}
 	}
 	return nil
+}
+
+// of is what sums say of the files of a shape.
+func (s shape) of(all sums) sums {
+	part := make(sums)
+	for _, f := range s.files {
+		part[f.path] = all[f.path]
+	}
+	return part
 }
 
 // copyTree copies a file, or a directory with all below it.

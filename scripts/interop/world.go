@@ -130,7 +130,7 @@ func (w *world) eventually(most time.Duration, what string, ask func() error) er
 		if err == nil {
 			return nil
 		}
-		if time.Since(began) > most || errors.Is(err, errEnded) {
+		if time.Since(began) > most || errors.Is(err, errEnded) || errors.Is(err, errNoEmptyFile) {
 			return fmt.Errorf("waiting %.0f s until %s: %w", time.Since(began).Seconds(), what, err)
 		}
 	}
