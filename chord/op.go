@@ -185,4 +185,7 @@ type Status struct {
 	HTTP             string // host:port of the member's HTTP listener, filled in by its driver
 	Trouble          string // why the member cannot write to its disk, "" if it can; filled in by its driver
 	Missed           []ID   // members it has known of since the ring was last whole, and who are not there
+	// Trackers are announce URLs for BitTorrent clients, this member's first, then those of
+	// others, a tier for each member (BEP 12); filled in by its driver.
+	Trackers [][]string
 }

@@ -81,7 +81,8 @@ func (c *Client) Show(ctx context.Context, name string) (_ Shown, err error) {
 	return Shown{Versions: versions, Swarm: swarm}, nil
 }
 
-// Torrent gives the current version of a name and its .torrent.
+// Torrent gives the current version of a name and its .torrent, with trackers of the ring
+// in it, for any BitTorrent client.
 // communicator.ErrNotFound with near names in the Hint.
 func (c *Client) Torrent(ctx context.Context, name string) (_ communicator.Version, _ []byte, err error) {
 	defer func() { err = asInterrupted(ctx, err) }()
@@ -89,5 +90,16 @@ func (c *Client) Torrent(ctx context.Context, name string) (_ communicator.Versi
 		return communicator.Version{}, nil, err
 	}
 	v, metainfo, err := c.ring.Torrent(ctx, name)
-	return v, metainfo, c.notFound(ctx, name, err)
+	if err != nil {
+		return v, nil, c.notFound(ctx, name, err)
+	}
+	tiers, err := c.ring.Trackers(ctx)
+	if err != nil {
+		return v, nil, err
+	}
+	metainfo, err = communicator.WithTrackers(metainfo, tiers)
+	if err != nil {
+		return v, nil, fmt.Errorf("the .torrent of %q: %w", name, err)
+	}
+	return v, metainfo, nil
 }

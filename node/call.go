@@ -57,6 +57,7 @@ func (n *Node) ask(a asked) bool {
 // complete adds to a Status what the Member does not know.
 func (n *Node) complete(st chord.Status) chord.Status {
 	st.Version, st.Cluster, st.HTTP = n.cfg.Version, n.cfg.Cluster, n.self.HTTP
+	st.Trackers = n.clients.Tiers()
 	if err := n.db.Trouble(); err != nil {
 		st.Trouble = err.Error()
 	}

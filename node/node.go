@@ -122,10 +122,10 @@ func (n *Node) start(ctx context.Context) (err error) {
 		}
 		n.self.UDP = n.udp.addr
 	}
+	n.clients = n.newTracker()
 	if err := n.startRing(port, addr, joinWindow-time.Since(began)); err != nil {
 		return err
 	}
-	n.clients = n.newTracker()
 	n.workers.Go(func() { n.clients.Run(n.background) })
 	for _, h := range heard {
 		n.joiner.hint(h)

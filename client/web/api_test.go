@@ -20,6 +20,7 @@ import (
 
 func TestTheInterface(t *testing.T) {
 	h := daemontest.New(t)
+	h.Ring.SetTrackers([][]string{{"http://n/announce", "udp://n/announce"}, {"udp://m/announce"}})
 	a, b := open(t, h, "a", nil), open(t, h, "b", nil)
 	path := h.File("disk.img", 1<<20)
 	var j api.Job
@@ -57,8 +58,11 @@ func TestTheInterface(t *testing.T) {
 		t.Errorf("shown: %+v", shown)
 	}
 	resp, body := b.do("GET", api.Prefix+"/files/disk.img/torrent", "")
-	if resp.Header.Get("Content-Type") != "application/x-bittorrent" || !strings.HasPrefix(body, "d") {
-		t.Errorf("the .torrent: %v", resp.Header)
+	if resp.Header.Get("Content-Type") != "application/x-bittorrent" || !strings.HasPrefix(body, "d8:announce17:http://n/announce13:announce-list") {
+		t.Errorf("the .torrent: %v %.80s", resp.Header, body)
+	}
+	if _, page := b.do("GET", "/swarm/disk.img", ""); !strings.Contains(page, "&amp;tr=http%3A%2F%2Fn%2Fannounce&amp;tr=udp%3A%2F%2Fm%2Fannounce\"") {
+		t.Errorf("the page's magnet link names no trackers: %s", page)
 	}
 	var set api.Settings
 	b.ask("PATCH", "/settings", map[string]any{"limit_up": 1 << 20}, &set)

@@ -29,6 +29,8 @@ type frame struct {
 	Title  string
 	Status api.Status
 	Body   any
+	// Trackers are announce URLs for magnet links.
+	Trackers []string
 }
 
 // page shows a page. Whoever asks for a part only (the script, as things change) gets
@@ -36,6 +38,9 @@ type frame struct {
 func (s *Server) page(w http.ResponseWriter, r *http.Request, status int, page, title string, body any) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	f := frame{Page: page, Title: title, Body: body}
+	if page != "login" {
+		f.Trackers = s.trackers.now(r.Context())
+	}
 	var out bytes.Buffer
 	var err error
 	if r.URL.Query().Has("part") && templates.Lookup(page+"-part") != nil {

@@ -41,6 +41,8 @@ type Server struct {
 	handler http.Handler
 	log     *slog.Logger
 	uploads *uploads
+	// trackers of the ring, for magnet links
+	trackers trackers
 }
 
 // New makes a Server. What browsers had begun to bring before is removed.
@@ -48,7 +50,7 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{cfg: cfg, hosts: ownHosts(cfg.Hosts), log: cfg.Log}
+	s := &Server{cfg: cfg, hosts: ownHosts(cfg.Hosts), log: cfg.Log, trackers: trackers{ring: cfg.Ring}}
 	var err error
 	storage := cfg.Client.Storage()
 	if s.uploads, err = openUploads(filepath.Join(storage.Dir(), "uploads"), storage.FilesDir()); err != nil {

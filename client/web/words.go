@@ -76,8 +76,13 @@ func count(n int, one, many string) string {
 	return fmt.Sprintf("%d %s", n, many)
 }
 
-func magnet(infoHash, name string) template.URL {
-	return template.URL("magnet:?xt=urn:btih:" + infoHash + "&dn=" + strings.ReplaceAll(url.QueryEscape(name), "+", "%20"))
+// magnet is a link that any BitTorrent client can begin by.
+func magnet(infoHash, name string, trackers []string) template.URL {
+	link := "magnet:?xt=urn:btih:" + infoHash + "&dn=" + strings.ReplaceAll(url.QueryEscape(name), "+", "%20")
+	for _, t := range trackers {
+		link += "&tr=" + url.QueryEscape(t)
+	}
+	return template.URL(link)
 }
 
 // subpath escapes a path but for its slashes.

@@ -104,6 +104,9 @@ func (r *Ring) SetStatus(s chord.Status) {
 	r.status = s
 }
 
+// SetTrackers sets the trackers that the ring tells of.
+func (r *Ring) SetTrackers(tiers [][]string) { r.SetStatus(chord.Status{Trackers: tiers}) }
+
 // Intercept has f look at each operation from now on, with the number of
 // operations seen so far; nil lets it pass. f is called without any lock held
 // and may be called concurrently.

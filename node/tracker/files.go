@@ -9,14 +9,10 @@ import (
 	"html/template"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/anacrolix/torrent/bencode"
-	"github.com/anacrolix/torrent/metainfo"
 
 	"chordtorrent/communicator"
 )
@@ -34,41 +30,13 @@ func (t *Tracker) torrent(w http.ResponseWriter, r *http.Request) {
 		t.refuse(w, fmt.Errorf("%q: %w", name, err))
 		return
 	}
-	if b, err = withTrackers(b, t.tiers()); err != nil {
+	if b, err = communicator.WithTrackers(b, t.Tiers()); err != nil {
 		t.refuse(w, fmt.Errorf("%q: %w", name, err))
 		return
 	}
 	w.Header().Set("Content-Type", "application/x-bittorrent")
 	w.Header().Set("Content-Disposition", "attachment; filename*=UTF-8''"+url.PathEscape(name)+".torrent")
 	_, _ = w.Write(b)
-}
-
-// withTrackers puts trackers into a .torrent, before those that it has. All else stays as
-// it is, byte for byte, also what is not known here.
-func withTrackers(torrent []byte, tiers [][]string) ([]byte, error) {
-	mi, err := metainfo.Load(bytes.NewReader(torrent))
-	if err != nil {
-		return nil, fmt.Errorf("reading its .torrent: %w", err)
-	}
-	own := mi.AnnounceList
-	if len(own) == 0 && mi.Announce != "" {
-		own = [][]string{{mi.Announce}}
-	}
-	var keys map[string]bencode.Bytes
-	if err := bencode.Unmarshal(torrent, &keys); err != nil {
-		return nil, fmt.Errorf("reading its .torrent: %w", err)
-	}
-	all := slices.Concat(tiers, own)
-	keys["announce"] = bencode.MustMarshal(tiers[0][0])
-	keys["announce-list"] = bencode.MustMarshal(all)
-	if len(all) == 1 {
-		delete(keys, "announce-list") // it says nothing more
-	}
-	out, err := bencode.Marshal(keys)
-	if err != nil {
-		return nil, fmt.Errorf("writing its .torrent: %w", err)
-	}
-	return out, nil
 }
 
 func (t *Tracker) refuse(w http.ResponseWriter, err error) {

@@ -137,9 +137,9 @@ func (t *Tracker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // mostOthers is how many other nodes a .torrent names, besides this one.
 const mostOthers = 4
 
-// tiers are the trackers that a .torrent of this one has, a tier for each node (BEP 12):
+// Tiers are the trackers that a .torrent of this one has, a tier for each node (BEP 12):
 // when a node dies, its clients go on to the next.
-func (t *Tracker) tiers() [][]string {
+func (t *Tracker) Tiers() [][]string {
 	places := []Place{t.cfg.Own}
 	if t.cfg.Others != nil {
 		others := t.cfg.Others()
