@@ -16,10 +16,9 @@ import (
 
 // radio is a scripted tracker by UDP. script gives the answers to a packet.
 type radio struct {
-	conn   *net.UDPConn
-	mu     sync.Mutex
-	heard  [][]byte
-	change chan struct{}
+	conn  *net.UDPConn
+	mu    sync.Mutex
+	heard [][]byte
 }
 
 func newRadio(t *testing.T, host string, script func(n int, packet []byte) [][]byte) *radio {
