@@ -86,7 +86,7 @@ func (t *Torrent) announce() {
 		} else {
 			ok, retry, event = true, firstRetry, None
 			if len(answer.Peers) > 0 {
-				t.AddPeers(answer.Peers)
+				t.addPeers(answer.Peers)
 			}
 			wait = answer.Interval
 			if wait <= 0 {

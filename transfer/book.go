@@ -229,7 +229,11 @@ func (s *swarm) connect(k *candidate) bool {
 
 // listensAt notes where a peer that called us can be called.
 func (c *conn) listensAt(port uint16) {
-	k := c.s.book.entry(netip.AddrPortFrom(c.addr.Addr(), port))
+	at := netip.AddrPortFrom(c.addr.Addr(), port)
+	k := c.s.book.by[at]
+	if k == nil && !c.s.t.spec.Private { // of those it calls whom its announcer names
+		k = c.s.book.entry(at)
+	}
 	if k == nil || c.known != nil {
 		return
 	}

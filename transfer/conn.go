@@ -61,6 +61,7 @@ type conn struct {
 	bits                   *wire.Bits // what it has
 	has                    int        // bits.Count()
 	spoke                  bool       // it has said something that a bitfield must not follow
+	introduced             bool       // its extension handshake is here
 	chokesUs, chokesIt     bool
 	wantsUs, wantIt        bool
 	chokedAt               time.Time
@@ -111,6 +112,7 @@ type conn struct {
 	shown   *wire.Bits // if set: the pieces that it knows are here, see steer.go
 	owed    []int      // pieces it has not been told of, see tellHave
 	pex     exchange
+	info    infoTalk
 }
 
 func newConn(s *swarm, fd int, addr netip.AddrPort) *conn {
@@ -252,6 +254,9 @@ func (c *conn) greeted(h wire.Handshake) {
 	if h.Has(wire.Extended) {
 		c.sayExtended()
 	}
+	if s.quest != nil {
+		s.quest.met(c, h.Has(wire.Extended))
+	}
 	if c.shown != nil {
 		s.guide(c)
 	}
@@ -340,8 +345,9 @@ func (c *conn) tick(passed time.Duration) {
 	c.pexTick()
 }
 
-// isSeed tells whether the peer has everything.
-func (c *conn) isSeed() bool { return c.bits != nil && c.has == c.bits.Len() }
+// isSeed tells whether the peer has everything; nobody knows as long as nobody knows how
+// much that is.
+func (c *conn) isSeed() bool { return c.bits != nil && c.has == c.bits.Len() && c.s.quest == nil }
 
 // fetches tells whether the peer may have anything to get.
 func (c *conn) fetches() bool { return !c.isSeed() && !c.uploadOnly }
@@ -353,7 +359,7 @@ func (c *conn) good() bool {
 
 // leaveIfBothSeeds closes a connection over which nothing will ever move.
 func (c *conn) leaveIfBothSeeds() {
-	if c.state == open && c.isSeed() && c.s.complete() {
+	if c.state == open && !c.fetches() && c.s.complete() {
 		c.drop(bothSeeds, nil)
 	}
 }

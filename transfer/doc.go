@@ -24,6 +24,7 @@
 //	conn.go       one connection's life; receive.go and messages.go its input,
 //	              upload.go its output, request.go what is asked of it
 //	pex.go        peers tell each other of peers (BEP 11)
+//	metadata.go   gives the info dictionary (BEP 9); quest.go fetches it
 //	fast.go       the messages of BEP 6; steer.go which piece a seed gives to whom
 //	pieces.go     piece buffers, the way to the hash workers and back
 //	full.go       what happens when the disk is full

@@ -174,19 +174,27 @@ func (e *Engine) Add(s Spec) (*Torrent, error) {
 	if err != nil {
 		return nil, err
 	}
-	ask := addTorrent{t: t, reply: make(chan error, 1)}
-	if !e.loops[0].post(ask) {
-		return nil, ErrClosed
-	}
-	if err := <-ask.reply; err != nil {
+	if err := e.enter(t); err != nil {
 		return nil, err
 	}
-	if s.Announcer != nil {
+	return t, nil
+}
+
+// enter puts a torrent on a loop and begins to announce it.
+func (e *Engine) enter(t *Torrent) error {
+	ask := addTorrent{t: t, reply: make(chan error, 1)}
+	if !e.loops[0].post(ask) {
+		return ErrClosed
+	}
+	if err := <-ask.reply; err != nil {
+		return err
+	}
+	if t.spec.Announcer != nil {
 		e.side.Go(func() { t.announce() })
 	} else {
 		close(t.announced)
 	}
-	return t, nil
+	return nil
 }
 
 // Close drops every connection and ends all loops, workers and announcers. It

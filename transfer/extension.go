@@ -12,8 +12,9 @@ import (
 // The extension protocol of BEP 10: each side may send a dictionary after the
 // handshake. Of the keys that others know we say p (the port we listen on, so
 // that a peer that was called knows where to call), v (the client), reqq (how many
-// requests may wait here) and upload_only (BEP 21: it fetches nothing, though it may
-// lack something). One key is our own.
+// requests may wait here), metadata_size (BEP 9: the info dictionary is given) and
+// upload_only (BEP 21: it fetches nothing, though it may lack something). One key is our
+// own.
 const (
 	// keyMaxRequest, an integer at the top of the extension handshake: the
 	// largest block in bytes that the sender serves per request. A peer that
@@ -31,22 +32,23 @@ type extended struct {
 	Port       int            `bencode:"p,omitempty"`
 	Client     string         `bencode:"v,omitempty"`
 	Queue      int            `bencode:"reqq,omitempty"`
-	UploadOnly int            `bencode:"upload_only,omitempty"` // BEP 21
+	UploadOnly *int           `bencode:"upload_only,omitempty"`   // BEP 21
+	InfoSize   int            `bencode:"metadata_size,omitempty"` // BEP 9
 	MaxRequest int            `bencode:"ct_max_request,omitempty"`
 }
 
 func (c *conn) sayExtended() {
 	known := map[string]int{}
-	if !c.s.t.spec.Layout.Private {
-		known[pexName] = pexID
+	if !c.s.t.spec.Private {
+		known[pexName], known[metadataName] = pexID, metadataID
 	}
-	uploadOnly := 0
+	var uploadOnly *int
 	if c.s.complete() && c.shown == nil { // who sees nothing here and hears that might leave
-		uploadOnly = 1
+		uploadOnly = new(1)
 	}
 	payload, err := bencode.Marshal(extended{
 		Messages: known, Port: int(c.l.e.port), Client: clientName,
-		Queue: ownQueue, MaxRequest: largestRequest, UploadOnly: uploadOnly,
+		Queue: ownQueue, MaxRequest: largestRequest, UploadOnly: uploadOnly, InfoSize: c.s.infoSize(),
 	})
 	if err != nil {
 		panic(fmt.Sprintf("transfer: extension handshake: %v", err))
@@ -66,6 +68,9 @@ func (c *conn) onExtended(payload []byte) {
 	case pexID:
 		c.onPex(payload[1:])
 		return
+	case metadataID:
+		c.onMetadata(payload[1:])
+		return
 	default:
 		return
 	}
@@ -74,8 +79,16 @@ func (c *conn) onExtended(payload []byte) {
 		c.drop(malformed, err)
 		return
 	}
-	c.client = x.Client
-	c.uploadOnly = x.UploadOnly == 1
+	if c.introduced {
+		c.idle() // it may say what has changed, now and then
+	}
+	c.introduced = true
+	if x.Client != "" {
+		c.client = x.Client
+	}
+	if x.UploadOnly != nil {
+		c.uploadOnly = *x.UploadOnly == 1
+	}
 	if x.Queue > 0 {
 		c.maxAsked = x.Queue
 	}
@@ -86,25 +99,38 @@ func (c *conn) onExtended(payload []byte) {
 	if id, said := x.Messages[pexName]; said {
 		c.pexStart(id)
 	}
+	if id, said := x.Messages[metadataName]; said && id >= 0 && id <= 255 {
+		c.info.id = byte(id)
+	}
+	if x.InfoSize > 0 {
+		c.info.size = x.InfoSize
+	}
 	if !c.outgoing && x.Port > 0 {
 		c.listensAt(uint16(x.Port))
 	}
+	if q := c.s.quest; q != nil {
+		q.offered(c)
+		return
+	}
+	c.leaveIfBothSeeds()
 }
 
-// decode reads the bencoded value at the start of b, whatever follows on it. The
+// decode reads the bencoded value at the start of b, whatever follows on it, and tells
+// where that begins. The
 // library would set aside as much memory for a string as its length says, up to 128
 // MiB, before it looks whether there are as many bytes.
-func decode(b []byte, into any) error {
+func decode(b []byte, into any) (int, error) {
 	d := bencode.NewDecoder(bytes.NewReader(b))
 	d.MaxStrLen = int64(len(b))
-	return d.Decode(into)
+	err := d.Decode(into)
+	return int(d.Offset), err
 }
 
 // parseExtended reads an extension handshake and brings its numbers within our
 // bounds; 0 stands for what it does not say.
 func parseExtended(b []byte) (extended, error) {
 	var x extended
-	if err := decode(b, &x); err != nil {
+	if _, err := decode(b, &x); err != nil {
 		return extended{}, fmt.Errorf("extension handshake: %w", err)
 	}
 	x.Client = printable(x.Client, 64)
@@ -117,6 +143,7 @@ func parseExtended(b []byte) (extended, error) {
 	if x.Port < 0 || x.Port > 65535 {
 		x.Port = 0
 	}
+	x.InfoSize = max(x.InfoSize, 0)
 	return x, nil
 }
 

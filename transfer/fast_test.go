@@ -7,8 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/anacrolix/torrent/bencode"
-
 	"chordtorrent/transfer/wire"
 )
 
@@ -39,9 +37,8 @@ func joinOwn(t testing.TB, e *engine, f *fixture, n int) *testPeer {
 	h.Set(wire.Extended)
 	p.raw(h.Append(nil))
 	p.readHello()
-	payload, err := bencode.Marshal(extended{Messages: map[string]int{}, MaxRequest: largestRequest})
-	must(t, err)
-	p.send(wire.Message{ID: wire.HaveNone}, wire.Message{ID: wire.ExtendedMsg, Payload: append([]byte{0}, payload...)})
+	p.send(wire.Message{ID: wire.HaveNone})
+	p.introduce(extended{MaxRequest: largestRequest})
 	return p
 }
 

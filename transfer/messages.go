@@ -10,6 +10,9 @@ import (
 // dispatch handles one whole message of a peer; blocks do not come through
 // here (receive.go). The slices of m are the loop's scratch: nobody keeps them.
 func (c *conn) dispatch(m wire.Message) {
+	if q := c.s.quest; q != nil && q.passesOver(m.ID) {
+		return
+	}
 	switch m.ID {
 	case wire.KeepAlive:
 	case wire.Choke:

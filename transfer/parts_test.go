@@ -9,8 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/anacrolix/torrent/bencode"
-
 	"chordtorrent/transfer/wire"
 )
 
@@ -272,11 +270,13 @@ func TestProfiles(t *testing.T) {
 func TestUploadOnlyPeersWasteNoSlot(t *testing.T) {
 	f := makeTorrent(t, 120, 16<<10, 160<<10)
 	e := start(t, func(c *Config) { c.UploadSlots = 1 })
-	tor := e.add(t, f.seedSpec(t))
+	spec := f.seedSpec(t)
+	spec.Have.Clear(3)
+	tor := e.add(t, spec)
 	idle := joinFast(t, e, f, 1)
-	payload, err := bencode.Marshal(extended{Messages: map[string]int{}, UploadOnly: 1})
-	must(t, err)
-	idle.send(wire.Message{ID: wire.ExtendedMsg, Payload: append([]byte{0}, payload...)}, wire.Message{ID: wire.Interested})
+	idle.introduce(extended{UploadOnly: new(1)})
+	idle.introduce(extended{Port: 1001}) // which takes nothing back
+	idle.send(wire.Message{ID: wire.Interested})
 	until(t, "the first to be interested", func() bool { st := tor.Status(); return len(st.Peers) == 1 && st.Peers[0].Wants })
 	if st := tor.Status(); !st.Peers[0].Choked || st.PeersWanting != 0 {
 		t.Errorf("%+v", st)
@@ -284,4 +284,16 @@ func TestUploadOnlyPeersWasteNoSlot(t *testing.T) {
 	wants := joinFast(t, e, f, 2)
 	wants.send(wire.Message{ID: wire.Interested})
 	wants.expect(wire.Unchoke)
+}
+
+// Between two that only upload nothing will ever move (BEP 21).
+func TestUploadOnlyPeersLeaveASeed(t *testing.T) {
+	f := makeTorrent(t, 121, 16<<10, 160<<10)
+	e := start(t)
+	e.add(t, f.seedSpec(t))
+	p := joinFast(t, e, f, 1)
+	p.send(wire.Message{ID: wire.Have, Index: 1})
+	p.introduce(extended{UploadOnly: new(1)})
+	p.gone()
+	until(t, "the reason", func() bool { return e.drops[bothSeeds].Load() == 1 })
 }

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/anacrolix/torrent/bencode"
+
 	"chordtorrent/transfer/wire"
 )
 
@@ -80,6 +82,17 @@ func (p *testPeer) send(ms ...wire.Message) {
 		b = m.Append(b)
 	}
 	p.raw(b)
+}
+
+// introduce sends an extension handshake.
+func (p *testPeer) introduce(x extended) {
+	p.t.Helper()
+	if x.Messages == nil {
+		x.Messages = map[string]int{}
+	}
+	payload, err := bencode.Marshal(x)
+	must(p.t, err)
+	p.send(wire.Message{ID: wire.ExtendedMsg, Payload: append([]byte{0}, payload...)})
 }
 
 // read returns the next message.

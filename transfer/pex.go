@@ -51,7 +51,7 @@ type exchange struct {
 
 // pexStart notes how the peer calls the extension; 0 ends it (BEP 10).
 func (c *conn) pexStart(id int) {
-	if c.s.t.spec.Layout.Private || id < 0 || id > 255 {
+	if c.s.t.spec.Private || id < 0 || id > 255 {
 		return
 	}
 	if c.pex.id == 0 {
@@ -120,7 +120,7 @@ func (c *conn) pexTick() {
 
 // onPex takes the addresses that a peer tells of.
 func (c *conn) onPex(payload []byte) {
-	if c.s.t.spec.Layout.Private {
+	if c.s.t.spec.Private {
 		c.idle()
 		return
 	}
@@ -145,7 +145,7 @@ func (c *conn) onPex(payload []byte) {
 // parsePex reads the addresses that have come; who has gone is of no concern to us.
 func parsePex(payload []byte) (added []netip.AddrPort, err error) {
 	var m pexMessage
-	if err := decode(payload, &m); err != nil {
+	if _, err := decode(payload, &m); err != nil {
 		return nil, fmt.Errorf("peer exchange: %w", err)
 	}
 	if len(m.Added)%6 != 0 || len(m.Added6)%18 != 0 {

@@ -29,6 +29,8 @@ const (
 	slowReader
 	silent
 	wrongPiece
+	noMetadata
+	wrongMetadata
 	bothSeeds
 	tooManyPeers
 	notTheBest
@@ -59,6 +61,8 @@ var reasonWords = [lastReason]string{
 	slowReader:       "reads too slowly",
 	silent:           "silent",
 	wrongPiece:       "sent wrong data",
+	noMetadata:       "sends no metadata",
+	wrongMetadata:    "sent wrong metadata",
 	bothSeeds:        "both are seeds",
 	tooManyPeers:     "too many peers",
 	notTheBest:       "others give more",

@@ -71,7 +71,7 @@ func (s *swarm) wrong(h *hashing) {
 		}
 	}
 	if single && !first.many {
-		s.ban(first, piece)
+		s.ban(first, wrongPiece, "piece", piece)
 		if u := s.suspects[piece]; u != nil {
 			u.only = nil
 		}
@@ -107,24 +107,25 @@ func (s *swarm) acquit(h *hashing) {
 		}
 	}
 	for src := range liars {
-		s.ban(src, h.p.piece)
+		s.ban(src, wrongPiece, "piece", h.p.piece)
 	}
 }
 
 // ban ends all dealings with a peer that sent wrong data: by its IP and peer id
 // together and by the address it listens on. Never by its IP alone, behind
-// which many may live; nor by the id alone, which it may have from somebody.
-func (s *swarm) ban(src *source, piece int) {
-	s.log.Warn("peer is banned: it sent wrong data", "addr", src.addr, "peer", hexHash(src.id), "piece", piece)
+// which many may live; nor by the id alone, which it may have from somebody. The log
+// says of what, in attributes.
+func (s *swarm) ban(src *source, why reason, of ...any) {
+	s.log.Warn("peer is banned: it "+why.String(), append([]any{"addr", src.addr, "peer", hexHash(src.id)}, of...)...)
 	if len(s.banned) < maxBanned {
 		s.banned[sourceKey{src.addr.Addr(), src.id}] = true
 	}
 	for _, c := range s.conns {
 		if c.from == src {
 			if c.known != nil {
-				c.known.never = "it sent wrong data"
+				c.known.never = "it " + why.String()
 			}
-			c.drop(wrongPiece, nil)
+			c.drop(why, nil)
 		}
 	}
 }

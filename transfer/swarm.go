@@ -9,6 +9,7 @@ import (
 
 	"chordtorrent/transfer/picker"
 	"chordtorrent/transfer/poller"
+	"chordtorrent/transfer/storage"
 	"chordtorrent/transfer/wire"
 )
 
@@ -50,6 +51,8 @@ type swarm struct {
 	wasted      int64
 	lastMove    time.Time // when data last came in
 	wantedAt    time.Time // when peers were last wished for
+	info        shelf     // see metadata.go
+	quest       *quest    // set as long as nothing is known of the torrent, see quest.go
 	stopping    bool
 	blocks      []picker.Block // scratch
 }
@@ -70,6 +73,10 @@ func newSwarm(l *loop, t *Torrent) *swarm {
 	}
 	n := lay.NumPieces()
 	s.lim = wire.DefaultLimits(n)
+	if t.wanted != nil {
+		s.quest = newQuest(s, t.wanted)
+		s.lim = wire.DefaultLimits(t.wanted.most / storage.HashLen)
+	}
 	s.lim.MaxPayload = maxExtended
 	if need := 2 * (int(s.lim.MaxBitfield) + maxExtended); len(l.scratch) < need {
 		l.scratch = make([]byte, need) // the longest message must fit twice
@@ -100,7 +107,7 @@ func (s *swarm) pieceSize(i int) uint32 {
 	return s.geo.PieceLen
 }
 
-func (s *swarm) complete() bool { return s.left == 0 }
+func (s *swarm) complete() bool { return s.left == 0 && s.quest == nil }
 
 // halted tells whether it must not ask, serve or connect any more.
 func (s *swarm) halted() bool { return s.stopping || s.t.Err() != nil }
@@ -200,6 +207,10 @@ func (s *swarm) leave(c *conn) {
 	if s.byID[c.peerID] == c {
 		delete(s.byID, c.peerID)
 	}
+	s.keptInfo()
+	if s.quest != nil {
+		s.quest.left(c)
+	}
 	s.ungive(c)
 	if c.picking {
 		s.bereft = true
@@ -234,6 +245,10 @@ func (s *swarm) tick(passed time.Duration) {
 		s.rechoke()
 	}
 	s.showAll()
+	s.keptInfo()
+	if s.quest != nil {
+		s.quest.tick()
+	}
 	s.tryWrite()
 	s.dialMore()
 	if !s.l.now.Before(s.nextLook) {
@@ -247,6 +262,9 @@ func (s *swarm) tick(passed time.Duration) {
 
 // lonely tells whether no connected peer has anything that is missing here.
 func (s *swarm) lonely() bool {
+	if s.quest != nil {
+		return len(s.quest.talks) == 0
+	}
 	for _, c := range s.conns {
 		if c.state == open && c.wantIt {
 			return false
@@ -296,8 +314,12 @@ func (s *swarm) close() {
 
 // progress is what an announce says.
 func (s *swarm) progress() Progress {
+	left := s.t.spec.Layout.Total - s.done
+	if s.quest != nil {
+		left = metadataPart // nobody knows; it is no seed
+	}
 	return Progress{
-		Uploaded: s.up.total, Downloaded: s.down.total, Left: s.t.spec.Layout.Total - s.done,
+		Uploaded: s.up.total, Downloaded: s.down.total, Left: left,
 		Have: s.have.Shares(256), PeerID: s.l.e.cfg.PeerID, Port: s.l.e.port,
 	}
 }

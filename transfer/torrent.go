@@ -29,6 +29,13 @@ type Spec struct {
 	// written, before peers are told; nil: nobody is. Several workers may call
 	// it at once, and it holds up the worker that does.
 	OnPiece func(piece int)
+	// Private means that peers come from the Announcer alone, and are told of nobody
+	// (BEP 27); so it is also if the Layout says it.
+	Private bool
+	// Info reads the info dictionary, whose SHA-1 is InfoHash, for peers that came by a
+	// magnet link (BEP 9). A worker calls it when somebody asks, and it may block; what it
+	// returns is not to be changed. nil, or a Layout without InfoSize: it is not given.
+	Info func() ([]byte, error)
 
 	content contentIO // tests bring one that fails; nil: Content
 }
@@ -60,6 +67,7 @@ func (s *Spec) validate() error {
 		return fmt.Errorf("transfer: a set of %d pieces for a torrent of %d", s.Have.Len(), n)
 	}
 	s.Have = s.Have.Clone()
+	s.Private = s.Private || s.Layout.Private
 	return nil
 }
 
@@ -71,6 +79,7 @@ type Torrent struct {
 	l      *loop  // where it lives; set before Add returns
 	s      *swarm // its state; for the goroutine of l only
 	limits limits
+	wanted *wanted // if set: only its info dictionary is, see quest.go
 
 	done      chan struct{}
 	failed    chan struct{}
@@ -88,13 +97,17 @@ func newTorrent(e *Engine, s Spec) (*Torrent, error) {
 	if err := s.validate(); err != nil {
 		return nil, err
 	}
+	return handle(e, s), nil
+}
+
+func handle(e *Engine, s Spec) *Torrent {
 	t := &Torrent{
 		e: e, spec: s,
 		done: make(chan struct{}), failed: make(chan struct{}), over: make(chan struct{}),
 		announced: make(chan struct{}), wish: make(chan struct{}, 1),
 	}
 	t.ctx, t.cancel = context.WithCancel(e.ctx)
-	return t, nil
+	return t
 }
 
 // Done is closed when all pieces are verified and written; at once when nothing
@@ -116,8 +129,14 @@ func (t *Torrent) Err() error {
 }
 
 // AddPeers tells of peers that may have the torrent: addresses to connect to.
-// Known ones are kept as they are.
+// Known ones are kept as they are. A private torrent takes none (BEP 27).
 func (t *Torrent) AddPeers(addrs []netip.AddrPort) {
+	if !t.spec.Private {
+		t.addPeers(addrs)
+	}
+}
+
+func (t *Torrent) addPeers(addrs []netip.AddrPort) {
 	t.l.post(addPeers{t: t, addrs: append([]netip.AddrPort(nil), addrs...)})
 }
 
@@ -133,17 +152,7 @@ func (t *Torrent) Hurry(pieces []int) {
 // Afterwards its Content is not used any more. It blocks until that is done;
 // ctx bounds the announcing, whose error is returned. A second call only waits.
 func (t *Torrent) Stop(ctx context.Context) error {
-	t.cancel()
-	select {
-	case <-t.announced:
-	case <-ctx.Done():
-	}
-	ask := stopTorrent{t: t, reply: make(chan Progress, 1)}
-	if !t.l.post(ask) {
-		return nil
-	}
-	p, first := <-ask.reply
-	<-t.over
+	p, first := t.end(ctx)
 	if !first || t.spec.Announcer == nil {
 		return nil
 	}
@@ -152,6 +161,23 @@ func (t *Torrent) Stop(ctx context.Context) error {
 		return fmt.Errorf("transfer: announce that this peer stops: %w", err)
 	}
 	return nil
+}
+
+// end is Stop without a word to others; it tells how far the torrent was, and whether
+// this call has ended it.
+func (t *Torrent) end(ctx context.Context) (p Progress, first bool) {
+	t.cancel()
+	select {
+	case <-t.announced:
+	case <-ctx.Done():
+	}
+	ask := stopTorrent{t: t, reply: make(chan Progress, 1)}
+	if !t.l.post(ask) {
+		return Progress{}, false
+	}
+	p, first = <-ask.reply
+	<-t.over
+	return p, first
 }
 
 // ended marks that nothing of the torrent is left in the engine.

@@ -156,6 +156,7 @@ var (
 // writeSome makes one system call. A block is not interrupted; before its
 // header and between blocks all waiting messages go out.
 func (c *conn) writeSome(most int) (int, error) {
+	c.giveInfo()
 	c.prepare()
 	if c.state == closed {
 		return 0, nil

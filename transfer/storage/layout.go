@@ -51,6 +51,7 @@ type Layout struct {
 	Single      bool   // one file, not a directory with one file in it
 	Private     bool   // peers come from its trackers alone (BEP 27)
 	Pieces      []byte // HashLen bytes for each piece
+	InfoSize    int    // bytes of the info dictionary; 0: not known
 
 	stamps []stamp // of the files as Build hashed them
 }

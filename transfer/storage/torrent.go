@@ -67,6 +67,7 @@ func ParseTorrent(b []byte) (*metainfo.MetaInfo, *Layout, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	l.InfoSize = len(mi.InfoBytes)
 	return mi, l, nil
 }
 
@@ -147,8 +148,8 @@ type (
 	}
 )
 
-// encode writes the .torrent of a layout and its info hash. The same layout and
-// tiers give the same bytes.
+// encode writes the .torrent of a layout and its info hash, and notes InfoSize. The
+// same layout and tiers give the same bytes.
 func encode(l *Layout, tiers [][]string) ([]byte, [20]byte, error) {
 	var info any
 	if l.Single {
@@ -164,6 +165,7 @@ func encode(l *Layout, tiers [][]string) ([]byte, [20]byte, error) {
 	if err != nil {
 		return nil, [20]byte{}, fmt.Errorf("encode the info dictionary of %q: %w", l.Name, err)
 	}
+	l.InfoSize = len(raw)
 	mi := metainfo.MetaInfo{InfoBytes: raw, AnnounceList: tiers, CreatedBy: "chordtorrent"}
 	if len(tiers) > 0 && len(tiers[0]) > 0 {
 		mi.Announce = tiers[0][0]
