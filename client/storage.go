@@ -54,8 +54,8 @@ func OpenStorage(dir string) (*Storage, error) {
 		return nil, fmt.Errorf("storage folder %s: %w", dir, err)
 	}
 	s := &Storage{dir: abs}
-	for _, sub := range []string{"torrents", "files", "records", "journals", "locks"} {
-		if err := os.MkdirAll(filepath.Join(abs, sub), 0o755); err != nil {
+	for _, sub := range []string{"torrents/foreign", "files", "records", "journals", "locks"} {
+		if err := os.MkdirAll(filepath.Join(abs, filepath.FromSlash(sub)), 0o755); err != nil {
 			return nil, fmt.Errorf("storage folder %s cannot be used: %w", abs, err)
 		}
 	}
@@ -79,6 +79,12 @@ func (s *Storage) TorrentPath(name string) string {
 	return filepath.Join(s.dir, "torrents", fileNameFor(name, ".torrent"))
 }
 
+// ForeignPath is where the .torrent of what the ring does not know is kept: names of
+// strangers are not unique.
+func (s *Storage) ForeignPath(infoHash [20]byte) string {
+	return filepath.Join(s.dir, "torrents", "foreign", hex.EncodeToString(infoHash[:])+".torrent")
+}
+
 func (s *Storage) journalPath(id string, infoHash [20]byte) string {
 	return filepath.Join(s.dir, "journals", id+"-"+hex.EncodeToString(infoHash[:])+".journal")
 }
@@ -91,6 +97,18 @@ func (s *Storage) SaveTorrent(name string, metainfo []byte) error {
 // LoadTorrent is the .torrent kept for a name; fs.ErrNotExist when there is none.
 func (s *Storage) LoadTorrent(name string) ([]byte, error) {
 	return os.ReadFile(s.TorrentPath(name))
+}
+
+// loadTorrentOf is the .torrent kept for a record; fs.ErrNotExist when there is none.
+func (s *Storage) loadTorrentOf(rec Record) ([]byte, error) {
+	if !rec.Foreign {
+		return s.LoadTorrent(rec.Name)
+	}
+	infoHash, err := rec.infoHash()
+	if err != nil {
+		return nil, err
+	}
+	return os.ReadFile(s.ForeignPath(infoHash))
 }
 
 // identity is the content of client.json.

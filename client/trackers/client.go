@@ -27,8 +27,6 @@ const (
 	// betweenWishes is how long a tracker that names no least interval is left alone
 	// although peers have run out.
 	betweenWishes = time.Minute
-	// unknownLeft is told as what is left while the size is not known.
-	unknownLeft = 16 << 10
 )
 
 // Client speaks with trackers, for any number of torrents and from any goroutine.

@@ -129,3 +129,9 @@ func (t *tracker) failed(err error, now time.Time) {
 	}
 	t.due = now.Add(pause*3/4 + rand.N(pause/2))
 }
+
+// Check says why an address is not that of a tracker that could be asked; nil if it is.
+func Check(address string) error {
+	_, err := parseURL(address)
+	return err
+}

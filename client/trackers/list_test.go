@@ -166,6 +166,17 @@ func TestBackOffGrowsAndEnds(t *testing.T) {
 	}
 }
 
+func TestATrackerThatKnowsNobodyIsAskedAgainSoon(t *testing.T) {
+	tracker := newWeb(t, says(t, map[string]any{"interval": 1800, "min interval": 40, "peers": ""}))
+	c, _ := newClient()
+	if a := mustAnnounce(t, c.listOf([]string{tracker.URL}), progress(transfer.Started, 1)); a.Interval != 40*time.Second {
+		t.Errorf("again in %v", a.Interval)
+	}
+	if a := mustAnnounce(t, c.listOf([]string{tracker.URL}), progress(transfer.Started, 0)); a.Interval != 30*time.Minute {
+		t.Errorf("a seed again in %v", a.Interval)
+	}
+}
+
 func TestOnlyTrackersAreTaken(t *testing.T) {
 	c, log := newClient()
 	many := make([]string, 0, 500)

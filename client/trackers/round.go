@@ -37,6 +37,9 @@ func (l *List) Announce(ctx context.Context, p transfer.Progress) (transfer.Answ
 	if err != nil {
 		return transfer.Answer{}, err
 	}
+	if len(r.peers) == 0 && p.Left > 0 {
+		r.interval = r.least // somebody may come
+	}
 	now = time.Now()
 	l.next, l.least = now.Add(r.interval), now.Add(r.least)
 	return transfer.Answer{Peers: r.peers, Interval: r.interval}, nil
@@ -105,9 +108,6 @@ func (l *List) round(ctx context.Context, order []*tracker, p transfer.Progress)
 func (l *List) question(t *tracker, p transfer.Progress) question {
 	q := question{infoHash: l.infoHash, peerID: p.PeerID, port: p.Port, uploaded: p.Uploaded, downloaded: p.Downloaded, left: p.Left,
 		event: transfer.None, want: wantPeers, key: l.key, trackerID: t.id}
-	if q.left < 0 {
-		q.left = unknownLeft
-	}
 	switch {
 	case p.Event == transfer.Stopped:
 		q.event, q.want = transfer.Stopped, 0
