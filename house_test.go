@@ -40,6 +40,7 @@ var mayImport = map[string][]string{
 	"scripts/killtest":     {"scripts/lab", "communicator", "chord", "chord/rpc"},
 	"scripts/daemonbench":  {"scripts/lab", "client/api", "communicator"},
 	"scripts/swarmbench":   {"scripts/lab", "communicator", "transfer"},
+	"scripts/wireshark":    {"scripts/lab"},
 	"cmd/chordsim":         {"version", "chord/sim"},
 	"cmd/chordnode":        {"version", "node", "communicator", "chord", "chord/secret", "chord/rpc", "chord/discovery"},
 	"cmd/btclient":         {"version", "client", "client/api", "client/daemon", "client/web", "communicator", "transfer", "node"},

@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -83,17 +82,9 @@ func New(cfg Config) *Client {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	c := &Client{storage: cfg.Storage, ring: cfg.Ring, cfg: cfg, log: cfg.Log, peerID: newPeerID(), over: make(chan struct{}), trackers: trackers.NewClient(cfg.Log)}
+	c := &Client{storage: cfg.Storage, ring: cfg.Ring, cfg: cfg, log: cfg.Log, peerID: transfer.NewPeerID(), over: make(chan struct{}), trackers: trackers.NewClient(cfg.Log)}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	return c
-}
-
-// newPeerID is this process in the swarms: the name and version of the program
-// in the form other clients read (-CT0001-), and 12 random bytes.
-func newPeerID() [20]byte {
-	var id [20]byte
-	rand.Read(id[copy(id[:], "-CT0001-"):])
-	return id
 }
 
 // Storage is the folder this client works in.
@@ -201,15 +192,12 @@ func (c *Client) SetLimits(down, up int64) {
 
 // listenAddr is where to listen when peers are told addr. A ring on loopback
 // is for this machine only; otherwise every interface, as a client may come
-// back on another one.
+// back on another one, and by IPv6 as well as by IPv4.
 func listenAddr(addr netip.Addr) netip.Addr {
-	switch {
-	case addr.IsLoopback():
+	if addr.IsLoopback() {
 		return addr
-	case addr.Is4() || addr.Is4In6() || !addr.IsValid():
-		return netip.IPv4Unspecified()
 	}
-	return netip.IPv6Unspecified()
+	return netip.Addr{}
 }
 
 // Port is where peers reach this client; 0 before it first published or

@@ -1,13 +1,16 @@
 package client
 
 import (
+	"crypto/sha1"
 	"errors"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"chordtorrent/communicator"
+	"chordtorrent/transfer"
 	"chordtorrent/transfer/storage"
 )
 
@@ -83,6 +86,43 @@ func TestADownloadIsServedToOthersAtOnce(t *testing.T) {
 	if len(from) != 1 || from[0].PeerID != first.c.PeerID() || from[0].Bytes < 300_000 {
 		t.Errorf("bytes came from %s", show(from))
 	}
+}
+
+// Who has only the info hash, from a magnet link, gets the rest from whoever serves the
+// name: its publisher, who downloaded it, and each of them after a restart.
+func TestTheInfoDictionaryIsGivenToWhoAsks(t *testing.T) {
+	w := newWorld(t)
+	home := newStorage(t)
+	publisher, downloader := w.client(home), w.client(newStorage(t))
+	p := w.publish(publisher, PublishRequest{Path: w.file("magnet.bin", w.content(300_000))})
+	d := w.download(downloader, "magnet.bin", "")
+	engine, err := transfer.Start(transfer.Config{Listen: loopback})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { engine.Close() })
+	ask := func(who string, port uint16) {
+		t.Helper()
+		info, err := engine.Metadata(t.Context(), transfer.MetadataSpec{InfoHash: p.InfoHash, Peers: []netip.AddrPort{netip.AddrPortFrom(loopback, port)}})
+		if err != nil || sha1.Sum(info) != p.InfoHash {
+			t.Errorf("%s gives %d bytes, %v", who, len(info), err)
+		}
+	}
+	ask("the publisher", publisher.Port())
+	ask("who downloaded it", downloader.Port())
+	w.stop(d)
+	w.stop(p)
+	rec, known, err := home.Record(Published, "magnet.bin", "")
+	if err != nil || !known {
+		t.Fatalf("%v, %v", known, err)
+	}
+	again := w.client(home)
+	served, err := again.Serve(t.Context(), rec, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { w.stop(served) })
+	ask("who serves it again", again.Port())
 }
 
 func TestAStoppedDownloadContinues(t *testing.T) {

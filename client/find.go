@@ -99,7 +99,7 @@ func (c *Client) findMagnet(ctx context.Context, link string) (Found, error) {
 	if err != nil {
 		return Found{}, err
 	}
-	kept, keptErr := os.ReadFile(c.storage.ForeignPath(m.infoHash)) // of an earlier run
+	kept, keptErr := os.ReadFile(c.storage.TorrentPathOf(torrent{infoHash: m.infoHash, foreign: true}.record())) // of an earlier run
 	v, known, err := c.inRing(ctx, m.infoHash, keptErr == nil || hasTrackers(m.tiers) || len(m.peers) > 0)
 	switch {
 	case err != nil:
@@ -153,7 +153,7 @@ func (c *Client) inRing(ctx context.Context, infoHash [20]byte, own bool) (commu
 		}
 		return v, nil, nil
 	case !errors.Is(err, communicator.ErrNotFound):
-		return v, nil, err
+		return v, nil, fmt.Errorf("it names no tracker by http or udp, and in the ring it cannot be looked for: %w", err)
 	}
 	if swarm, peersErr := c.ring.Peers(asking, "", infoHash, 1); peersErr == nil && len(swarm.Peers) > 0 {
 		return v, nil, nil

@@ -242,7 +242,7 @@ func TestAMagnetLink(t *testing.T) {
 	}
 	w.stop(d)
 	// What it meant is remembered, and its trackers.
-	kept, err := os.ReadFile(s.ForeignPath(infoHash))
+	kept, err := os.ReadFile(s.TorrentPathOf(Record{Foreign: true, InfoHash: hexOf(infoHash)}))
 	if err != nil || !bytes.Contains(kept, []byte(tracker.URL)) {
 		t.Errorf("kept %q, %v", kept, err)
 	}

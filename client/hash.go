@@ -57,7 +57,7 @@ func (c *Client) hash(ctx context.Context, p *Publication, req PublishRequest) (
 
 // savedTorrent is the .torrent that Storage kept for an unchanged path.
 func (c *Client) savedTorrent(p *Publication, rec Record) (torrent, []byte, bool) {
-	metainfo, err := c.storage.loadTorrentOf(rec)
+	metainfo, err := os.ReadFile(c.storage.TorrentPathOf(rec))
 	if err != nil {
 		return torrent{}, nil, false
 	}

@@ -90,14 +90,6 @@ func (r Record) otherThan(infoHash string, foreign bool) bool {
 	return r.InfoHash != infoHash && (r.Foreign || foreign)
 }
 
-func (r Record) infoHash() ([20]byte, error) {
-	b, err := hex.DecodeString(r.InfoHash)
-	if err != nil || len(b) != 20 {
-		return [20]byte{}, fmt.Errorf("what Storage remembers about %q is damaged: its info hash is %q", r.Name, r.InfoHash)
-	}
-	return [20]byte(b), nil
-}
-
 func (s *Storage) recordPath(id string) string {
 	return filepath.Join(s.dir, "records", id+".json")
 }

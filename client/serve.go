@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"runtime"
 	"time"
 
@@ -56,7 +57,7 @@ func (c *Client) Serve(ctx context.Context, rec Record, on OnProgress) (_ *Publi
 
 // torrentOf reads the .torrent that Storage keeps for a record.
 func (s *Storage) torrentOf(rec Record) (torrent, error) {
-	b, err := s.loadTorrentOf(rec)
+	b, err := os.ReadFile(s.TorrentPathOf(rec))
 	if err != nil {
 		return torrent{}, fmt.Errorf("the .torrent of %q: %w", rec.Name, err)
 	}
@@ -109,7 +110,10 @@ func (p *Publication) add(engine *transfer.Engine, tor torrent) (err error) {
 	announcer, p.announcer = p.c.announcerOf(tor)
 	have := wire.NewBits(p.Pieces)
 	have.SetAll()
-	p.torrent, err = engine.Add(transfer.Spec{InfoHash: p.InfoHash, Layout: tor.layout, Content: p.content, Have: have, Announcer: announcer, Info: p.c.storage.infoOf(tor)})
+	p.torrent, err = engine.Add(transfer.Spec{
+		InfoHash: p.InfoHash, Layout: tor.layout, Content: p.content, Have: have,
+		Announcer: announcer, Info: p.c.storage.infoOf(tor),
+	})
 	if err != nil {
 		return fmt.Errorf("serving %s: %w", p.Path, err)
 	}

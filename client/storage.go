@@ -79,10 +79,13 @@ func (s *Storage) TorrentPath(name string) string {
 	return filepath.Join(s.dir, "torrents", fileNameFor(name, ".torrent"))
 }
 
-// ForeignPath is where the .torrent of what the ring does not know is kept: names of
-// strangers are not unique.
-func (s *Storage) ForeignPath(infoHash [20]byte) string {
-	return filepath.Join(s.dir, "torrents", "foreign", hex.EncodeToString(infoHash[:])+".torrent")
+// TorrentPathOf is where the .torrent of a record is kept. That of what the ring does not
+// know is kept by its info hash: names of strangers are not unique.
+func (s *Storage) TorrentPathOf(r Record) string {
+	if !r.Foreign {
+		return s.TorrentPath(r.Name)
+	}
+	return filepath.Join(s.dir, "torrents", "foreign", r.InfoHash+".torrent")
 }
 
 func (s *Storage) journalPath(id string, infoHash [20]byte) string {
@@ -97,18 +100,6 @@ func (s *Storage) SaveTorrent(name string, metainfo []byte) error {
 // LoadTorrent is the .torrent kept for a name; fs.ErrNotExist when there is none.
 func (s *Storage) LoadTorrent(name string) ([]byte, error) {
 	return os.ReadFile(s.TorrentPath(name))
-}
-
-// loadTorrentOf is the .torrent kept for a record; fs.ErrNotExist when there is none.
-func (s *Storage) loadTorrentOf(rec Record) ([]byte, error) {
-	if !rec.Foreign {
-		return s.LoadTorrent(rec.Name)
-	}
-	infoHash, err := rec.infoHash()
-	if err != nil {
-		return nil, err
-	}
-	return os.ReadFile(s.ForeignPath(infoHash))
 }
 
 // identity is the content of client.json.

@@ -3,6 +3,7 @@ package client
 import (
 	"bytes"
 	"fmt"
+	"os"
 
 	"github.com/anacrolix/torrent/metainfo"
 
@@ -39,6 +40,11 @@ func parseTorrent(b []byte) (torrent, error) {
 	return tor, nil
 }
 
+// record is as much of a Record as says where its .torrent is kept.
+func (tor torrent) record() Record {
+	return Record{Name: tor.name, InfoHash: hexOf(tor.infoHash), Foreign: tor.foreign}
+}
+
 // makeTorrent is the .torrent of an info dictionary that came from peers.
 func makeTorrent(info []byte, tiers [][]string, webSeeds []string) ([]byte, error) {
 	mi := metainfo.MetaInfo{InfoBytes: info, AnnounceList: tiers, UrlList: webSeeds}
@@ -55,15 +61,15 @@ func makeTorrent(info []byte, tiers [][]string, webSeeds []string) ([]byte, erro
 // infoOf gives the means to read the info dictionary that Storage has of a torrent. By the
 // time it is used that may be another version's, which the engine sees.
 func (s *Storage) infoOf(tor torrent) func() ([]byte, error) {
-	rec := Record{Name: tor.name, InfoHash: hexOf(tor.infoHash), Foreign: tor.foreign}
+	path := s.TorrentPathOf(tor.record())
 	return func() ([]byte, error) {
-		b, err := s.loadTorrentOf(rec)
+		b, err := os.ReadFile(path)
 		if err != nil {
 			return nil, err
 		}
 		mi, _, err := storage.ParseTorrent(b)
 		if err != nil {
-			return nil, fmt.Errorf("the .torrent of %q: %w", rec.Name, err)
+			return nil, fmt.Errorf("the .torrent of %q: %w", tor.name, err)
 		}
 		return mi.InfoBytes, nil
 	}
@@ -71,10 +77,7 @@ func (s *Storage) infoOf(tor torrent) func() ([]byte, error) {
 
 // keep saves the .torrent of a torrent.
 func (s *Storage) keep(tor torrent, metainfo []byte) error {
-	if tor.foreign {
-		return writeAtomically(s.ForeignPath(tor.infoHash), metainfo)
-	}
-	return s.SaveTorrent(tor.name, metainfo)
+	return writeAtomically(s.TorrentPathOf(tor.record()), metainfo)
 }
 
 // announcerOf says where peers of a torrent come from: the ring, its own trackers, or

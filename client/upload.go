@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"runtime"
 	"time"
 
-	"chordtorrent/communicator"
 	"chordtorrent/transfer/storage"
 )
 
@@ -17,6 +17,22 @@ type UploadRequest struct {
 	Path       string // a file or directory
 	Torrent    string // the path of a .torrent
 	OnProgress OnProgress
+}
+
+// CheckUpload says whether a request can be carried out as far as that is known without
+// reading the data, and gives the name that it will have and the .torrent.
+func CheckUpload(req UploadRequest) (name string, metainfo []byte, err error) {
+	if _, err := checkSource(req.Path); err != nil {
+		return "", nil, err
+	}
+	if metainfo, err = readTorrentFile(req.Torrent); err != nil {
+		return "", nil, err
+	}
+	tor, err := parseTorrent(metainfo)
+	if err != nil {
+		return "", nil, fmt.Errorf("%s: %w", req.Torrent, err)
+	}
+	return foreignName(tor.name, tor.infoHash), metainfo, nil
 }
 
 // Upload serves a file or directory as the content of a .torrent that is there already,
@@ -38,7 +54,7 @@ func (c *Client) Upload(ctx context.Context, req UploadRequest) (_ *Publication,
 		return nil, fmt.Errorf("%s: %w", req.Torrent, err)
 	}
 	own := hasTrackers(tor.tiers)
-	tor.foreign = own && (tor.layout.Private || communicator.CheckName(tor.name) != nil)
+	tor.foreign = own && tor.layout.Private
 	if own && !tor.foreign {
 		meeting, cancel := context.WithTimeout(ctx, ringPatience)
 		if err := c.meetRing(meeting); err != nil {
@@ -47,11 +63,7 @@ func (c *Client) Upload(ctx context.Context, req UploadRequest) (_ *Publication,
 		}
 		cancel()
 	}
-	if tor.foreign {
-		tor.name = foreignName(tor.name, tor.infoHash)
-	} else if err := checkName(tor.name); err != nil {
-		return nil, err
-	}
+	tor.name = foreignName(tor.name, tor.infoHash)
 	p := &Publication{Name: tor.name, Path: source, InfoHash: tor.infoHash, Bytes: tor.layout.Total, Pieces: tor.layout.NumPieces(),
 		c: c, kind: Published, began: time.Now()}
 	rec := Record{
@@ -120,6 +132,9 @@ func (p *Publication) check(ctx context.Context, tor torrent, rec *Record, on On
 // readTorrentFile reads a .torrent by its path, if it has a possible size.
 func readTorrentFile(path string) ([]byte, error) {
 	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, hint(fmt.Errorf("there is no .torrent %s", path), "btclient publish is for what has none yet")
+	}
 	if err != nil {
 		return nil, err
 	}

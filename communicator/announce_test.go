@@ -20,7 +20,7 @@ import (
 // peer is the announce of the i-th peer, which has left bytes to fetch.
 func peer(i int, left int64) Announce {
 	a := Announce{Name: "x", InfoHash: seq20(1), ClientID: uint64(i), Left: left, Size: 100, Have: []byte{byte(i)}}
-	copy(a.PeerID[:], fmt.Sprintf("-CT0001-%012d", i))
+	copy(a.PeerID[:], fmt.Sprintf("-CH0001-%012d", i))
 	a.Addr = netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), 7000)
 	return a
 }

@@ -25,6 +25,7 @@ package() {
 	ip | tc) echo iproute2 ;;
 	chromium) echo chromium fonts-liberation ;;
 	nft) echo nftables ;;
+	dumpcap) echo wireshark-common ;;
 	*) echo "$1" ;;
 	esac
 }

@@ -23,15 +23,15 @@ var (
 )
 
 // Config is what an Engine needs to know. The zero value works: it listens on
-// all IPv4 addresses at a port of the system's choice.
+// all addresses at a port of the system's choice.
 type Config struct {
-	// Listen is the local address to listen on; zero means 0.0.0.0. An IPv6
-	// address (:: for all) listens for IPv6, and for IPv4 where the system maps it.
+	// Listen is the local address to listen on; zero means all, of IPv6 and IPv4, or
+	// of IPv4 where there is no IPv6. So does ::, and 0.0.0.0 means those of IPv4.
 	Listen netip.Addr
 	// PortMin and PortMax are the range searched for a free port, from the
 	// lowest; both 0 lets the system choose.
 	PortMin, PortMax uint16
-	// PeerID is what other peers know this engine by; zero makes a random one.
+	// PeerID is what other peers know this engine by; zero makes one by NewPeerID.
 	PeerID [20]byte
 	// Loops is the number of event loops; zero: one per core. A torrent lives
 	// on one of them, so more loops than torrents bring nothing.
@@ -59,10 +59,14 @@ type Config struct {
 	newPoller func() (poller.Poller, error) // tests run on both
 }
 
+// NewPeerID makes up a name in the swarms: client and version in the form that others
+// read (BEP 20; CT and CD are other clients'), and 12 random bytes.
+func NewPeerID() (id [20]byte) {
+	_, _ = rand.Read(id[copy(id[:], "-CH0001-"):]) // never fails
+	return id
+}
+
 func (c *Config) validate() error {
-	if !c.Listen.IsValid() {
-		c.Listen = netip.IPv4Unspecified()
-	}
 	c.Listen = c.Listen.Unmap()
 	if c.PortMax == 0 {
 		c.PortMax = c.PortMin
@@ -77,8 +81,7 @@ func (c *Config) validate() error {
 		return errors.New("transfer: a number in the configuration is negative")
 	}
 	if c.PeerID == ([20]byte{}) {
-		copy(c.PeerID[:], "-CT0001-")
-		_, _ = rand.Read(c.PeerID[8:]) // never fails
+		c.PeerID = NewPeerID()
 	}
 	orElse(&c.Loops, runtime.GOMAXPROCS(0))
 	orElse(&c.Workers, runtime.GOMAXPROCS(0))
@@ -129,7 +132,7 @@ func Start(cfg Config) (*Engine, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	fd, port, err := listenOn(cfg.Listen, cfg.PortMin, cfg.PortMax)
+	fd, port, err := listenOn(listenAt, cfg.Listen, cfg.PortMin, cfg.PortMax)
 	if err != nil {
 		return nil, err
 	}

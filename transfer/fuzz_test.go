@@ -1,6 +1,8 @@
 package transfer
 
 import (
+	"bytes"
+	"crypto/sha1"
 	"net"
 	"net/netip"
 	"os"
@@ -53,6 +55,73 @@ func FuzzPex(f *testing.F) {
 		if err != nil && added != nil || len(added) > pexTaken {
 			t.Errorf("%d addresses, %v", len(added), err)
 		}
+		for _, a := range added {
+			if !a.IsValid() || a.Addr().Is4In6() {
+				t.Errorf("address %v", a)
+			}
+		}
+	})
+}
+
+// FuzzMetadata: whatever comes as a message of metadata exchange is refused, or a
+// dictionary and what follows on it.
+func FuzzMetadata(f *testing.F) {
+	f.Add([]byte("d8:msg_typei0e5:piecei3ee"))
+	f.Add([]byte("d8:msg_typei1e5:piecei0e10:total_sizei5eehello"))
+	f.Add([]byte("d8:msg_typei-1e5:piecei99999999999999999999ee"))
+	f.Add([]byte("d8:msg_type99999999:"))
+	f.Add([]byte("d1:xd1:y1:zeee"))
+	f.Fuzz(func(t *testing.T, payload []byte) {
+		m, part, err := parseMetadata(payload)
+		if err != nil {
+			if m != (metadataMessage{}) || part != nil {
+				t.Errorf("%+v and %d bytes with %v", m, len(part), err)
+			}
+			return
+		}
+		if head, ok := bytes.CutSuffix(payload, part); !ok || len(head) < 2 || head[len(head)-1] != 'e' {
+			t.Errorf("%q follows on %q in %q", part, head, payload)
+		}
+	})
+}
+
+// FuzzQuest sends arbitrary bytes after a right handshake to who looks for an info
+// dictionary: none is found, and the connection may end, nothing else.
+func FuzzQuest(f *testing.F) {
+	e := start(f)
+	hash := sha1.Sum([]byte("nobody has it"))
+	end, cancel := seek(f, e, MetadataSpec{InfoHash: hash})
+	tor := e.torrent(hash)
+	f.Cleanup(func() {
+		cancel()
+		if r := <-end; r.info != nil {
+			f.Errorf("it found %d bytes", len(r.info))
+		}
+	})
+	offer := wire.Message{ID: wire.ExtendedMsg, Payload: []byte("\x00d1:md11:ut_metadatai7ee13:metadata_sizei20000ee")}.Append(nil)
+	part := append([]byte("\x02d8:msg_typei1e5:piecei0e10:total_sizei20000ee"), make([]byte, metadataPart)...)
+	f.Add(offer)
+	f.Add(wire.Message{ID: wire.ExtendedMsg, Payload: part}.Append(bytes.Clone(offer)))
+	f.Add(wire.Message{ID: wire.ExtendedMsg, Payload: []byte("\x02d8:msg_typei2e5:piecei0ee")}.Append(bytes.Clone(offer)))
+	f.Add(wire.Message{ID: wire.Bitfield, Bits: make([]byte, 1000)}.Append(wire.Message{ID: wire.Have, Index: 1 << 31}.Append(nil)))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		ours, c := socketPair(t)
+		hello := wire.Handshake{InfoHash: hash, PeerID: peerID(len(b))}
+		hello.Set(wire.Extended)
+		hello.Set(wire.Fast)
+		tor.l.post(adopt{t: tor, fd: ours, from: netip.MustParseAddrPort("192.0.2.1:6881"), hello: hello})
+		p := &testPeer{t: t, Conn: c, lim: wire.DefaultLimits(100)}
+		p.readHello()
+		c.Write(b)
+		c.(*net.UnixConn).CloseWrite()
+		for {
+			if _, err := p.read(); err != nil {
+				break
+			}
+		}
+		c.Close()
+		until(t, "the connection to be gone", func() bool { return len(tor.Status().Peers) == 0 })
+		sound(t, tor)
 	})
 }
 

@@ -3,6 +3,7 @@ package transfer
 import (
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -126,8 +127,11 @@ func TestSkippedRequest(t *testing.T) {
 	leech := start(t)
 	spec := f.leechSpec(t)
 	to := leech.add(t, spec)
+	var mu sync.Mutex // the clock runs so fast that it may be called a second time
 	asked := make(map[[2]uint32]int)
 	odd := serve(t, f, 1, func(m wire.Message, block []byte) []byte {
+		mu.Lock()
+		defer mu.Unlock()
 		key := [2]uint32{m.Index, m.Begin}
 		asked[key]++
 		if asked[key] == 1 && m.Index == 3 {

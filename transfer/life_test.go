@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"chordtorrent/transfer/storage"
 	"chordtorrent/transfer/wire"
 )
@@ -253,17 +255,65 @@ func TestPortSearch(t *testing.T) {
 	}
 }
 
-func TestIPv6(t *testing.T) {
+// By default the same port serves both; whoever comes by IPv4 has an IPv4 address here.
+func TestIPv4AndIPv6AtOnePort(t *testing.T) {
 	f := makeTorrent(t, 56, 32<<10, 1<<20)
-	six := netip.MustParseAddr("::1")
-	on := func(c *Config) { c.Listen = six }
-	seed, leech := start(t, on), start(t, on)
-	seed.add(t, f.seedSpec(t))
-	spec := f.leechSpec(t)
-	to := leech.add(t, spec)
-	to.AddPeers([]netip.AddrPort{netip.AddrPortFrom(six, seed.Port())})
-	done(t, to)
-	f.same(t, spec.Content)
+	everywhere := func(c *Config) { c.Listen = netip.Addr{} }
+	seed := start(t, everywhere)
+	from := seed.add(t, f.seedSpec(t))
+	for i, addr := range []netip.Addr{loopback, netip.IPv6Loopback()} {
+		leech := start(t, everywhere)
+		spec := f.leechSpec(t)
+		to := leech.add(t, spec)
+		join(t, seed, f, i) // somebody is left to see
+		to.AddPeers([]netip.AddrPort{netip.AddrPortFrom(addr, seed.Port())})
+		done(t, to)
+		f.same(t, spec.Content)
+		for _, p := range append(from.Status().Peers, to.Status().Peers...) {
+			if p.Addr.Addr() != addr && p.Addr.Addr() != loopback || p.Listen.IsValid() && p.Listen.Addr().Is4In6() {
+				t.Errorf("a peer at %s that listens at %s", p.Addr, p.Listen)
+			}
+		}
+	}
+}
+
+func TestOneFamilyIsEnough(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		listen netip.Addr
+		fails  func(netip.Addr) error
+		six    bool
+	}{
+		{"where IPv6 is off", netip.Addr{}, func(a netip.Addr) error {
+			if a.Is6() {
+				return unix.EAFNOSUPPORT
+			}
+			return nil
+		}, false},
+		{"as it is wanted", netip.IPv4Unspecified(), func(netip.Addr) error { return nil }, false},
+		{"with both", netip.Addr{}, func(netip.Addr) error { return nil }, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			fd, port, err := listenOn(func(at netip.AddrPort) (int, error) {
+				if err := c.fails(at.Addr()); err != nil {
+					return -1, err
+				}
+				return listenAt(at)
+			}, c.listen, 0, 0)
+			must(t, err)
+			defer closeFD(fd)
+			name, err := unix.Getsockname(fd)
+			must(t, err)
+			if _, six := name.(*unix.SockaddrInet6); six != c.six || port == 0 {
+				t.Errorf("%+v, port %d", name, port)
+			}
+		})
+	}
+	taken := start(t)
+	if fd, _, err := listenOn(listenAt, netip.Addr{}, taken.Port(), taken.Port()); !errors.Is(err, ErrNoPort) {
+		closeFD(fd)
+		t.Errorf("a port that has a listener for IPv4: %v", err)
+	}
 }
 
 // announcer records what it is told and answers from a script.

@@ -189,4 +189,3 @@ func TestHostileMetadataMessages(t *testing.T) {
 		})
 	}
 }
-

@@ -27,8 +27,8 @@ const (
 	pexMost  = 50
 	pexTaken = 100
 	// Flags of an address.
-	pexSeed      = 0x02
-	pexReachable = 0x10
+	pexSeed      = 0x02 // it fetches nothing
+	pexReachable = 0x10 // it was called, and answered
 )
 
 // pexMessage is the payload. Addresses are compact: 6 bytes each, or 18.
@@ -72,7 +72,7 @@ func (c *conn) pexTick() {
 	here := make(map[netip.AddrPort]bool)
 	added := 0
 	for _, o := range c.s.conns {
-		if o == c || o.state != open || o.known == nil {
+		if o == c || o.state != open || o.known == nil || !meansTheSame(o.known.addr.Addr(), c.addr.Addr()) {
 			continue
 		}
 		a := o.known.addr
@@ -83,7 +83,7 @@ func (c *conn) pexTick() {
 		added++
 		x.told[a] = true
 		flags := byte(0)
-		if o.isSeed() {
+		if !o.fetches() {
 			flags |= pexSeed
 		}
 		if o.outgoing {
@@ -136,10 +136,15 @@ func (c *conn) onPex(payload []byte) {
 	if c.s.complete() || c.s.halted() {
 		return
 	}
-	own := c.addr.Addr().IsLoopback()
-	added = slices.DeleteFunc(added, func(a netip.AddrPort) bool { return a.Addr().IsLoopback() && !own })
+	added = slices.DeleteFunc(added, func(a netip.AddrPort) bool { return !meansTheSame(a.Addr(), c.addr.Addr()) })
 	c.s.book.add(added)
 	c.s.dialMore()
+}
+
+// meansTheSame tells whether an address leads to the same host here and at a peer: one
+// of loopback does so on one machine, a link-local one lacks its interface.
+func meansTheSame(a, peer netip.Addr) bool {
+	return !a.IsLinkLocalUnicast() && (!a.IsLoopback() || peer.IsLoopback())
 }
 
 // parsePex reads the addresses that have come; who has gone is of no concern to us.

@@ -37,7 +37,9 @@ func TestPrivateTorrents(t *testing.T) {
 	tb := b.add(t, ofB)
 	f.layout.Private = true
 	ofA, trackers := f.leechSpec(t), &announcer{calls: make(chan Progress, 10)}
-	trackers.answer = func(Progress) (Answer, error) { return Answer{Peers: []netip.AddrPort{b.addr()}, Interval: time.Hour}, nil }
+	trackers.answer = func(Progress) (Answer, error) {
+		return Answer{Peers: []netip.AddrPort{b.addr()}, Interval: time.Hour}, nil
+	}
 	ofA.Announcer = trackers
 	ta := a.add(t, ofA)
 	tb.AddPeers([]netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:1")})
@@ -99,6 +101,62 @@ func TestOnlyChangesAreTold(t *testing.T) {
 	e.advance(pexEvery)
 	if m := hear(a); string(m.Added) != "\x7f\x00\x00\x01\x03\xeb" || string(m.Dropped) != "\x7f\x00\x00\x01\x03\xea" {
 		t.Errorf("%+v", m)
+	}
+}
+
+// Addresses of both families are told, and what is known of their peers; those that
+// mean nothing elsewhere are not.
+func TestWhatIsToldOfPeers(t *testing.T) {
+	f := makeTorrent(t, 103, 16<<10, 160<<10)
+	e := start(t)
+	tor := e.add(t, f.leechSpec(t))
+	from := func(addr string, n int, x extended, first wire.MessageID) *testPeer {
+		t.Helper()
+		ours, c := socketPair(t)
+		t.Cleanup(func() { c.Close() })
+		h := wire.Handshake{InfoHash: f.hash, PeerID: peerID(n)}
+		h.Set(wire.Fast)
+		h.Set(wire.Extended)
+		tor.l.post(adopt{t: tor, fd: ours, from: netip.MustParseAddrPort(addr), hello: h})
+		p := &testPeer{t: t, Conn: c, lim: wire.DefaultLimits(100)}
+		p.readHello()
+		p.send(wire.Message{ID: first})
+		p.introduce(x)
+		return p
+	}
+	told := from("192.0.2.1:50000", 1, extended{Messages: map[string]int{pexName: 9}}, wire.HaveNone)
+	from("192.0.2.2:50000", 2, extended{Port: 1002}, wire.HaveAll)
+	from("[2001:db8::3]:50000", 3, extended{Port: 1003, UploadOnly: new(1)}, wire.HaveNone)
+	from("[2001:db8::4]:50000", 4, extended{Port: 1004}, wire.HaveNone)
+	from("[fe80::5%lo]:50000", 5, extended{Port: 1005}, wire.HaveNone)
+	from("127.0.0.1:50000", 6, extended{Port: 1006}, wire.HaveNone)
+	until(t, "their ports to be known", func() bool { return tor.Status().Known == 5 })
+	e.advance(pexFirst)
+	e.advance(time.Second)
+	var m pexMessage
+	for m.Added == nil {
+		if x := told.expect(wire.ExtendedMsg); x.Payload[0] == 9 {
+			must(t, bencode.Unmarshal(x.Payload[1:], &m))
+		}
+	}
+	if want := appendCompact(nil, netip.MustParseAddrPort("192.0.2.2:1002")); string(m.Added) != string(want) || string(m.AddedF) != "\x02" {
+		t.Errorf("added %q with %q", m.Added, m.AddedF)
+	}
+	three := string(appendCompact(nil, netip.MustParseAddrPort("[2001:db8::3]:1003")))
+	four := string(appendCompact(nil, netip.MustParseAddrPort("[2001:db8::4]:1004")))
+	if got, flags := string(m.Added6), string(m.Added6F); (got != three+four || flags != "\x02\x00") && (got != four+three || flags != "\x00\x02") {
+		t.Errorf("added6 %q with %q", got, flags)
+	}
+
+	known := tor.Status().Known
+	list := appendCompact(appendCompact(nil, netip.MustParseAddrPort("[2001:db8::7]:1007")), netip.MustParseAddrPort("[fe80::8]:1008"))
+	list = appendCompact(appendCompact(list, netip.MustParseAddrPort("[::ffff:127.0.0.1]:1009")), netip.MustParseAddrPort("[::]:1010"))
+	payload, err := bencode.Marshal(pexMessage{Added6: list})
+	must(t, err)
+	told.send(wire.Message{ID: wire.ExtendedMsg, Payload: append([]byte{pexID}, payload...)})
+	until(t, "the one that can be called to be known", func() bool { return tor.Status().Known > known })
+	if got := tor.Status().Known; got != known+1 {
+		t.Errorf("%d of them are known", got-known)
 	}
 }
 

@@ -30,20 +30,23 @@ func seek(t testing.TB, e *engine, m MetadataSpec) (end <-chan fetched, cancel f
 		info, err := e.Metadata(ctx, m)
 		ended <- fetched{info, err}
 	}()
-	until(t, "the torrent to be there", func() bool {
-		asked := make(chan bool)
-		e.loops[0].post(knows{m.InfoHash, asked})
-		return <-asked
-	})
+	until(t, "the torrent to be there", func() bool { return e.torrent(m.InfoHash) != nil })
 	return ended, cancel
 }
 
-type knows struct {
-	hash  [20]byte
-	reply chan bool
+// torrent is the one of that info hash, nil if there is none.
+func (e *engine) torrent(hash [20]byte) *Torrent {
+	asked := make(chan *Torrent)
+	e.loops[0].post(theTorrent{hash, asked})
+	return <-asked
 }
 
-func (k knows) handle(l *loop) { k.reply <- l.lobby.torrents[k.hash] != nil }
+type theTorrent struct {
+	hash  [20]byte
+	reply chan *Torrent
+}
+
+func (a theTorrent) handle(l *loop) { a.reply <- l.lobby.torrents[a.hash] }
 
 // gives answers every request of the engine with parts of info.
 func (p *testPeer) gives(info []byte) {

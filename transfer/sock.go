@@ -23,9 +23,19 @@ const backlog = 1024
 // both 0 the system chooses. There is no SO_REUSEPORT on it: a port that
 // another client holds must be seen as taken. SO_REUSEADDR only forgives
 // connections of a former owner that are still being forgotten by the kernel.
-func listenOn(addr netip.Addr, min, max uint16) (fd int, port uint16, err error) {
+//
+// Without an address it listens on all: one socket for IPv6 and, mapped, IPv4, so that
+// both find the same port. Where the system has no IPv6, or does not map, IPv4 it is.
+func listenOn(at func(netip.AddrPort) (int, error), addr netip.Addr, min, max uint16) (fd int, port uint16, err error) {
+	if !addr.IsValid() {
+		fd, port, err = listenOn(at, netip.IPv6Unspecified(), min, max)
+		if err == nil || errors.Is(err, ErrNoPort) {
+			return fd, port, err
+		}
+		addr = netip.IPv4Unspecified()
+	}
 	for p := int(min); p <= int(max); p++ {
-		fd, err = listenAt(netip.AddrPortFrom(addr, uint16(p)))
+		fd, err = at(netip.AddrPortFrom(addr, uint16(p)))
 		if err == nil {
 			name, err := unix.Getsockname(fd)
 			if err != nil {
@@ -46,7 +56,13 @@ func listenAt(at netip.AddrPort) (int, error) {
 	if err != nil {
 		return -1, err
 	}
-	if err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err == nil {
+	if at.Addr() == netip.IPv6Unspecified() {
+		err = unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 0) // whatever the system's default
+	}
+	if err == nil {
+		err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
+	}
+	if err == nil {
 		if err = unix.Bind(fd, toSockaddr(at)); err == nil {
 			// Two that bound at the same moment are told apart here.
 			err = unix.Listen(fd, backlog)

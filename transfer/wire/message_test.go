@@ -116,9 +116,9 @@ func TestImpossibleMessagesAreRefusedEarly(t *testing.T) {
 
 func TestHandshake(t *testing.T) {
 	want := unhex(t, "13 426974546f7272656e742070726f746f636f6c 0000000000100004"+
-		"000102030405060708090a0b0c0d0e0f10111213 2d4354303030302d616263646566676869 6a6b6c")
+		"000102030405060708090a0b0c0d0e0f10111213 2d4348303030302d616263646566676869 6a6b6c")
 	h, err := ParseHandshake(want)
-	if err != nil || !h.Has(Fast) || !h.Has(Extended) || h.Has(DHT) || string(h.PeerID[:]) != "-CT0000-abcdefghijkl" || h.InfoHash[19] != 0x13 {
+	if err != nil || !h.Has(Fast) || !h.Has(Extended) || h.Has(DHT) || string(h.PeerID[:]) != "-CH0000-abcdefghijkl" || h.InfoHash[19] != 0x13 {
 		t.Fatalf("%+v, %v", h, err)
 	}
 	again := Handshake{InfoHash: h.InfoHash, PeerID: h.PeerID}
