@@ -140,6 +140,7 @@ func (w *world) upload(c *Client, path, torrent string) *Publication {
 }
 
 func TestAForeignTorrentNeedsNoRing(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	tracker := newSwarmTracker(t)
 	path := w.file("foreign.bin", w.content(700_000))
@@ -180,6 +181,7 @@ func TestAForeignTorrentNeedsNoRing(t *testing.T) {
 }
 
 func TestATorrentByURL(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	tracker := newSwarmTracker(t)
 	path := w.file("by url", w.content(100_000))
@@ -217,6 +219,7 @@ func TestATorrentByURL(t *testing.T) {
 }
 
 func TestAMagnetLink(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	tracker := newSwarmTracker(t)
 	path := w.file("by magnet.bin", w.content(500_000))
@@ -273,6 +276,7 @@ func TestAMagnetLinkOfTheRingIsTakenFromIt(t *testing.T) {
 }
 
 func TestTheRingTellsWhoElseOnTheLANHasAForeignTorrent(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	tracker := newSwarmTracker(t)
 	path := w.file("lan.bin", w.content(300_000))
@@ -348,6 +352,7 @@ func TestUploadChecksTheContentAndPublishes(t *testing.T) {
 
 // What only bears the same name is no version of it, and never replaces it.
 func TestTorrentsOfOneNameDoNotReplaceEachOther(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	tracker := newSwarmTracker(t)
 	ours := w.file("same name", w.content(50_000))
@@ -385,6 +390,7 @@ func TestTorrentsOfOneNameDoNotReplaceEachOther(t *testing.T) {
 }
 
 func TestAForeignDownloadContinues(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	tracker := newSwarmTracker(t)
 	path := w.file("cont.bin", w.content(600_000))
@@ -400,6 +406,7 @@ func TestAForeignDownloadContinues(t *testing.T) {
 }
 
 func TestPeersThatComeLaterAreFound(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	tracker := newSwarmTracker(t)
 	path := w.file("late.bin", w.content(400_000))
@@ -412,6 +419,7 @@ func TestPeersThatComeLaterAreFound(t *testing.T) {
 }
 
 func TestARingThatComesLaterIsTold(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	tracker := newSwarmTracker(t)
 	path := w.file("then.bin", w.content(100_000))
