@@ -41,7 +41,7 @@ func (c *Client) Serve(ctx context.Context, rec Record, on OnProgress) (_ *Publi
 	if err := p.open(ctx, tor.layout, rec, on); err != nil {
 		return nil, err
 	}
-	engine, err := c.start(ctx, tor.foreign)
+	engine, err := c.start(ctx, tor.foreign || hasTrackers(tor.tiers))
 	if err != nil {
 		return nil, err
 	}

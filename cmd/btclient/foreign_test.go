@@ -18,7 +18,7 @@ import (
 // do, with the tracker of a chordnode in it. $MAGNET is its magnet link.
 func cmdForeign(ts *testscript.TestScript, neg bool, args []string) {
 	path := ts.MkAbs(args[1])
-	_, plain, infoHash, err := storage.Build(context.Background(), path, filepath.Base(path), 1, nil)
+	_, plain, _, err := storage.Build(context.Background(), path, filepath.Base(path), 1, nil)
 	ts.Check(err)
 	mi, _, err := storage.ParseTorrent(plain)
 	ts.Check(err)
@@ -41,8 +41,7 @@ func cmdForeign(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[2]), b, 0o644))
 	mi, _, err = storage.ParseTorrent(b)
 	ts.Check(err)
-	infoHash = mi.HashInfoBytes()
-	ts.Setenv("MAGNET", fmt.Sprintf("magnet:?xt=urn:btih:%x&dn=%s&tr=%s", infoHash, url.QueryEscape(filepath.Base(path)), url.QueryEscape(tracker)))
+	ts.Setenv("MAGNET", fmt.Sprintf("magnet:?xt=urn:btih:%x&dn=%s&tr=%s", mi.HashInfoBytes(), url.QueryEscape(filepath.Base(path)), url.QueryEscape(tracker)))
 }
 
 // addressOf is where a chordnode of the script serves something, by its ready line.
