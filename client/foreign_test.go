@@ -2,6 +2,7 @@ package client
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -258,6 +259,31 @@ func TestAMagnetLink(t *testing.T) {
 		t.Errorf("name %q", d.Name)
 	}
 	w.same(path, d.Path)
+}
+
+func TestAMagnetLinkThatNobodyAnswersEndsWithItsCommand(t *testing.T) {
+	w := newWorld(t)
+	tracker := newSwarmTracker(t)
+	link := fmt.Sprintf("magnet:?xt=urn:btih:%040x&tr=%s", 7, url.QueryEscape(tracker.URL))
+	c := w.loner(newStorage(t))
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() {
+		_, err := c.Download(ctx, DownloadRequest{Source: link})
+		ended <- err
+	}()
+	w.until("the tracker to hear of it", func() bool { return len(tracker.events(c.PeerID())) > 0 })
+	cancel()
+	if err := <-ended; !errors.Is(err, ErrInterrupted) || !strings.Contains(err.Error(), "no peer has said") {
+		t.Errorf("%v", err)
+	}
+	if e := fmt.Sprint(tracker.events(c.PeerID())); !strings.HasSuffix(e, "stopped]") {
+		t.Errorf("the tracker heard %s", e)
+	}
+	if records, err := c.Storage().Records(); err != nil || len(records) > 0 {
+		t.Errorf("remembered: %+v, %v", records, err)
+	}
 }
 
 func TestAMagnetLinkOfTheRingIsTakenFromIt(t *testing.T) {

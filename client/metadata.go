@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"chordtorrent/transfer"
 	"chordtorrent/transfer/storage"
@@ -10,6 +11,9 @@ import (
 
 // Metadata is the stage in which the info dictionary of a magnet link is looked for.
 const Metadata Stage = "metadata"
+
+// slowMetadata is after how long it is said that none has come.
+const slowMetadata = 10 * time.Second
 
 // lanPeers asks the ring for peers of an info hash without telling it of this one: what
 // is behind a magnet link may turn out to be private.
@@ -46,9 +50,16 @@ func (c *Client) fetchMetadata(ctx context.Context, m magnet, on OnProgress) ([]
 	if on != nil {
 		on(Metadata, 0, 0)
 	}
+	slow := time.AfterFunc(slowMetadata, func() {
+		c.log.Warn("no peer has said yet what the magnet link means", "info_hash", hexOf(m.infoHash), "trackers", len(m.tiers), "peers", len(m.peers))
+	})
+	defer slow.Stop()
 	from := c.sourcesOf(lanPeers{c, m.infoHash}, c.trackers.List(m.infoHash, m.tiers))
 	info, err := engine.Metadata(ctx, transfer.MetadataSpec{InfoHash: m.infoHash, Announcer: from, Peers: m.peers, MaxBytes: storage.MaxTorrent})
 	from.end()
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("%w: no peer has said what the magnet link means: %w", ErrInterrupted, err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("looking for what the magnet link means: %w", err)
 	}

@@ -25,6 +25,7 @@ type List struct {
 	tiers    [][]*tracker // each in the order in which they are asked (BEP 12)
 	next     time.Time    // when it is time to announce again
 	least    time.Time    // when a tracker may be asked again although it is not
+	silent   bool         // none has answered the last time, which was said
 }
 
 // tracker is one of them. It belongs to the goroutine that announces, and to that of a try

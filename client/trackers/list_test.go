@@ -177,6 +177,23 @@ func TestATrackerThatKnowsNobodyIsAskedAgainSoon(t *testing.T) {
 	}
 }
 
+func TestThatNoTrackerAnswersIsSaidOnce(t *testing.T) {
+	broken := newWeb(t, func(w http.ResponseWriter, r *http.Request) { http.Error(w, "", http.StatusInternalServerError) })
+	c, log := newClient()
+	l := c.listOf([]string{broken.URL + "/1", broken.URL + "/2"})
+	for range 3 {
+		for _, tr := range l.tiers[0] {
+			tr.due = time.Time{}
+		}
+		if _, err := announce1(t, l, progress(transfer.Started, 1)); err == nil {
+			t.Error("no error")
+		}
+	}
+	if n := strings.Count(log.String(), "level=WARN"); n != 1 || !strings.Contains(log.String(), "trackers=2") {
+		t.Errorf("said %d times: %s", n, log)
+	}
+}
+
 func TestOnlyTrackersAreTaken(t *testing.T) {
 	c, log := newClient()
 	many := make([]string, 0, 500)

@@ -31,12 +31,17 @@ func (l *List) Announce(ctx context.Context, p transfer.Progress) (transfer.Answ
 	if len(order) == 0 {
 		return transfer.Answer{Interval: soonest.Sub(now)}, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, roundLimit)
+	limited, cancel := context.WithTimeout(ctx, roundLimit)
 	defer cancel()
-	r, err := l.round(ctx, order, p)
+	r, err := l.round(limited, order, p)
 	if err != nil {
+		if ctx.Err() == nil && !l.silent {
+			l.silent = true
+			l.c.log.Warn("no tracker answers: they are asked again", "info_hash", fmt.Sprintf("%x", l.infoHash), "trackers", l.Len(), "err", err)
+		}
 		return transfer.Answer{}, err
 	}
+	l.silent = false
 	if len(r.peers) == 0 && p.Left > 0 {
 		r.interval = r.least // somebody may come
 	}
