@@ -59,7 +59,12 @@ type holder struct {
 // lockName takes a name of this Storage for publishing or downloading it, or
 // says in an ErrBusy which process has it.
 func (s *Storage) lockName(name, doing string) (*Lock, error) {
-	sum := sha1.Sum([]byte(name))
+	return s.lockSubject(name, name, doing)
+}
+
+// lockSubject is lockName for what is not told by its name, see Record.Foreign.
+func (s *Storage) lockSubject(subject, name, doing string) (*Lock, error) {
+	sum := sha1.Sum([]byte(subject))
 	path := filepath.Join(s.dir, "locks", hex.EncodeToString(sum[:])+".lock")
 	lock, err := tryLock(path, holder{PID: os.Getpid(), Doing: doing, Name: name})
 	if busy, ok := errors.AsType[*ErrBusy](err); ok {

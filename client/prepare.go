@@ -25,9 +25,12 @@ func (d *Download) prepare(ctx context.Context, on OnProgress) (*wire.Bits, erro
 	}
 	d.rec = Record{
 		ID: RecordID(Downloaded, d.Name, d.Path), Kind: Downloaded, Name: d.Name, State: Running, Path: d.Path, Part: part,
-		InfoHash: hex.EncodeToString(d.InfoHash[:]), Bytes: d.Bytes, Pieces: d.Pieces,
-		Fingerprint: old.Fingerprint, Started: d.began,
+		InfoHash: hex.EncodeToString(d.InfoHash[:]), Foreign: d.Foreign, Bytes: d.Bytes, Pieces: d.Pieces, Started: d.began,
 	}
+	if known && old.otherThan(d.rec.InfoHash, d.Foreign) {
+		old, known = Record{}, false // nothing of that is ours to replace
+	}
+	d.rec.Fingerprint = old.Fingerprint
 	complete, err := d.lookAtTarget(ctx, old, on)
 	if err != nil {
 		return nil, err
@@ -164,7 +167,7 @@ func (d *Download) lookAtTarget(ctx context.Context, old Record, on OnProgress) 
 		ours = ours || pub.Fingerprint == fp.digest
 	}
 	if !ours {
-		return false, hint(fmt.Errorf("%w: %s is there and is not %q as the ring has it", ErrTargetExists, d.Path, d.Name),
+		return false, hint(fmt.Errorf("%w: %s is there and is not %q as it is to be", ErrTargetExists, d.Path, d.Name),
 			"choose another target with -o PATH, or move it away")
 	}
 	d.replaces = fp.digest

@@ -58,7 +58,7 @@ type Publication struct {
 	began     time.Time
 	lock      *Lock
 	content   *storage.Content
-	announcer *announcer
+	announcer *announcer // to the ring; nil: it is not told
 	torrent   *transfer.Torrent
 	stopped   atomic.Bool
 }
@@ -110,7 +110,7 @@ func (c *Client) Publish(ctx context.Context, req PublishRequest) (_ *Publicatio
 			p.release()
 		}
 	}()
-	engine, err := c.start(ctx)
+	engine, err := c.start(ctx, false)
 	if err != nil {
 		return nil, err
 	}
@@ -119,17 +119,17 @@ func (c *Client) Publish(ctx context.Context, req PublishRequest) (_ *Publicatio
 			return nil, fmt.Errorf("copying %s into Storage: %w", source, err)
 		}
 	}
-	layout, metainfo, err := c.hash(ctx, p, req)
+	tor, metainfo, err := c.hash(ctx, p, req)
 	if err != nil {
 		return nil, err
 	}
-	p.Bytes, p.Pieces = layout.Total, layout.NumPieces()
-	if p.content, err = storage.OpenSource(layout, p.Path); err != nil {
+	p.Bytes, p.Pieces = tor.layout.Total, tor.layout.NumPieces()
+	if p.content, err = storage.OpenSource(tor.layout, p.Path); err != nil {
 		return nil, fmt.Errorf("opening %s to serve it: %w", p.Path, err)
 	}
 	// The engine announces while the ring stores the .torrent, so that whoever
 	// sees the name finds a peer.
-	if err := p.add(engine, layout); err != nil {
+	if err := p.add(engine, tor); err != nil {
 		return nil, err
 	}
 	if err := p.register(ctx, metainfo); err != nil {

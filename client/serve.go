@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"runtime"
 	"time"
 
@@ -24,7 +25,7 @@ import (
 func (c *Client) Serve(ctx context.Context, rec Record, on OnProgress) (_ *Publication, err error) {
 	defer func() { err = asInterrupted(ctx, err) }()
 	p := &Publication{Name: rec.Name, Path: rec.Path, Bytes: rec.Bytes, Pieces: rec.Pieces, c: c, kind: rec.Kind, began: time.Now()}
-	if p.lock, err = c.storage.lockName(p.Name, "serve"); err != nil {
+	if p.lock, err = c.storage.lockSubject(rec.subject(), p.Name, "serve"); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -32,23 +33,19 @@ func (c *Client) Serve(ctx context.Context, rec Record, on OnProgress) (_ *Publi
 			p.release()
 		}
 	}()
-	layout, err := c.storage.layoutOf(rec)
+	tor, err := c.storage.torrentOf(rec)
 	if err != nil {
 		return nil, err
 	}
-	b, err := hex.DecodeString(rec.InfoHash)
-	if err != nil || len(b) != len(p.InfoHash) {
-		return nil, fmt.Errorf("what Storage remembers about %q is damaged: its info hash is %q", rec.Name, rec.InfoHash)
-	}
-	p.InfoHash = [20]byte(b)
-	if err := p.open(ctx, layout, rec, on); err != nil {
+	p.InfoHash = tor.infoHash
+	if err := p.open(ctx, tor.layout, rec, on); err != nil {
 		return nil, err
 	}
-	engine, err := c.start(ctx)
+	engine, err := c.start(ctx, tor.foreign || hasTrackers(tor.tiers))
 	if err != nil {
 		return nil, err
 	}
-	if err := p.add(engine, layout); err != nil {
+	if err := p.add(engine, tor); err != nil {
 		return nil, err
 	}
 	if rec.Kind == Published {
@@ -58,37 +55,22 @@ func (c *Client) Serve(ctx context.Context, rec Record, on OnProgress) (_ *Publi
 	return p, err
 }
 
-// layoutOf reads the .torrent that Storage keeps for a record.
-func (s *Storage) layoutOf(rec Record) (*storage.Layout, error) {
-	metainfo, err := s.LoadTorrent(rec.Name)
+// torrentOf reads the .torrent that Storage keeps for a record.
+func (s *Storage) torrentOf(rec Record) (torrent, error) {
+	b, err := os.ReadFile(s.TorrentPathOf(rec))
 	if err != nil {
-		return nil, fmt.Errorf("the .torrent of %q: %w", rec.Name, err)
+		return torrent{}, fmt.Errorf("the .torrent of %q: %w", rec.Name, err)
 	}
-	layout, infoHash, err := parseTorrent(metainfo)
+	tor, err := parseTorrent(b)
 	if err != nil {
-		return nil, fmt.Errorf("the .torrent of %q: %w", rec.Name, err)
+		return torrent{}, fmt.Errorf("the .torrent of %q: %w", rec.Name, err)
 	}
-	if hex.EncodeToString(infoHash[:]) != rec.InfoHash {
-		return nil, hint(fmt.Errorf("Storage has the .torrent of another version of %q than is at %s", rec.Name, rec.Path),
+	if hex.EncodeToString(tor.infoHash[:]) != rec.InfoHash {
+		return torrent{}, hint(fmt.Errorf("Storage has the .torrent of another version of %q than is at %s", rec.Name, rec.Path),
 			"download or publish it again")
 	}
-	return layout, nil
-}
-
-// infoOf gives the means to read the info dictionary in the .torrent kept for a name.
-// By the time it is used that may be another version's, which the engine sees.
-func (s *Storage) infoOf(name string) func() ([]byte, error) {
-	return func() ([]byte, error) {
-		b, err := s.LoadTorrent(name)
-		if err != nil {
-			return nil, err
-		}
-		mi, _, err := storage.ParseTorrent(b)
-		if err != nil {
-			return nil, fmt.Errorf("the .torrent of %q: %w", name, err)
-		}
-		return mi.InfoBytes, nil
-	}
+	tor.name, tor.foreign = rec.Name, rec.Foreign
+	return tor, nil
 }
 
 // open opens the data for serving and makes sure that it is what it was.
@@ -123,13 +105,14 @@ func (p *Publication) open(ctx context.Context, layout *storage.Layout, rec Reco
 }
 
 // add lets the engine serve the open content.
-func (p *Publication) add(engine *transfer.Engine, layout *storage.Layout) (err error) {
-	p.announcer = p.c.newAnnouncer(p.Name, p.InfoHash, p.Bytes)
+func (p *Publication) add(engine *transfer.Engine, tor torrent) (err error) {
+	var announcer transfer.Announcer
+	announcer, p.announcer = p.c.announcerOf(tor)
 	have := wire.NewBits(p.Pieces)
 	have.SetAll()
 	p.torrent, err = engine.Add(transfer.Spec{
-		InfoHash: p.InfoHash, Layout: layout, Content: p.content, Have: have,
-		Announcer: p.announcer, Info: p.c.storage.infoOf(p.Name),
+		InfoHash: p.InfoHash, Layout: tor.layout, Content: p.content, Have: have,
+		Announcer: announcer, Info: p.c.storage.infoOf(tor),
 	})
 	if err != nil {
 		return fmt.Errorf("serving %s: %w", p.Path, err)

@@ -14,8 +14,10 @@ type saved struct {
 	ID       string    `json:"id"`
 	Kind     api.Kind  `json:"kind"`
 	Name     string    `json:"name"`
-	Source   string    `json:"source"` // of a download: a name, or the path of a .torrent; of a publication: the path given
-	Path     string    `json:"path"`   // absolute: what is, or will be, served
+	Source   string    `json:"source"`            // of a download: a name, the path of a .torrent, or a magnet link; of a publication: the path given
+	Foreign  bool      `json:"foreign,omitempty"` // the ring does not know it
+	Torrent  string    `json:"torrent,omitempty"` // of a publication: the path of the .torrent that it is the content of
+	Path     string    `json:"path"`              // absolute: what is, or will be, served
 	InfoHash string    `json:"info_hash,omitempty"`
 	Bytes    int64     `json:"bytes,omitempty"`
 	Got      int64     `json:"got,omitempty"` // bytes that were there when it ran last
@@ -39,6 +41,19 @@ type saved struct {
 	Version  int       `json:"version,omitempty"`
 	Added    time.Time `json:"added"`
 	Finished time.Time `json:"finished,omitzero"`
+}
+
+// subject is what one job at a time may work on.
+func (s *saved) subject() string {
+	if s.Foreign {
+		return "info hash " + s.InfoHash
+	}
+	return s.Name
+}
+
+// otherThan says whether two jobs are about torrents that only bear the same name.
+func (s *saved) otherThan(t *saved) bool {
+	return s.InfoHash != "" && s.InfoHash != t.InfoHash && (s.Foreign || t.Foreign)
 }
 
 // job is one thing that a person asked for. It belongs to the loop.

@@ -39,7 +39,11 @@ func (d *Daemon) carry(ctx context.Context, j *job, r *run, s saved) {
 
 // fetch downloads, then serves.
 func (d *Daemon) fetch(ctx context.Context, j *job, r *run, s saved) error {
-	dl, err := d.c.Download(ctx, client.DownloadRequest{Source: s.Source, Path: s.Path, Preallocate: s.Reserve, AnySpace: s.AnySpace, OnProgress: r.onProgress})
+	req := client.DownloadRequest{Source: s.Source, Path: s.Path, Preallocate: s.Reserve, AnySpace: s.AnySpace, OnProgress: r.onProgress}
+	if s.Foreign {
+		req.Name = s.Name
+	}
+	dl, err := d.c.Download(ctx, req)
 	if err != nil {
 		return err
 	}
@@ -50,7 +54,7 @@ func (d *Daemon) fetch(ctx context.Context, j *job, r *run, s saved) error {
 		}
 		r.d = dl
 		j.limit()
-		j.InfoHash, j.Bytes, j.Pieces = hexOf(dl.InfoHash[:]), dl.Bytes, dl.Pieces
+		j.InfoHash, j.Bytes, j.Pieces, j.Foreign = hexOf(dl.InfoHash[:]), dl.Bytes, dl.Pieces, dl.Foreign
 		j.Reason, j.tries = "", 0
 		d.log.Info("downloading", "name", j.Name, "info_hash", j.InfoHash, "path", j.Path)
 		d.save(j)
@@ -80,7 +84,13 @@ func (d *Daemon) fetch(ctx context.Context, j *job, r *run, s saved) error {
 
 // publish hashes and registers, then serves.
 func (d *Daemon) publish(ctx context.Context, j *job, r *run, s saved) error {
-	p, err := d.c.Publish(ctx, client.PublishRequest{Path: s.Source, Name: s.Name, Copy: s.Copy, OnProgress: r.onProgress})
+	var p *client.Publication
+	var err error
+	if s.Torrent != "" {
+		p, err = d.c.Upload(ctx, client.UploadRequest{Path: s.Source, Torrent: s.Torrent, OnProgress: r.onProgress})
+	} else {
+		p, err = d.c.Publish(ctx, client.PublishRequest{Path: s.Source, Name: s.Name, Copy: s.Copy, OnProgress: r.onProgress})
+	}
 	if err != nil {
 		return err
 	}
