@@ -245,7 +245,9 @@ func (c *Communicator) swarm(r chord.GetReply, asker *Announce) Swarm {
 		} else {
 			leechers++
 		}
-		if asker != nil && asker.Left == 0 && p.Left == 0 {
+		// Seeds have nothing for each other. But aria2 says that nothing is left when it
+		// begins with a magnet link, and does not know yet how much there is.
+		if asker != nil && asker.Left == 0 && p.Left == 0 && asker.Event != Started {
 			continue
 		}
 		s.Peers = append(s.Peers, p)

@@ -65,6 +65,11 @@ func TestASeedIsNotToldOfSeeds(t *testing.T) {
 	if len(s.Peers) != 1 || s.Peers[0].PeerID != peer(3, 0).PeerID || s.Seeders != 2 || s.Leechers != 1 {
 		t.Fatalf("a seed sees %+v", s)
 	}
+	begins := peer(1, 0)
+	begins.Event = Started
+	if s := announce(t, c, begins); len(s.Peers) != 2 {
+		t.Errorf("a seed that begins, or has only a magnet link, sees %+v", s)
+	}
 	look, err := c.Peers(bg, "x", seq20(1), 0)
 	if err != nil || len(look.Peers) != 3 || look.Seeders != 2 || look.Leechers != 1 || look.Interval != 0 {
 		t.Fatalf("somebody who only looks sees %+v, %v", look, err)

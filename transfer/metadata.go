@@ -199,5 +199,6 @@ func (r *readInfo) handle(l *loop) {
 			c.wake()
 		}
 	}
+	s.keptInfo()
 	s.checkStopped()
 }

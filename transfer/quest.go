@@ -79,7 +79,7 @@ func (e *Engine) Metadata(ctx context.Context, m MetadataSpec) ([]byte, error) {
 	case <-ctx.Done():
 	}
 	tried := t.tried()
-	bye, cancel := context.WithTimeout(context.WithoutCancel(ctx), farewell)
+	bye, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveWithin)
 	defer cancel()
 	if err := t.Stop(bye); err != nil {
 		e.cfg.Log.Debug("not announced", "info_hash", hexHash(m.InfoHash), "err", err)
@@ -87,8 +87,8 @@ func (e *Engine) Metadata(ctx context.Context, m MetadataSpec) ([]byte, error) {
 	return nil, fmt.Errorf("transfer: metadata of %s: %s: %w", hexHash(m.InfoHash), tried, ctx.Err())
 }
 
-// farewell is how long to wait for trackers to hear that a quest was given up.
-const farewell = 2 * time.Second
+// leaveWithin is how long to wait for trackers to hear that a quest was given up.
+const leaveWithin = 2 * time.Second
 
 // wanted is what a Torrent has that is a quest.
 type wanted struct {

@@ -53,6 +53,7 @@ func (s *Spec) validate() error {
 	if s.Layout == nil {
 		return errors.New("transfer: a torrent without a layout")
 	}
+	s.Private = s.Private || s.Layout.Private
 	if s.content == nil {
 		if s.Content == nil {
 			return errors.New("transfer: a torrent without content")
@@ -70,7 +71,6 @@ func (s *Spec) validate() error {
 		return fmt.Errorf("transfer: a set of %d pieces for a torrent of %d", s.Have.Len(), n)
 	}
 	s.Have = s.Have.Clone()
-	s.Private = s.Private || s.Layout.Private
 	return nil
 }
 

@@ -134,6 +134,10 @@ func TestPeersFindEachOther(t *testing.T) {
 	if d := w.ask("10.0.0.9:1", query(hash, "e", "left", "0")); strings.Contains(string(d.Peers), "\x0a\x00\x00\x07\x1b\x59") {
 		t.Errorf("a seeder was told another: %q", d.Peers)
 	}
+	// But for who begins: aria2 says so of a magnet link.
+	if d := w.ask("10.0.0.9:1", query(hash, "e", "left", "0", "event", "started")); !strings.Contains(string(d.Peers), "\x0a\x00\x00\x07\x1b\x59") {
+		t.Errorf("who has a magnet link was told of no seeder: %q", d.Peers)
+	}
 	w.ask("10.0.0.7:40001", query(hash, "b", "port", "7002", "event", "stopped"))
 	scrape := w.ask("10.0.0.8:1", "/scrape?info_hash="+url.QueryEscape(string(hash[:])))
 	if got := scrape.Files[string(hash[:])]; got.Complete != 2 || got.Incomplete != 2 || got.Name != "disk.img" {
