@@ -8,8 +8,9 @@ GO_BUILD := CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)'
 LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 FUZZTIME ?= 60s
 BENCHTIME ?= 1s
+, := ,
 
-.PHONY: help build demo test pictures explore seeds swarm crowd race lint fuzz bench bench-hash bench-swarm bench-daemon kill-test wireshark soak compose-demo clean
+.PHONY: help build demo test pictures explore seeds swarm crowd race lint fuzz bench bench-hash bench-swarm bench-daemon bench-tracker kill-test wireshark interop soak compose-demo clean
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -72,12 +73,21 @@ bench-daemon: build ## btclient serve: 10,000 files dropped, 1,000 idle seeds, 1
 	@mkdir -p bench/daemon
 	go run ./scripts/daemonbench --commit $$(git rev-parse --short HEAD) --out bench/daemon/daemon.json $(ARGS)
 
+bench-tracker: ## answers of the trackers for a second of CPU, into bench/tracker; TRACKLOAD names the load generator, CHIHAYA and OPENTRACKER others
+	@scripts/bench-tracker.sh $(ARGS)
+
 kill-test: ARGS ?= --mode rounds,cuts,full-disk --cuts '6|6' --cut-for 10s
 kill-test: ## 12 real chordnodes under load, some killed, some cut off; needs root; more with ARGS='--rounds 200'
 	@scripts/kill-test.sh $(ARGS)
 
 wireshark: ## btclient and aria2 fetch from btclient, tshark listens and must understand; needs root
 	@scripts/wireshark.sh
+
+interop: ## clients of others with our ring as their tracker and in our swarms; needs root; a quick half with ARGS=--quick
+	@$(if $(ARGS),scripts/interop.sh $(ARGS),scripts/interop.sh --cases matrix$(,)udp --out bench/interop/matrix.json --doc docs/interop.md; \
+	scripts/interop.sh --cases mixed --out bench/interop/mixed.json --doc docs/interop.md; \
+	scripts/interop.sh --cases killed --out bench/interop/killed.json --doc docs/interop.md; \
+	scripts/interop.sh --cases first-copies$(,)magnet$(,)encryption --out bench/interop/copies.json --doc docs/interop.md)
 
 soak: ## the same for hours: 1,000 rounds, and whether members that stay alive grow
 	@scripts/kill-test.sh --rounds 1000 --witnesses 2 --out bench/ring/soak.json

@@ -38,6 +38,7 @@ var mayImport = map[string][]string{
 	"client/web":           {"client", "client/api", "client/daemon", "communicator", "communicator/picture"},
 	"scripts/lab":          {},
 	"scripts/killtest":     {"scripts/lab", "communicator", "chord", "chord/rpc"},
+	"scripts/interop":      {"scripts/lab", "communicator", "transfer"},
 	"scripts/daemonbench":  {"scripts/lab", "client/api", "communicator"},
 	"scripts/swarmbench":   {"scripts/lab", "communicator", "transfer"},
 	"scripts/wireshark":    {"scripts/lab"},
@@ -51,7 +52,7 @@ var mayImport = map[string][]string{
 var coreForbids = map[string]bool{"net": true, "os": true, "log": true, "log/slog": true, "sync": true, "crypto/rand": true, "math/rand": true, "syscall": true}
 
 // cores are the rooms that only think.
-var cores = []string{"chord", "transfer/picker"}
+var cores = []string{"chord", "transfer/picker", "transfer/mse"}
 
 type sourceFile struct {
 	path, room, dir string

@@ -62,4 +62,7 @@ type State struct {
 	Contact int64
 	// Forgotten are members that an operator has declared gone for good.
 	Forgotten []ID
+	// Missed are those of whom this member has known since the ring was last whole, and
+	// who are not there.
+	Missed []ID
 }

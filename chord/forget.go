@@ -39,7 +39,7 @@ func (m *Member) forget(id ID, done func(ForgetReply)) {
 			continue
 		}
 		waiting++
-		m.ask(r, Forsake{ID: id}, func(b Body, err error) {
+		m.askPatient(r, storeTimeout, Forsake{ID: id}, func(b Body, err error) {
 			g, ok := b.(Granted)
 			end(ok && g.Code == CodeOK)
 		})
@@ -68,10 +68,23 @@ func (m *Member) noteForgotten(id ID, done func(error)) {
 	m.repairSoon()
 }
 
-// remembered takes a member that lives off the list of those that are gone.
+// remembered takes a member that lives off the lists of those that do not.
 func (m *Member) remembered(id ID) {
-	if i := slices.Index(m.forgotten, id); i >= 0 {
-		m.forgotten = slices.Delete(slices.Clone(m.forgotten), i, i+1)
+	m.forgotten, m.missed = without(m.forgotten, id), without(m.missed, id)
+}
+
+func without(ids []ID, id ID) []ID {
+	if i := slices.Index(ids, id); i >= 0 {
+		return slices.Delete(slices.Clone(ids), i, i+1)
+	}
+	return ids
+}
+
+// miss notes that a member of whom this one knew is not there, unless gossip says that it
+// is. There may be one more than are counted: then who they are is not known.
+func (m *Member) miss(id ID) {
+	if _, lives := m.inView(id); !lives && len(m.missed) <= maxForgotten && !slices.Contains(m.missed, id) {
+		m.missed = append(slices.Clip(m.missed), id)
 	}
 }
 
@@ -79,6 +92,14 @@ func (m *Member) remembered(id ID) {
 // they hold to be all there is: R, or fewer when an operator says that so many
 // are gone that R cannot come back. It holds only if everybody left was asked.
 func (m *Member) needed(q Quorum) int { return max(1, min(q.R, q.N-len(m.forgotten))) }
+
+// accounted reports whether everybody of a ring of so many is either here or gone for
+// good by an operator's word. Then what those have who are here is all there is, also of
+// a range that none of them was ever granted: who was is gone.
+func (m *Member) accounted(ring int) bool {
+	return len(m.forgotten) > 0 && len(m.view)+len(m.forgotten) >= ring && len(m.missed) <= maxForgotten &&
+		!slices.ContainsFunc(m.missed, func(id ID) bool { return !slices.Contains(m.forgotten, id) })
+}
 
 // trustSelf makes a member that is alone take what it holds for all there is.
 func (m *Member) trustSelf() ForgetReply {

@@ -90,7 +90,7 @@ type Member struct {
 	// contactHere is the same in this life, by this member's own clock.
 	contactHere Time
 
-	forgotten []ID // as in State
+	forgotten, missed []ID // as in State
 
 	requests map[uint64]*request
 	timers   timers
@@ -152,6 +152,7 @@ func New(cfg Config) (*Member, error) {
 		purged:    cfg.State.Purged,
 		contact:   cfg.State.Contact,
 		forgotten: slices.Clone(cfg.State.Forgotten),
+		missed:    slices.Clone(cfg.State.Missed),
 		elder:     cfg.State.Ring,
 		knew:      slices.ContainsFunc(cfg.State.Known, func(r Ref) bool { return r.ID != cfg.Self.ID }),
 		ahead:     map[Key]Stamp{},
@@ -159,6 +160,9 @@ func New(cfg Config) (*Member, error) {
 		stores:    map[uint64]func(error){},
 		writes:    map[*writing]uint64{},
 		rtt:       map[ID]roundTrip{},
+	}
+	for _, r := range cfg.State.Known {
+		m.miss(r.ID) // until it is seen
 	}
 	m.cfg.State = State{} // taken over
 	// Late replies to an earlier life of this member match nothing.
@@ -317,5 +321,6 @@ func (m *Member) saveStateThen(done func(error)) {
 		Purged:    m.purged,
 		Contact:   m.contact,
 		Forgotten: slices.Clone(m.forgotten),
+		Missed:    slices.Clone(m.missed),
 	}}, done)
 }

@@ -184,4 +184,5 @@ type Status struct {
 	Forgotten        []ID   // members that an operator has declared gone for good
 	HTTP             string // host:port of the member's HTTP listener, filled in by its driver
 	Trouble          string // why the member cannot write to its disk, "" if it can; filled in by its driver
+	Missed           []ID   // members it has known of since the ring was last whole, and who are not there
 }

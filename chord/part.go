@@ -13,6 +13,9 @@ type part struct {
 	to   ID
 	base uint64 // the oldest epoch whose claims completed it
 	ring int    // that was taken for the ring's size then
+	// byWord: no claims complete it. By an operator's word nobody comes who has more of it
+	// than those who are here.
+	byWord bool
 }
 
 // pieces gives the claims that overlap the arc (from, to], if that is not one to
@@ -75,10 +78,14 @@ func (m *Member) vouchedParts(rd *round, all bool) (parts []part, ok bool) {
 	for _, end := range rd.ends() {
 		claims := rd.claimsAt(end)
 		base, ring, ok := m.vouched(claims, rd.heard, m.knownRing(claims[0], claims), all)
-		if !ok {
+		if ok {
+			parts = append(parts, part{to: end, base: base, ring: ring})
+			continue
+		}
+		if ring = largest(claims, m.ring); !all || !m.accounted(ring) {
 			return nil, false
 		}
-		parts = append(parts, part{end, base, ring})
+		parts = append(parts, part{to: end, ring: ring, byWord: true})
 	}
 	return parts, true
 }
@@ -108,7 +115,7 @@ func (m *Member) remaining(rd *round) (left remaining) {
 	for _, c := range rd.equal {
 		in := 0
 		for i, p := range r.base.parts {
-			if held := c.claims.at(p.to); held.Complete && held.Epoch >= p.base {
+			if held := c.claims.at(p.to); p.byWord || held.Complete && held.Epoch >= p.base {
 				counts[i]++
 				in++
 			}
@@ -123,7 +130,7 @@ func (m *Member) remaining(rd *round) (left remaining) {
 	}
 	left.enough = true
 	for i, p := range r.base.parts {
-		left.enough = left.enough && counts[i] >= m.needed(QuorumOf(Hard, p.ring))
+		left.enough = left.enough && (p.byWord || counts[i] >= m.needed(QuorumOf(Hard, p.ring)))
 	}
 	return left
 }

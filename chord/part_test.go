@@ -38,7 +38,7 @@ func TestAGrownRangeIsJudgedPartByPart(t *testing.T) {
 	}
 	// Who counts in one part only is told of a grant, and gets it last.
 	m.repair.config = nil
-	m.repair.base.parts = []part{{middle, since, 9}, {to, old, 9}}
+	m.repair.base.parts = []part{{to: middle, base: since, ring: 9}, {to: to, base: old, ring: 9}}
 	rd := &round{equal: []claimant{{Ref{ID: ids[0]}, both}, {Ref{ID: ids[1]}, both}, {Ref{ID: ids[2]}, both}, {Ref{ID: ID{4}}, onlyOld}, {Ref{ID: ID{5}}, nil}}}
 	if left := m.remaining(rd); len(left.all) != 3 || len(left.some) != 1 || left.some[0].ID != (ID{4}) || !left.enough {
 		t.Errorf("remaining %+v", left)

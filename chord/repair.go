@@ -173,11 +173,14 @@ func (m *Member) graceLeft() time.Duration {
 		return 0
 	}
 	left, ring := r.claimants, max(m.ring, len(m.view)+1)
+	grace := m.cfg.RestartGrace
 	if len(r.config) > 0 {
 		left, ring = 1, m.ring
 		for _, c := range r.config[1:] {
 			if listed(m.succ, c.ID) {
 				left++
+			} else if _, back := m.inView(c.ID); back {
+				grace = 2 * m.cfg.RestartGrace // the list will name it in a moment
 			}
 		}
 		switch {
@@ -190,5 +193,5 @@ func (m *Member) graceLeft() time.Duration {
 	if r.missing == 0 || left <= QuorumOf(Hard, ring).W {
 		return 0
 	}
-	return max(0, r.missing.Add(m.cfg.RestartGrace).Sub(m.now))
+	return max(0, r.missing.Add(grace).Sub(m.now))
 }

@@ -64,8 +64,9 @@ func (m *Member) keepTime() {
 		}
 	case len(c.samples) > 0:
 		m.askClock(c.oldest())
-	default:
-		pause = clockPause
+	}
+	if !c.enough(max(len(m.view), m.ring)) {
+		pause = clockPause // who is under suspicion now may answer in a moment
 	}
 	m.timers.stop(c.timer)
 	c.timer = m.after(pause, m.keepTime)

@@ -143,3 +143,20 @@ func TestNoClockIsForgottenForWantOfAsking(t *testing.T) {
 		t.Errorf("%d of %d are asked within %v", len(asked), clockSamples, clockExpiry)
 	}
 }
+
+// TestClocksOfSuspectsAreAskedForSoon takes a member's samples away while the others are
+// under suspicion: it asks again when that is over, and not at the pace of one that has
+// what it needs, as its writes wait.
+func TestClocksOfSuspectsAreAskedForSoon(t *testing.T) {
+	net, hosts := ringOf(t, simOptions{seed: testSeed(t, 1)}, 3)
+	h := hosts[0]
+	h.call(h.boot, func(m *Member, now Time) {
+		m.advance(now)
+		m.ringClock.samples = m.ringClock.samples[:1]
+		for _, r := range m.view {
+			m.suspected(r.ID)
+		}
+		m.keepTime()
+	})
+	net.wait("it knows enough clocks", suspectFor+2*clockPause, func() bool { return h.m.ringClock.enough(3) })
+}

@@ -221,8 +221,8 @@ func (m *Member) repaired() {
 	r.behind = 0
 	m.inContact()
 	m.orderPurge()
-	if m.ring == len(m.view) && m.now.Sub(m.maintenance.viewed) >= forgetAfter {
-		m.forgotten = nil
+	if m.ring == len(m.view) && r.lacking == 0 && m.now.Sub(m.maintenance.viewed) >= forgetAfter {
+		m.forgotten, m.missed = nil, nil
 	}
 	if !r.again {
 		r.offers = nil

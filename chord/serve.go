@@ -236,6 +236,7 @@ func (m *Member) status() Status {
 		Ring:        m.ring,
 		ClockOff:    -m.ringClock.offset.Milliseconds(),
 		Forgotten:   slices.Clone(m.forgotten),
+		Missed:      slices.Clone(m.missed),
 	}
 	s.Keys, s.Bytes = m.cfg.Store.Count(Hard)
 	s.SoftKeys, _ = m.cfg.Store.Count(Soft)

@@ -122,6 +122,11 @@ func (m *Member) counted() int {
 // the ring: it does if it knows most of those whom the list has from others.
 // Only then can who owns what be told from the view.
 func (m *Member) setList(list []Ref) {
+	for _, r := range m.succ {
+		if !listed(list, r.ID) {
+			m.miss(r.ID)
+		}
+	}
 	m.succ = list
 	known := 0
 	for _, r := range list {
@@ -139,6 +144,7 @@ func (m *Member) oneHop() bool { return m.viewWhole && len(m.view) <= maxOneHop 
 // answered with a failure now and not by a time-out later.
 func (m *Member) gone(r Ref) {
 	m.suspected(r.ID)
+	m.miss(r.ID)
 	delete(m.rtt, r.ID)
 	m.ringClock.samples = slices.DeleteFunc(m.ringClock.samples, func(s clockSample) bool { return s.of.ID == r.ID })
 	m.fingers.remove(r.ID)

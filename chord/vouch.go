@@ -99,6 +99,14 @@ func (m *Member) vouched(claims []Claim, heard map[ID]bool, known int, all bool)
 	return 0, 0, false
 }
 
+// largest is the largest ring that claims to something name, or known if that is larger.
+func largest(claims []Claim, known int) int {
+	for _, c := range claims {
+		known = max(known, c.Ring, c.Next.Ring)
+	}
+	return known
+}
+
 // goneOn reports whether a grant after an epoch, which some have been told of, may
 // have come into force with others: not all have answered, or too many of its
 // holders are not among those who have.

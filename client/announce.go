@@ -3,7 +3,7 @@ package client
 import (
 	"context"
 	"net/netip"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"chordtorrent/communicator"
@@ -15,24 +15,30 @@ import (
 const wantPeers = 50
 
 // announcer tells the ring about one torrent of this client and asks it for
-// peers. The engine calls it on the torrent's own goroutine.
+// peers. The engine calls it, not twice at the same time.
 type announcer struct {
 	c        *Client
 	name     string // "": the ring knows it by its info hash only
 	infoHash [20]byte
 	size     int64
 
-	once  sync.Once
-	first chan struct{} // closed when the first announce has ended, well or not
+	first atomic.Pointer[chan struct{}] // closed when the first announce has ended, well or not; nil then
 }
 
 func (c *Client) newAnnouncer(name string, infoHash [20]byte, size int64) *announcer {
-	return &announcer{c: c, name: name, infoHash: infoHash, size: size, first: make(chan struct{})}
+	a := &announcer{c: c, name: name, infoHash: infoHash, size: size}
+	first := make(chan struct{})
+	a.first.Store(&first)
+	return a
 }
 
 // Announce implements transfer.Announcer.
 func (a *announcer) Announce(ctx context.Context, p transfer.Progress) (transfer.Answer, error) {
-	defer a.once.Do(func() { close(a.first) })
+	defer func() {
+		if first := a.first.Swap(nil); first != nil {
+			close(*first)
+		}
+	}()
 	if p.Event == transfer.Stopped && !a.c.ring.LocalAddr().IsValid() {
 		return transfer.Answer{}, nil // there was no ring to hear of it
 	}
@@ -88,10 +94,14 @@ func announceEvent(e transfer.Event) communicator.Event {
 
 // awaitFirst waits until the ring has heard of the torrent, or for a moment.
 func (a *announcer) awaitFirst(ctx context.Context) {
+	first := a.first.Load()
+	if first == nil {
+		return
+	}
 	timer := time.NewTimer(time.Second)
 	defer timer.Stop()
 	select {
-	case <-a.first:
+	case <-*first:
 	case <-timer.C:
 	case <-ctx.Done():
 	}

@@ -70,6 +70,24 @@ func TestDirectoriesArriveWhole(t *testing.T) {
 	w.same(dir, d.Path)
 }
 
+// What is zeros by its hashes is there from the beginning, and can be given to others.
+func TestZerosOfADirectoryAreNotFetched(t *testing.T) {
+	w := newWorld(t)
+	dir := filepath.Join(w.dir, "src", "images")
+	write(t, filepath.Join(dir, "a.img"), w.content(100_000)+strings.Repeat("\x00", 900_000))
+	write(t, filepath.Join(dir, "b.img"), strings.Repeat("\x00", 2_000_000))
+	write(t, filepath.Join(dir, "c.img"), strings.Repeat("\x00", 70_000)+w.content(50_000))
+	p := w.publish(w.client(newStorage(t)), PublishRequest{Path: dir})
+	d := w.download(w.client(newStorage(t)), "images", "")
+	w.same(dir, d.Path)
+	if got, piece := d.Status().Downloaded, p.Bytes/int64(p.Pieces)+1; got > 150_000+3*piece {
+		t.Errorf("%d bytes were fetched of %d", got, d.Bytes)
+	}
+	w.stop(p)
+	again := w.download(w.client(newStorage(t)), "images", "")
+	w.same(dir, again.Path)
+}
+
 func TestADownloadIsServedToOthersAtOnce(t *testing.T) {
 	w := newWorld(t)
 	path := w.file("chain.bin", w.content(300_000))

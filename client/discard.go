@@ -21,7 +21,7 @@ func (s *Storage) Discard(name, target string, complete bool) error {
 	if known {
 		on = rec.subject()
 	}
-	lock, err := s.lockSubject(on, name, "download")
+	lock, err := s.lockSubject(on, name, "download", false)
 	if err != nil {
 		return err
 	}

@@ -24,7 +24,9 @@
 //	files/NAME                 downloads without a target of their own, and published copies
 //	records/ID.json            one per publication or download: see Record
 //	journals/ID-HASH.journal   the verified pieces of a download that is not complete
-//	locks/HASH.lock            held while a process works on a name; says its pid
+//	locks/HASH.lock            while a process works on a name, or serves it, or on the info hash of
+//	                           what is foreign; says which
+//	owners/ID.lock             locked as long as such a process lives
 //	node/                      the data of a ring member inside the client (--embedded)
 //	ring-members.json          ring members seen before (the communicator's)
 //

@@ -27,6 +27,10 @@ type DownloadRequest struct {
 	// AnySpace begins also when the disk has no room for all of it.
 	AnySpace   bool
 	OnProgress OnProgress
+	// Replacing, unless nil, ends what this client serves of the same subject, see Subject, and
+	// returns when nothing of that is left. It is called as late as can be: an earlier version
+	// is served until all of this one is there. With nil the subject has to be free.
+	Replacing func(subject string)
 }
 
 // Download is a download of this client: running, then complete and served to
@@ -41,7 +45,7 @@ type Download struct {
 
 	c        *Client
 	began    time.Time
-	lock     *Lock
+	lock     *nameLock
 	partLock *os.File
 	rec      Record
 	layout   *storage.Layout
@@ -50,6 +54,8 @@ type Download struct {
 	present  bool              // everything was at the target already
 	earlier  *earlier          // nil: none is known
 	replaces string            // the fingerprint of the earlier version of ours at Path, if one is there
+	metainfo []byte            // of what has an earlier version, until it is complete: the .torrent in Storage is that of what is served
+	handOver func(string)      // DownloadRequest.Replacing
 
 	journalMu sync.Mutex
 	journal   *storage.Journal // nil before and after it is open
@@ -79,7 +85,7 @@ func (c *Client) Download(ctx context.Context, req DownloadRequest) (_ *Download
 	if req.Name != "" && req.Name != found.Name {
 		found.Name, found.Foreign = req.Name, true
 	}
-	lock, err := c.storage.lockSubject(subject(found.Name, hexOf(found.InfoHash), found.Foreign), found.Name, "download")
+	lock, err := c.storage.lockSubject(Subject(found.Name, hexOf(found.InfoHash), found.Foreign), found.Name, "download", req.Replacing != nil)
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +96,8 @@ func (c *Client) Download(ctx context.Context, req DownloadRequest) (_ *Download
 	}
 	d := &Download{
 		Name: tor.name, InfoHash: tor.infoHash, Bytes: tor.layout.Total, Pieces: tor.layout.NumPieces(), Foreign: tor.foreign,
-		c: c, began: time.Now(), lock: lock, layout: tor.layout, stop: make(chan struct{}), done: make(chan struct{}),
+		c: c, began: time.Now(), lock: lock, layout: tor.layout, handOver: req.Replacing,
+		stop: make(chan struct{}), done: make(chan struct{}),
 	}
 	defer func() {
 		if err != nil {
@@ -106,7 +113,9 @@ func (c *Client) Download(ctx context.Context, req DownloadRequest) (_ *Download
 	if !d.Foreign {
 		d.earlier = c.earlierVersion(d.Name, d.InfoHash)
 	}
-	if err := c.storage.keep(tor, metainfo); err != nil {
+	if d.earlier != nil {
+		d.metainfo = metainfo
+	} else if err := c.storage.keep(tor, metainfo); err != nil {
 		return nil, err
 	}
 	engine, err := c.start(ctx, d.Foreign)
@@ -120,12 +129,13 @@ func (c *Client) Download(ctx context.Context, req DownloadRequest) (_ *Download
 	if err := d.reserve(req, have); err != nil {
 		return nil, err
 	}
+	d.earlier = nil // it has given what it had
 	d.arrived.begin(have)
 	announcer, _ := c.announcerOf(tor)
-	d.torrent, err = engine.Add(transfer.Spec{
+	d.torrent, err = addInPlace(engine, transfer.Spec{
 		InfoHash: d.InfoHash, Layout: tor.layout, Content: d.content, Have: have,
 		Announcer: announcer, OnPiece: d.verified, Info: c.storage.infoOf(tor), WebSeeds: tor.webSeeds,
-	})
+	}, d.lock, req.Replacing)
 	if err != nil {
 		return nil, fmt.Errorf("starting the download of %q: %w", d.Name, err)
 	}
@@ -222,7 +232,7 @@ func (d *Download) conclude(err error) {
 	if err != nil {
 		d.rec.State, d.rec.Error = Failed, err.Error()
 	} else {
-		d.rec.Part, d.rec.PartInode = "", 0
+		d.rec.Part, d.rec.PartInode, d.rec.Earlier = "", 0, ""
 		if fp, fpErr := fingerprintOf(d.Path); fpErr == nil {
 			// A change within this tick of the clock that keeps the size would go unnoticed
 			// when it is served later; whoever fetches it checks.
@@ -293,6 +303,9 @@ func (d *Download) Failed() <-chan struct{} { return d.torrent.Failed() }
 
 // ServeErr says why a complete download is served no longer.
 func (d *Download) ServeErr() error { return d.torrent.Err() }
+
+// AfterFailed has f called, on a goroutine of its own, once Failed is closed.
+func (d *Download) AfterFailed(f func()) { d.torrent.AfterFailed(f) }
 
 // Stop ends fetching and serving and tells the ring so, as far as ctx leaves
 // time. What has been fetched is kept and continued by the same request. A

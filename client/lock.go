@@ -2,14 +2,11 @@ package client
 
 import (
 	"context"
-	"crypto/sha1"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -53,24 +50,8 @@ type Lock struct {
 type holder struct {
 	PID   int    `json:"pid"`
 	Doing string `json:"doing"`
-	Name  string `json:"name"`
-}
-
-// lockName takes a name of this Storage for publishing or downloading it, or
-// says in an ErrBusy which process has it.
-func (s *Storage) lockName(name, doing string) (*Lock, error) {
-	return s.lockSubject(name, name, doing)
-}
-
-// lockSubject is lockName for what is not told by its name, see Record.Foreign.
-func (s *Storage) lockSubject(subject, name, doing string) (*Lock, error) {
-	sum := sha1.Sum([]byte(subject))
-	path := filepath.Join(s.dir, "locks", hex.EncodeToString(sum[:])+".lock")
-	lock, err := tryLock(path, holder{PID: os.Getpid(), Doing: doing, Name: name})
-	if busy, ok := errors.AsType[*ErrBusy](err); ok {
-		busy.What = name
-	}
-	return lock, err
+	Name  string `json:"name,omitempty"`
+	Owner string `json:"owner,omitempty"` // of a name: see names
 }
 
 func tryLock(path string, me holder) (*Lock, error) {

@@ -31,6 +31,12 @@ func (d *Download) prepare(ctx context.Context, on OnProgress) (*wire.Bits, erro
 		old, known = Record{}, false // nothing of that is ours to replace
 	}
 	d.rec.Fingerprint = old.Fingerprint
+	if d.rec.Earlier = old.Earlier; known && old.State == Done {
+		d.rec.Earlier = old.InfoHash
+	}
+	if d.rec.Earlier == d.rec.InfoHash {
+		d.rec.Earlier = ""
+	}
 	complete, err := d.lookAtTarget(ctx, old, on)
 	if err != nil {
 		return nil, err
@@ -124,14 +130,20 @@ func (d *Download) openJournal(ctx context.Context, continued bool, on OnProgres
 		return d.journal.Bits(), nil
 	}
 	have := wire.NewBits(d.Pieces)
-	switch {
-	case !continued && d.layout.Single:
-		have = storage.Holes(d.layout) // the file is there at its full length, and empty
-	case continued:
+	if continued {
 		if have, err = storage.Verify(ctx, d.content, runtime.GOMAXPROCS(0), on.stage(Verifying)); err != nil {
 			return nil, fmt.Errorf("checking the partial data: %w", err)
 		}
 	}
+	// What is known to be zeros need not be fetched.
+	holes := storage.Holes(d.layout)
+	for i := range have.EachAnd(holes) {
+		holes.Clear(i)
+	}
+	if err := d.content.MakeHoles(holes); err != nil {
+		return nil, fmt.Errorf("making the holes of the target: %w", err)
+	}
+	have.Or(holes)
 	if err := d.journal.Reset(have); err != nil {
 		return nil, fmt.Errorf("writing the journal of the download: %w", err)
 	}
@@ -174,13 +186,30 @@ func (d *Download) lookAtTarget(ctx context.Context, old Record, on OnProgress) 
 	return false, nil
 }
 
-// complete puts the verified data in its place.
+// complete puts the verified data in its place, and has the .torrent in Storage be that
+// of it.
 func (d *Download) complete() error {
+	if err := d.putInPlace(); err != nil {
+		return err
+	}
+	if d.metainfo == nil {
+		return nil
+	}
+	err := writeAtomically(d.c.storage.TorrentPathOf(d.rec), d.metainfo)
+	d.metainfo = nil
+	return err
+}
+
+func (d *Download) putInPlace() error {
 	aside := filepath.Join(filepath.Dir(d.Path), ".btclient-"+d.rec.ID+".old")
 	if d.present {
-		return os.RemoveAll(aside) // of a run that was killed before it could
+		// Of a run that was killed before it could.
+		return errors.Join(os.RemoveAll(aside), takePlace(d.lock, d.handOver))
 	}
 	replaces, err := d.replaceable()
+	if err == nil {
+		err = takePlace(d.lock, d.handOver)
+	}
 	if err != nil {
 		return err
 	}

@@ -42,6 +42,8 @@ type PublishRequest struct {
 	// change or go away.
 	Copy       bool
 	OnProgress OnProgress // may be nil
+	// Replacing is as in DownloadRequest: it is called when the ring has the new version.
+	Replacing func(subject string)
 }
 
 // Publication is something that this client published and serves.
@@ -51,12 +53,13 @@ type Publication struct {
 	InfoHash [20]byte
 	Bytes    int64
 	Pieces   int
-	Copies   int // ring members that hold its .torrent on disk
+	Foreign  bool // the ring does not know it
+	Copies   int  // ring members that hold its .torrent on disk
 
 	c         *Client
 	kind      Kind // of the record that says what it is
 	began     time.Time
-	lock      *Lock
+	lock      *nameLock
 	content   *storage.Content
 	announcer *announcer // to the ring; nil: it is not told
 	torrent   *transfer.Torrent
@@ -101,7 +104,7 @@ func (c *Client) Publish(ctx context.Context, req PublishRequest) (_ *Publicatio
 	if err := checkName(p.Name); err != nil {
 		return nil, err
 	}
-	if p.lock, err = c.storage.lockName(p.Name, "publish"); err != nil {
+	if p.lock, err = c.storage.lockName(p.Name, "publish", req.Replacing != nil); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -129,13 +132,16 @@ func (c *Client) Publish(ctx context.Context, req PublishRequest) (_ *Publicatio
 	}
 	// The engine announces while the ring stores the .torrent, so that whoever
 	// sees the name finds a peer.
-	if err := p.add(engine, tor); err != nil {
+	if err := p.add(engine, tor, false, req.Replacing); err != nil {
 		return nil, err
 	}
 	if err := p.register(ctx, metainfo); err != nil {
 		return nil, fmt.Errorf("storing the torrent of %q in the ring: %w", p.Name, err)
 	}
 	p.announcer.awaitFirst(ctx)
+	if err := takePlace(p.lock, req.Replacing); err != nil {
+		return nil, err
+	}
 	c.log.Info("published", "name", p.Name, "info_hash", hex.EncodeToString(p.InfoHash[:]), "copies", p.Copies)
 	return p, nil
 }
@@ -177,11 +183,14 @@ func (p *Publication) register(ctx context.Context, metainfo []byte) (err error)
 func (p *Publication) Status() transfer.Status { return p.torrent.Status() }
 
 // Failed is closed when p can be served no longer, for example as the file
-// was changed; Err says why.
+// was changed; ServeErr says why.
 func (p *Publication) Failed() <-chan struct{} { return p.torrent.Failed() }
 
-// Err is why p is served no longer, nil while it is.
-func (p *Publication) Err() error { return p.torrent.Err() }
+// ServeErr is why p is served no longer, nil while it is.
+func (p *Publication) ServeErr() error { return p.torrent.Err() }
+
+// AfterFailed has f called, on a goroutine of its own, once Failed is closed.
+func (p *Publication) AfterFailed(f func()) { p.torrent.AfterFailed(f) }
 
 // Stop ends serving and tells the ring so, as far as ctx leaves time. The
 // publication stays in the ring. A second call does nothing.
@@ -190,18 +199,22 @@ func (p *Publication) Stop(ctx context.Context) error {
 		return nil
 	}
 	err := p.torrent.Stop(ctx)
-	rec, known, recErr := p.c.storage.Record(Published, p.Name, "")
-	if p.kind == Published && recErr == nil && known && rec.State == Running {
-		rec.State = Done
-		if failure := p.torrent.Err(); failure != nil {
-			rec.State, rec.Error = Failed, failure.Error()
-		}
-		rec.Finished = time.Now()
-		recErr = p.c.storage.saveRecord(rec)
+	if failure := p.torrent.Err(); failure != nil && p.kind == Published {
+		err = errors.Join(err, p.failed(failure))
 	}
-	closeErr := p.content.Close()
+	err = errors.Join(err, p.content.Close())
 	p.lock.Release()
-	return errors.Join(err, recErr, closeErr)
+	return err
+}
+
+// failed notes why it is served no longer.
+func (p *Publication) failed(failure error) error {
+	rec, known, err := p.c.storage.Record(Published, p.Name, "")
+	if err != nil || !known || rec.State != Running {
+		return err
+	}
+	rec.State, rec.Error, rec.Finished = Failed, failure.Error(), time.Now()
+	return p.c.storage.saveRecord(rec)
 }
 
 // release undoes a publication that did not come to be.

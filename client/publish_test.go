@@ -61,8 +61,8 @@ func TestAChangedFileIsServedNoLonger(t *testing.T) {
 	case <-time.After(60 * time.Second):
 		t.Fatal("still served")
 	}
-	if p.Err() == nil || !strings.Contains(p.Err().Error(), "living") {
-		t.Errorf("%v", p.Err())
+	if p.ServeErr() == nil || !strings.Contains(p.ServeErr().Error(), "living") {
+		t.Errorf("%v", p.ServeErr())
 	}
 	if d.Status().BytesDone != 0 {
 		t.Error("wrong data arrived")

@@ -26,8 +26,9 @@ const (
 // State is where a publication or download is in its life.
 type State string
 
-// The states. Running is also what a killed process leaves behind: whether
-// somebody still works on it is what the lock says.
+// The states. Running is also what a killed process leaves behind, and what a
+// publication stays that is served no longer: whether somebody still works on it is
+// what the lock says.
 const (
 	Running     State = "running"
 	Interrupted State = "interrupted" // ended before it was complete, to be continued
@@ -54,6 +55,9 @@ type Record struct {
 	Bytes   int64 `json:"bytes"`
 	Pieces  int   `json:"pieces"`
 	Copy    bool  `json:"copy,omitempty"` // Path is a copy that Storage made
+	// Earlier is the info hash of the version that is at Path while a later one is fetched;
+	// empty: none is. Storage keeps its .torrent until then, and Fingerprint is of it.
+	Earlier string `json:"earlier,omitempty"`
 	// Fingerprint of the data under Path when it was hashed or completed; see
 	// fingerprintOf. Empty means that it must not be trusted unread.
 	Fingerprint string    `json:"fingerprint,omitempty"`
@@ -74,10 +78,11 @@ func RecordID(kind Kind, name, target string) string {
 	return hex.EncodeToString(sum[:8])
 }
 
-// subject is what one process at a time may work on.
-func (r Record) subject() string { return subject(r.Name, r.InfoHash, r.Foreign) }
+func (r Record) subject() string { return Subject(r.Name, r.InfoHash, r.Foreign) }
 
-func subject(name, infoHash string, foreign bool) string {
+// Subject is what one process at a time may work on: a name, or, of what the ring does not
+// know, an info hash.
+func Subject(name, infoHash string, foreign bool) string {
 	if foreign {
 		return "info hash " + infoHash
 	}
@@ -151,13 +156,19 @@ func (s *Storage) closeRecord(kind Kind, name, target string, began time.Time, e
 // Records lists what Storage remembers, oldest first. It takes no lock;
 // damaged records are left out.
 func (s *Storage) Records() ([]Record, error) {
+	return s.RecordsBut(func(string) bool { return false })
+}
+
+// RecordsBut is Records without those whose id is known, which are not read: there may
+// be very many.
+func (s *Storage) RecordsBut(known func(id string) bool) ([]Record, error) {
 	entries, err := os.ReadDir(filepath.Join(s.dir, "records"))
 	if err != nil {
 		return nil, fmt.Errorf("listing Storage: %w", err)
 	}
 	var all []Record
 	for _, e := range entries {
-		if !strings.HasSuffix(e.Name(), ".json") {
+		if id, isRecord := strings.CutSuffix(e.Name(), ".json"); !isRecord || known(id) {
 			continue
 		}
 		r, err := readRecord(filepath.Join(s.dir, "records", e.Name()))

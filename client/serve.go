@@ -21,11 +21,13 @@ import (
 // stands for it there is for others to say. Data that looks as it did when it was
 // known to be good is not read again; else it is hashed first, which blocks and is
 // told to on. ErrMismatch when it is not what it was, communicator.ErrNotFound when
-// it is gone, ErrBusy when another process works on the name.
+// it is gone, ErrBusy when another process works on the name, or this client serves it
+// already. While a later version is fetched, it is the earlier one that is served, if
+// that is there as it was.
 func (c *Client) Serve(ctx context.Context, rec Record, on OnProgress) (_ *Publication, err error) {
 	defer func() { err = asInterrupted(ctx, err) }()
-	p := &Publication{Name: rec.Name, Path: rec.Path, Bytes: rec.Bytes, Pieces: rec.Pieces, c: c, kind: rec.Kind, began: time.Now()}
-	if p.lock, err = c.storage.lockSubject(rec.subject(), p.Name, "serve"); err != nil {
+	p := &Publication{Name: rec.Name, Path: rec.Path, Foreign: rec.Foreign, c: c, kind: rec.Kind, began: time.Now()}
+	if p.lock, err = c.storage.lockSubject(rec.subject(), p.Name, "serve", true); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -33,26 +35,49 @@ func (c *Client) Serve(ctx context.Context, rec Record, on OnProgress) (_ *Publi
 			p.release()
 		}
 	}()
+	earlier := rec.Earlier != "" && rec.State != Done
+	if earlier {
+		rec.InfoHash = rec.Earlier
+	}
 	tor, err := c.storage.torrentOf(rec)
 	if err != nil {
 		return nil, err
 	}
-	p.InfoHash = tor.infoHash
-	if err := p.open(ctx, tor.layout, rec, on); err != nil {
+	p.InfoHash, p.Bytes, p.Pieces = tor.infoHash, tor.layout.Total, tor.layout.NumPieces()
+	if err := p.open(ctx, tor.layout, rec, earlier, on); err != nil {
 		return nil, err
 	}
 	engine, err := c.start(ctx, tor.foreign || hasTrackers(tor.tiers))
 	if err != nil {
 		return nil, err
 	}
-	if err := p.add(engine, tor); err != nil {
+	if err := p.add(engine, tor, true, nil); err != nil {
 		return nil, err
 	}
-	if rec.Kind == Published {
+	if rec.Kind == Published && (rec.State != Running || rec.Error != "") {
 		rec.State, rec.Error = Running, ""
 		err = c.storage.saveRecord(rec)
 	}
 	return p, err
+}
+
+// addInPlace adds a torrent to the engine, if need be in place of the same one that is
+// served already from elsewhere.
+func addInPlace(engine *transfer.Engine, s transfer.Spec, lock *nameLock, replacing func(subject string)) (*transfer.Torrent, error) {
+	t, err := engine.Add(s)
+	if errors.Is(err, transfer.ErrKnown) && replacing != nil {
+		replacing(lock.subject)
+		t, err = engine.Add(s)
+	}
+	return t, err
+}
+
+// takePlace has what was worked on be what is served of its subject from now on.
+func takePlace(lock *nameLock, replacing func(subject string)) error {
+	if replacing != nil {
+		replacing(lock.subject)
+	}
+	return lock.Served()
 }
 
 // torrentOf reads the .torrent that Storage keeps for a record.
@@ -73,8 +98,9 @@ func (s *Storage) torrentOf(rec Record) (torrent, error) {
 	return tor, nil
 }
 
-// open opens the data for serving and makes sure that it is what it was.
-func (p *Publication) open(ctx context.Context, layout *storage.Layout, rec Record, on OnProgress) (err error) {
+// open opens the data for serving and makes sure that it is what it was. Of an earlier
+// version, which is about to be replaced, nothing is read for that.
+func (p *Publication) open(ctx context.Context, layout *storage.Layout, rec Record, earlier bool, on OnProgress) (err error) {
 	p.content, err = storage.OpenSource(layout, p.Path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -92,6 +118,9 @@ func (p *Publication) open(ctx context.Context, layout *storage.Layout, rec Reco
 	if rec.Fingerprint != "" && rec.Fingerprint == fp.digest {
 		return nil
 	}
+	if earlier {
+		return fmt.Errorf("%w: %s is not as it was", ErrMismatch, rec.Path)
+	}
 	have, err := storage.Verify(ctx, p.content, runtime.GOMAXPROCS(0), on.stage(Verifying))
 	if err != nil {
 		return fmt.Errorf("reading %s: %w", p.Path, err)
@@ -104,16 +133,17 @@ func (p *Publication) open(ctx context.Context, layout *storage.Layout, rec Reco
 	return p.c.storage.saveRecord(rec)
 }
 
-// add lets the engine serve the open content.
-func (p *Publication) add(engine *transfer.Engine, tor torrent) (err error) {
+// add lets the engine serve the open content; patient as in transfer.Spec.
+func (p *Publication) add(engine *transfer.Engine, tor torrent, patient bool, replacing func(subject string)) (err error) {
 	var announcer transfer.Announcer
 	announcer, p.announcer = p.c.announcerOf(tor)
 	have := wire.NewBits(p.Pieces)
 	have.SetAll()
-	p.torrent, err = engine.Add(transfer.Spec{
+	tor.layout.Pieces = nil // nothing is checked any more, and of a large file they are most of it
+	p.torrent, err = addInPlace(engine, transfer.Spec{
 		InfoHash: p.InfoHash, Layout: tor.layout, Content: p.content, Have: have,
-		Announcer: announcer, Info: p.c.storage.infoOf(tor),
-	})
+		Announcer: announcer, Info: p.c.storage.infoOf(tor), Patient: patient,
+	}, p.lock, replacing)
 	if err != nil {
 		return fmt.Errorf("serving %s: %w", p.Path, err)
 	}

@@ -25,7 +25,10 @@ const maxBase = 255
 // Storage is a client's folder: its identity, what it published and
 // downloaded, and the .torrent of each. The package doc has the layout. Its
 // methods may be called from any goroutine and by several processes at once.
-type Storage struct{ dir string }
+type Storage struct {
+	dir   string
+	names names
+}
 
 // DefaultStorageDir is $BTCLIENT_STORAGE, else Storage in the user's data
 // directory.
@@ -54,7 +57,7 @@ func OpenStorage(dir string) (*Storage, error) {
 		return nil, fmt.Errorf("storage folder %s: %w", dir, err)
 	}
 	s := &Storage{dir: abs}
-	for _, sub := range []string{"torrents/foreign", "files", "records", "journals", "locks"} {
+	for _, sub := range []string{"torrents/foreign", "files", "records", "journals", "locks", "owners"} {
 		if err := os.MkdirAll(filepath.Join(abs, filepath.FromSlash(sub)), 0o755); err != nil {
 			return nil, fmt.Errorf("storage folder %s cannot be used: %w", abs, err)
 		}

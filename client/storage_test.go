@@ -61,22 +61,22 @@ func TestFileNamesFitAndAreUnique(t *testing.T) {
 
 func TestSameNameTwiceNamesThePid(t *testing.T) {
 	s := newStorage(t)
-	lock, err := s.lockName("x.iso", "publish")
+	lock, err := s.lockName("x.iso", "publish", false)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = s.lockName("x.iso", "download")
+	_, err = s.lockName("x.iso", "download", false)
 	busy, ok := errors.AsType[*ErrBusy](err)
 	if !ok || busy.PID != os.Getpid() || busy.What != "x.iso" || busy.Doing != "publish" {
 		t.Fatalf("second lock: %#v", err)
 	}
-	if other, err := s.lockName("y.iso", "download"); err != nil {
+	if other, err := s.lockName("y.iso", "download", false); err != nil {
 		t.Error(err)
 	} else {
 		other.Release()
 	}
 	lock.Release()
-	again, err := s.lockName("x.iso", "download")
+	again, err := s.lockName("x.iso", "download", false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -205,6 +205,9 @@ func TestRecords(t *testing.T) {
 	all, err := s.Records()
 	if err != nil || len(all) != 2 || all[0] != one || all[1] != two {
 		t.Errorf("records: %+v, %v", all, err)
+	}
+	if all, err = s.RecordsBut(func(id string) bool { return id == one.ID }); err != nil || len(all) != 1 || all[0] != two {
+		t.Errorf("records but one: %+v, %v", all, err)
 	}
 	if r, ok, err := s.Record(Published, "x", ""); err != nil || !ok || r != one {
 		t.Errorf("one record: %+v, %v, %v", r, ok, err)

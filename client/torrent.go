@@ -62,15 +62,15 @@ func makeTorrent(info []byte, tiers [][]string, webSeeds []string) ([]byte, erro
 // infoOf gives the means to read the info dictionary that Storage has of a torrent. By the
 // time it is used that may be another version's, which the engine sees.
 func (s *Storage) infoOf(tor torrent) func() ([]byte, error) {
-	path := s.TorrentPathOf(tor.record())
+	name, infoHash, foreign := tor.name, tor.infoHash, tor.foreign // and no more, as it is kept as long as that is served
 	return func() ([]byte, error) {
-		b, err := os.ReadFile(path)
+		b, err := os.ReadFile(s.TorrentPathOf(torrent{name: name, infoHash: infoHash, foreign: foreign}.record()))
 		if err != nil {
 			return nil, err
 		}
 		mi, _, err := storage.ParseTorrent(b)
 		if err != nil {
-			return nil, fmt.Errorf("the .torrent of %q: %w", tor.name, err)
+			return nil, fmt.Errorf("the .torrent of %q: %w", name, err)
 		}
 		return mi.InfoBytes, nil
 	}

@@ -17,6 +17,8 @@ type UploadRequest struct {
 	Path       string // a file or directory
 	Torrent    string // the path of a .torrent
 	OnProgress OnProgress
+	// Replacing is as in DownloadRequest: it is called when others hear of it.
+	Replacing func(subject string)
 }
 
 // CheckUpload says whether a request can be carried out as far as that is known without
@@ -65,12 +67,12 @@ func (c *Client) Upload(ctx context.Context, req UploadRequest) (_ *Publication,
 	}
 	tor.name = foreignName(tor.name, tor.infoHash)
 	p := &Publication{Name: tor.name, Path: source, InfoHash: tor.infoHash, Bytes: tor.layout.Total, Pieces: tor.layout.NumPieces(),
-		c: c, kind: Published, began: time.Now()}
+		Foreign: tor.foreign, c: c, kind: Published, began: time.Now()}
 	rec := Record{
 		ID: RecordID(Published, p.Name, ""), Kind: Published, Name: p.Name, State: Running, Path: p.Path,
 		InfoHash: hexOf(p.InfoHash), Foreign: tor.foreign, Bytes: p.Bytes, Pieces: p.Pieces, Started: p.began,
 	}
-	if p.lock, err = c.storage.lockSubject(rec.subject(), p.Name, "publish"); err != nil {
+	if p.lock, err = c.storage.lockSubject(rec.subject(), p.Name, "publish", req.Replacing != nil); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -89,7 +91,7 @@ func (c *Client) Upload(ctx context.Context, req UploadRequest) (_ *Publication,
 	if err != nil {
 		return nil, err
 	}
-	if err := p.add(engine, tor); err != nil {
+	if err := p.add(engine, tor, false, req.Replacing); err != nil {
 		return nil, err
 	}
 	if !tor.foreign {
@@ -99,6 +101,9 @@ func (c *Client) Upload(ctx context.Context, req UploadRequest) (_ *Publication,
 	}
 	if p.announcer != nil && !tor.foreign {
 		p.announcer.awaitFirst(ctx)
+	}
+	if err := takePlace(p.lock, req.Replacing); err != nil {
+		return nil, err
 	}
 	c.log.Info("published", "name", p.Name, "info_hash", hexOf(p.InfoHash), "copies", p.Copies)
 	return p, nil

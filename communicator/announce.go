@@ -107,8 +107,8 @@ func (c *Communicator) Announce(ctx context.Context, a Announce) (Swarm, error) 
 	}
 
 	p := c.pace(seat, a)
-	interval := p.interval(rand.Float64())
-	registered := c.register(ctx, key, chord.Update{Name: field, Value: encodePeer(a), TTL: lifetime(interval)})
+	interval := p.Interval(rand.Float64())
+	registered := c.register(ctx, key, chord.Update{Name: field, Value: encodePeer(a), TTL: Lifetime(interval)})
 	r, err := c.get(ctx, chord.Get{Key: key, Prefix: string(a.InfoHash[:]), Sample: announceSample})
 	if err != nil {
 		// It ends with ctx or the operation's budget, as the read did.
@@ -119,9 +119,8 @@ func (c *Communicator) Announce(ctx context.Context, a Announce) (Swarm, error) 
 	}
 	s := c.swarm(r, &a)
 	c.remember(seat, s)
-	p.alone = a.Left != 0 && len(s.Peers) == 0
-	if p.alone {
-		interval = min(interval, p.interval(rand.Float64()))
+	if p.Needs, p.Known = a.Left != 0, len(s.Peers); p.Needs {
+		interval = min(interval, p.Interval(rand.Float64()))
 	}
 	s.Interval = interval
 	if err := c.await(ctx, registered); err != nil {

@@ -53,7 +53,7 @@ type Communicator struct {
 
 	mu      sync.Mutex
 	closed  bool
-	rounds  map[swarmSeat]*round   // what the adaptive announce interval remembers
+	rounds  rounds                 // what the adaptive announce interval remembers
 	clients map[uint64]clientVisit // when client/<id> was written last
 	wg      sync.WaitGroup         // registrations that outlive their Announce
 	ending  context.Context        // ends with Close
@@ -73,7 +73,7 @@ func newCommunicator(c Caller, local func() netip.Addr, closer func() error, log
 	ending, end := context.WithCancel(context.Background())
 	return &Communicator{
 		caller: c, local: local, close: closer, log: log, now: time.Now,
-		rounds:  make(map[swarmSeat]*round),
+		rounds:  rounds{of: make(map[swarmSeat]round)},
 		clients: make(map[uint64]clientVisit),
 		ending:  ending, end: end,
 	}

@@ -16,7 +16,8 @@ func (n *Node) newTracker() *tracker.Tracker {
 		local = at.Addr()
 	}
 	cfg := tracker.Config{Ring: communicator.New(n, local), RegisteredOnly: n.cfg.RegisteredOnly, Local: beyondLoopback(local),
-		Base: "http://" + n.self.HTTP, Others: n.otherTrackers}
+		SourceRate: n.cfg.SourceRate, SourcePeers: n.cfg.SourcePeers, OwnIP: n.cfg.AnnounceIP, ID: n.self.ID.String()[:8],
+		Own: tracker.Place{HTTP: n.self.HTTP, UDP: n.self.UDP}, Others: n.otherTrackers}
 	if n.cfg.keeper.Closed() {
 		cfg.Passkeys = n.cfg.keeper
 	}
@@ -24,11 +25,11 @@ func (n *Node) newTracker() *tracker.Tracker {
 }
 
 // otherTrackers is where the trackers of the other members are, by gossip.
-func (n *Node) otherTrackers() []string {
-	var others []string
+func (n *Node) otherTrackers() []tracker.Place {
+	var others []tracker.Place
 	for _, p := range n.gossip.members() {
-		if p.HTTP != "" && p.ID != n.self.ID {
-			others = append(others, "http://"+p.HTTP)
+		if p.ID != n.self.ID && (p.HTTP != "" || p.UDP != "") {
+			others = append(others, tracker.Place{HTTP: p.HTTP, UDP: p.UDP})
 		}
 	}
 	return others

@@ -23,6 +23,7 @@ func (s state) Collect(ch chan<- prometheus.Metric) {
 	e := emitter{ch}
 	s.ring(e)
 	s.store(e)
+	s.tracker(e)
 	s.dropped(e)
 }
 
@@ -89,6 +90,21 @@ func (s state) store(e emitter) {
 	e.ch <- prometheus.MustNewConstHistogram(d, st.Commits, st.Seconds, buckets)
 	e.counter("chordtorrent_commits_failed_total", "Group commits that the disk refused.", float64(st.Failed))
 	e.counter("chordtorrent_damaged_entries_total", "Damaged entries met in the database.", float64(s.n.db.Damaged()))
+}
+
+func (s state) tracker(e emitter) {
+	if s.n.clients == nil {
+		return
+	}
+	st := s.n.clients.Stats()
+	const announces = "chordtorrent_tracker_announces_total"
+	e.counter(announces, "Announces of ordinary clients that were answered.", float64(st.HTTP), "by", "http")
+	e.counter(announces, "Announces of ordinary clients that were answered.", float64(st.UDP), "by", "udp")
+	e.counter("chordtorrent_tracker_scrapes_total", "Scrapes of ordinary clients that were answered.", float64(st.Scrapes))
+	e.gauge("chordtorrent_tracker_swarms", "Swarms that this node's tracker has a view of.", float64(st.Swarms))
+	const peers = "chordtorrent_tracker_peers"
+	e.gauge(peers, "Peers in the tracker's view.", float64(st.Own), "announce", "here")
+	e.gauge(peers, "Peers in the tracker's view.", float64(st.Peers-st.Own), "announce", "elsewhere")
 }
 
 // dropped tells what the parts have refused, by part and reason.

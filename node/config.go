@@ -41,6 +41,12 @@ type Config struct {
 	HTTP string
 	// RegisteredOnly has the tracker refuse what was not published in the ring.
 	RegisteredOnly bool
+	// SourceRate is how many announces and scrapes a second the tracker takes from one
+	// address, SourcePeers how many peers in all swarms; 0: 1,000 and 50,000.
+	SourceRate, SourcePeers int
+	// AnnounceIP lets clients in private networks say by the parameter ip at which private
+	// address they are.
+	AnnounceIP bool
 	// UDP is host:port of the UDP tracker, or Off; "" means port 6969 or the next free one.
 	UDP     string
 	Log     *slog.Logger // nil: silence
@@ -120,6 +126,12 @@ func (c Config) settle() (settled, error) {
 	}
 	if c.MulticastTTL < 0 || c.MulticastTTL > 255 {
 		return s, &ConfigError{"multicast-ttl", fmt.Errorf("%d is not between 0 and 255", c.MulticastTTL)}
+	}
+	if c.SourceRate < 0 {
+		return s, &ConfigError{"source-rate", fmt.Errorf("%d is not positive", c.SourceRate)}
+	}
+	if c.SourcePeers < 0 {
+		return s, &ConfigError{"source-peers", fmt.Errorf("%d is not positive", c.SourcePeers)}
 	}
 	if c.HTTP == Off {
 		s.httpOff = true

@@ -52,8 +52,9 @@ func (h *httpServer) serve(n *Node, clients *tracker.Tracker) {
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          slog.NewLogLogger(n.log.Handler(), slog.LevelDebug),
 	}
+	ln := clients.Announces(h.ln)
 	h.wg.Go(func() {
-		if err := h.srv.Serve(h.ln); !errors.Is(err, http.ErrServerClosed) {
+		if err := h.srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
 			n.log.Error("the http port no longer accepts connections", "addr", h.addr, "err", err)
 		}
 	})

@@ -16,6 +16,7 @@ import (
 	"chordtorrent/chord/discovery"
 	"chordtorrent/chord/rpc"
 	"chordtorrent/node/store"
+	"chordtorrent/node/tracker"
 )
 
 // Node is a running ring member. Its methods may be called from any
@@ -35,6 +36,7 @@ type Node struct {
 	multicast *discovery.Multicast // nil: off
 	http      *httpServer          // nil: off
 	udp       *udpServer           // nil: off
+	clients   *tracker.Tracker
 	loop      *loop
 	metrics   *metrics
 
@@ -118,10 +120,13 @@ func (n *Node) start(ctx context.Context) (err error) {
 			port.close()
 			return err
 		}
+		n.self.UDP = n.udp.addr
 	}
 	if err := n.startRing(port, addr, joinWindow-time.Since(began)); err != nil {
 		return err
 	}
+	n.clients = n.newTracker()
+	n.workers.Go(func() { n.clients.Run(n.background) })
 	for _, h := range heard {
 		n.joiner.hint(h)
 	}
@@ -129,12 +134,11 @@ func (n *Node) start(ctx context.Context) (err error) {
 	n.saySecret()
 	n.workers.Go(func() { n.tellRefused(n.background) })
 	n.workers.Go(func() { n.keepSecret(n.background) })
-	clients := n.newTracker()
 	if n.udp != nil {
-		n.udp.serve(n, clients)
+		n.udp.serve(n, n.clients)
 	}
 	if n.http != nil {
-		n.http.serve(n, clients) // last: it shows all of the above
+		n.http.serve(n, n.clients) // last: it shows all of the above
 	}
 	return nil
 }
@@ -276,9 +280,4 @@ func (n *Node) Members() int { return int(n.loop.members.Load()) }
 func (n *Node) HTTPAddr() string { return n.self.HTTP }
 
 // UDPAddr is where the UDP tracker is; "" if it is off.
-func (n *Node) UDPAddr() string {
-	if n.udp == nil {
-		return ""
-	}
-	return n.udp.addr
-}
+func (n *Node) UDPAddr() string { return n.self.UDP }

@@ -18,7 +18,7 @@ import (
 )
 
 func FuzzPresence(f *testing.F) {
-	good := presence{ID: chord.ID{1, 2, 3}, Epoch: 77, Addr: "10.0.0.1:8000", HTTP: "10.0.0.1:6969"}
+	good := presence{ID: chord.ID{1, 2, 3}, Epoch: 77, Addr: "10.0.0.1:8000", HTTP: "10.0.0.1:6969", UDP: "10.0.0.1:6970"}
 	f.Add(good.encode())
 	good.HTTP = ""
 	f.Add(good.encode())
@@ -41,12 +41,16 @@ func FuzzPresence(f *testing.F) {
 
 func TestPresenceIsOneLineOfGolden(t *testing.T) {
 	p := presence{ID: chord.ID{0xab}, Epoch: 0x0102, Addr: "[::1]:8000"}
-	want := "\x01\xab" + strings.Repeat("\x00", 19) + "\x00\x00\x00\x00\x00\x00\x01\x02" + "\x0a[::1]:8000" + "\x00"
+	want := "\x01\xab" + strings.Repeat("\x00", 19) + "\x00\x00\x00\x00\x00\x00\x01\x02" + "\x0a[::1]:8000" + "\x00" + "\x00"
 	if got := string(p.encode()); got != want {
 		t.Errorf("encoded %q, want %q", got, want)
 	}
 	if want := p.ID.String() + "-102"; p.name() != want {
 		t.Errorf("name %q, want %q", p.name(), want)
+	}
+	// Earlier versions did not tell of a UDP tracker.
+	if earlier, err := decodePresence([]byte(want[:len(want)-1])); err != nil || earlier != p {
+		t.Errorf("an earlier version's reads as %+v, %v", earlier, err)
 	}
 	for _, bad := range []string{"", "nohost", "0.0.0.0:8000", "10.0.0.1:0", "224.0.0.1:8000", "name:8000"} {
 		p.Addr = bad

@@ -56,6 +56,9 @@ func (n *Node) dropped() dropCounts {
 		"ring":   n.loop.refused.snapshot(),
 		"gossip": n.gossip.refused(),
 	}
+	if n.clients != nil {
+		parts["tracker"] = n.clients.Refused()
+	}
 	if n.multicast != nil {
 		parts["discovery"] = n.multicast.Counters()
 	}
@@ -65,7 +68,7 @@ func (n *Node) dropped() dropCounts {
 // harmless are reasons that come with the lives and deaths of members, or that
 // tell of this machine's own troubles; the rest has been sent by somebody who
 // should not have.
-var harmless = []string{"idle", "timeout", "broken", "slow_reader", "dial_failed", "undelivered", "queue_full", "unsendable", "closed", "accept_failed"}
+var harmless = []string{"idle", "timeout", "broken", "slow_reader", "dial_failed", "undelivered", "queue_full", "unsendable", "closed", "accept_failed", "not_registered", "not_connected", "ring_silent", "busy"}
 
 // grown gives what was refused since the counts before.
 func (now dropCounts) grown(before dropCounts) dropCounts {

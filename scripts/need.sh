@@ -26,6 +26,7 @@ package() {
 	chromium) echo chromium fonts-liberation ;;
 	nft) echo nftables ;;
 	dumpcap) echo wireshark-common ;;
+	transmission-remote) echo transmission-cli ;;
 	*) echo "$1" ;;
 	esac
 }

@@ -12,6 +12,8 @@ const (
 	lastBackOff  = 5 * time.Minute
 	// lookEvery is how often a download looks whether there are better neighbours.
 	lookEvery = 10 * time.Second
+	// comeWithin is how long a seed waits for those it was told of to call it.
+	comeWithin = 5 * time.Second
 )
 
 // candidate is an address that a peer is said to listen on.
@@ -19,7 +21,9 @@ type candidate struct {
 	addr     netip.AddrPort
 	conn     *conn     // to whoever listens there, in either direction; nil: none
 	failures int       // in a row
+	covered  bool      // the next call begins with a cover, see cover.go
 	next     time.Time // not dialled before
+	late     bool      // a seed calls it, once: it was told of it, and it may not come itself
 	never    string    // if set: why it is not dialled at all
 	trouble  string    // how the last try ended
 }
@@ -81,11 +85,11 @@ func (b *book) forgetOne() bool {
 }
 
 // next returns an address to dial now, nil when there is none.
-func (b *book) next(now time.Time) *candidate {
+func (b *book) next(now time.Time, seed bool) *candidate {
 	for range b.order {
 		k := b.order[b.at%len(b.order)]
 		b.at++
-		if k.conn == nil && k.never == "" && !now.Before(k.next) {
+		if k.callable(seed) && !now.Before(k.next) {
 			return k
 		}
 	}
@@ -93,13 +97,26 @@ func (b *book) next(now time.Time) *candidate {
 }
 
 // waiting tells whether any address may be dialled, now or later.
-func (b *book) waiting() bool {
-	for _, k := range b.order {
-		if k.conn == nil && k.never == "" {
-			return true
+func (b *book) waiting(seed bool) bool {
+	return slices.ContainsFunc(b.order, func(k *candidate) bool { return k.callable(seed) })
+}
+
+func (k *candidate) callable(seed bool) bool {
+	return k.conn == nil && k.never == "" && (k.late || !seed)
+}
+
+// expect notes whom a seed was told of.
+func (b *book) expect(addrs []netip.AddrPort, now time.Time) {
+	for _, a := range addrs {
+		k := b.entry(a)
+		if k == nil || k.conn != nil || k.late {
+			continue
+		}
+		k.late = true
+		if soonest := now.Add(comeWithin); k.next.Before(soonest) {
+			k.next = soonest
 		}
 	}
-	return false
 }
 
 // failed puts the address off, longer each time. jitter in [0, 1) keeps those
@@ -112,14 +129,16 @@ func (k *candidate) failed(now time.Time, why string, jitter float64) {
 }
 
 // dialable tells whether the torrent may want to connect to somebody, now or
-// after a back-off. Seeds do not: whoever needs something comes to them.
+// after a back-off.
 func (s *swarm) dialable() bool {
-	return !s.complete() && !s.halted() && s.book.waiting()
+	return !s.halted() && s.book.waiting(s.complete())
 }
 
-// dialMore connects outward as far as there are too few good connections.
+// dialMore connects outward as far as there are too few good connections. Whoever needs
+// something comes to a seed; it calls those only who should have come and have not, as
+// there are clients which believe that they cannot reach it.
 func (s *swarm) dialMore() {
-	if s.complete() || s.halted() {
+	if s.halted() {
 		return
 	}
 	opened, good, all := 0, 0, 0
@@ -141,7 +160,7 @@ func (s *swarm) dialMore() {
 		if opened >= 2*most || len(s.conns) >= s.l.e.cfg.MaxPeers {
 			return false
 		}
-		k := s.book.next(s.l.now)
+		k := s.book.next(s.l.now, s.complete())
 		if k == nil {
 			return false
 		}
@@ -157,7 +176,7 @@ func (s *swarm) dialMore() {
 	// Whoever is called by few has fewer to fetch from than others, and would be the
 	// last to have everything. So it calls more, one at a time, as somebody may be about
 	// to call.
-	if all < 2*most {
+	if all < 2*most && !s.complete() {
 		more()
 	}
 }
@@ -203,7 +222,7 @@ func (s *swarm) lookAround() {
 		}
 	}
 	if called >= most && len(s.conns) < s.l.e.cfg.MaxPeers {
-		if k := s.book.next(s.l.now); k != nil {
+		if k := s.book.next(s.l.now, false); k != nil {
 			s.connect(k)
 		}
 	}
@@ -211,6 +230,7 @@ func (s *swarm) lookAround() {
 
 // connect starts a connection to k.
 func (s *swarm) connect(k *candidate) bool {
+	k.late = false
 	fd, err := dial(k.addr)
 	if err != nil {
 		s.l.e.drops.count(connectFailed)

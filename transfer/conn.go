@@ -34,6 +34,7 @@ type state uint8
 
 const (
 	connecting   state = iota // our connect is under way
+	covering                  // connected, and a covered handshake is under way, see cover.go
 	awaiting                  // connected, the peer's handshake is awaited
 	greetingBack              // accepted, its handshake is known, ours is to be sent
 	open                      // both handshakes are done
@@ -52,7 +53,9 @@ type conn struct {
 	from     *source // the account of what it sent
 	state    state
 	outgoing bool
-	picking  bool // the picker knows it
+	cover    *cover // of a call that began with one
+	crypt    *crypt // nil: what is sent and received is plain
+	picking  bool   // the picker knows it
 	born     time.Time
 	client   string
 
@@ -130,6 +133,8 @@ func (c *conn) readable() {
 	switch c.state {
 	case connecting:
 		c.writable()
+	case covering:
+		c.cover.readable()
 	case awaiting:
 		c.readHandshake()
 	case open:
@@ -152,9 +157,13 @@ func (c *conn) writable() {
 	if _, err := unix.Getpeername(c.fd); err != nil {
 		return // a report about an earlier owner of the descriptor number
 	}
-	c.state = awaiting
 	c.born = c.l.now
 	c.watchFor(poller.Read)
+	if c.known.covered {
+		c.callCovered()
+		return
+	}
+	c.state = awaiting
 	c.say(c.s.handshake())
 }
 
@@ -174,7 +183,12 @@ func (c *conn) readHandshake() {
 		c.readFailed(err)
 		return
 	}
+	c.crypt.decrypt(room[:n], nil)
 	c.rest = append(c.rest, room[:n]...)
+	c.lookAtHandshake()
+}
+
+func (c *conn) lookAtHandshake() {
 	h, err := wire.ParseHandshake(c.rest)
 	switch {
 	case err == wire.ErrShortHandshake:
@@ -183,8 +197,10 @@ func (c *conn) readHandshake() {
 	case h.InfoHash != c.s.t.spec.InfoHash:
 		c.drop(unknownTorrent, nil)
 	default:
+		behind := c.rest[wire.HandshakeLen:]
 		c.rest = nil
 		c.greeted(h)
+		c.parse(behind)
 	}
 }
 
@@ -215,7 +231,7 @@ func (c *conn) greeted(h wire.Handshake) {
 		}
 		c.drop(selfConnection, nil)
 		return
-	case s.banned[sourceKey{c.addr.Addr(), h.PeerID}]:
+	case s.banned[sourceKey{ip: c.addr.Addr(), id: h.PeerID}]:
 		c.drop(bannedPeer, nil)
 		return
 	case old != nil:
@@ -284,6 +300,7 @@ func (c *conn) drop(why reason, err error) {
 	c.l.e.drops.count(why)
 	c.s.log.Debug("disconnected", "addr", c.addr, "reason", why, "err", err)
 	c.endInflow()
+	c.cover.leave()
 	for len(c.asked) > 0 {
 		c.giveUp(len(c.asked) - 1)
 	}
@@ -302,6 +319,10 @@ func (c *conn) drop(why reason, err error) {
 		default:
 			if before == open && c.down.total > 0 {
 				k.failures = 0
+			}
+			if before == covering || before == awaiting {
+				// Who hangs up at a plain handshake may insist on a covered one.
+				k.covered = c.cover == nil && why == closedByPeer && len(c.rest) == 0
 			}
 			words := why.String()
 			if err != nil {
@@ -322,7 +343,7 @@ func (c *conn) tick(passed time.Duration) {
 	switch {
 	case c.state == connecting && age > connectWithin:
 		c.drop(connectTimeOut, nil)
-	case c.state == awaiting && age > handshakeWithin:
+	case (c.state == covering || c.state == awaiting) && age > handshakeWithin:
 		c.drop(handshakeTimeOut, nil)
 	}
 	if c.state != open {

@@ -23,6 +23,8 @@
 //	book.go       the addresses that are known, and when to try which
 //	conn.go       one connection's life; receive.go and messages.go its input,
 //	              upload.go its output, request.go what is asked of it
+//	cover.go      the handshake with peers that want what follows hidden (package
+//	              mse); crypt.go what is read and written if they insist on RC4
 //	pex.go        peers tell each other of peers (BEP 11)
 //	metadata.go   gives the info dictionary (BEP 9); quest.go fetches it
 //	fast.go       the messages of BEP 6; steer.go which piece a seed gives to whom
@@ -33,7 +35,9 @@
 //	              asked of them, webfetch.go their goroutines, webanswer.go what
 //	              they answer, web.go their connections
 //	choke.go      who may ask us; limit.go how fast
-//	hash.go       the workers; announce.go the goroutine that asks for peers
+//	hash.go       the workers
+//	rest.go       torrents that nobody wants just now
+//	calendar.go   when which torrent is announced; announce.go what is said
 //	sock.go       calls on sockets, as each system has them
 //
 // # One block from the socket to the file

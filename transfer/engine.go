@@ -114,14 +114,15 @@ type Engine struct {
 	loops     []*loop
 	workers   *workers // hash and write
 	readers   *workers // read for uploads what is not in memory
+	keyMakers *workers // make the keys of covered handshakes
 	buffers   *buffers
 	drops     drops
 	limits    limits
 	web       *web            // for web seeds
 	askAtMost int             // bytes per request, whatever the peer allows
-	ctx       context.Context // ends with the engine: announcers stop
+	ctx       context.Context // ends with the engine: announces stop
 	cancel    context.CancelFunc
-	side      sync.WaitGroup // goroutines of announcers and web seeds
+	side      sync.WaitGroup // announces and requests of web seeds under way
 
 	closing sync.Once
 	closed  chan struct{} // when Close has done everything
@@ -143,7 +144,9 @@ func Start(cfg Config) (*Engine, error) {
 	for i := range cfg.Loops {
 		l, err := newLoop(e, i)
 		if err == nil && i == 0 {
-			err = l.openListener(fd)
+			if err = l.openListener(fd); err == nil {
+				l.openUTP(cfg.Listen, port)
+			}
 		}
 		if err != nil {
 			for _, l := range e.loops {
@@ -155,7 +158,7 @@ func Start(cfg Config) (*Engine, error) {
 		}
 		e.loops = append(e.loops, l)
 	}
-	e.workers, e.readers = startWorkers(cfg.Workers), startWorkers(readers)
+	e.workers, e.readers, e.keyMakers = startWorkers(cfg.Workers), startWorkers(readers), startWorkers(keyMakers)
 	for _, l := range e.loops {
 		go l.run()
 	}
@@ -194,11 +197,6 @@ func (e *Engine) enter(t *Torrent) error {
 	if err := <-ask.reply; err != nil {
 		return err
 	}
-	if t.spec.Announcer != nil {
-		e.side.Go(func() { t.announce() })
-	} else {
-		close(t.announced)
-	}
 	return nil
 }
 
@@ -215,6 +213,7 @@ func (e *Engine) Close() error {
 		}
 		e.workers.close()
 		e.readers.close()
+		e.keyMakers.close()
 		e.side.Wait()
 		e.web.close()
 		close(e.closed)

@@ -90,7 +90,7 @@ func (c *conn) onExtended(payload []byte) {
 		c.uploadOnly = *x.UploadOnly == 1
 	}
 	if x.Queue > 0 {
-		c.maxAsked = x.Queue
+		c.maxAsked = takes(x.Client, x.Queue)
 	}
 	if x.MaxRequest > 0 {
 		c.maxRequest = min(x.MaxRequest, c.l.e.askAtMost)

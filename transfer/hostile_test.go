@@ -131,7 +131,8 @@ func TestStrangersAtTheDoor(t *testing.T) {
 		say  []byte
 		wait time.Duration
 	}{
-		{"HTTP", notBitTorrent, []byte("GET / HTTP/1.1\r\n\r\n"), 0},
+		{"HTTP", handshakeTimeOut, []byte("GET / HTTP/1.1\r\n\r\n"), handshakeWithin + time.Second},
+		{"HTTP with a long cookie", notBitTorrent, append([]byte("GET / HTTP/1.1\r\nCookie: "), bytes.Repeat([]byte("x"), 1000)...), 0},
 		{"another torrent", unknownTorrent, wire.Handshake{PeerID: peerID(1)}.Append(nil), 0},
 		{"ourselves", selfConnection, wire.Handshake{InfoHash: f.hash, PeerID: e.PeerID()}.Append(nil), 0},
 		{"silence", handshakeTimeOut, nil, handshakeWithin + time.Second},
@@ -145,7 +146,7 @@ func TestStrangersAtTheDoor(t *testing.T) {
 				p.raw(c.say)
 			}
 			if c.wait > 0 {
-				until(t, "the connection", func() bool { return e.loops[0].load.Load() > 0 })
+				until(t, "the connection", func() bool { return e.loops[0].load.Load() > 1 }) // the torrent is one
 				e.advance(c.wait)
 			}
 			p.gone()

@@ -127,7 +127,7 @@ func TestSkippedRequest(t *testing.T) {
 	leech := start(t)
 	spec := f.leechSpec(t)
 	to := leech.add(t, spec)
-	var mu sync.Mutex // the clock runs so fast that it may be called a second time
+	var mu sync.Mutex // time that flies may end one connection and begin another
 	asked := make(map[[2]uint32]int)
 	odd := serve(t, f, 1, func(m wire.Message, block []byte) []byte {
 		mu.Lock()

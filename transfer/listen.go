@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"chordtorrent/transfer/mse"
 	"chordtorrent/transfer/poller"
 	"chordtorrent/transfer/wire"
 )
@@ -25,12 +26,13 @@ type lobby struct {
 	l         *loop
 	fd        int
 	torrents  map[[20]byte]*Torrent
+	names     map[[20]byte]*Torrent // the same, by what a covered handshake calls them
 	greetings map[*greeting]struct{}
 	deafUntil time.Time // no accept before: the process was out of descriptors
 }
 
 func (l *loop) openListener(fd int) error {
-	l.lobby = &lobby{l: l, fd: fd, torrents: make(map[[20]byte]*Torrent), greetings: make(map[*greeting]struct{})}
+	l.lobby = &lobby{l: l, fd: fd, torrents: make(map[[20]byte]*Torrent), names: make(map[[20]byte]*Torrent), greetings: make(map[*greeting]struct{})}
 	return l.watch(fd, l.lobby, poller.Read)
 }
 
@@ -100,6 +102,14 @@ func (b *lobby) close() {
 	b.l.forget(b.fd)
 }
 
+// named finds the info hash of a torrent by what a covered handshake calls it.
+func (b *lobby) named(name [20]byte) (infoHash [20]byte, ok bool) {
+	if t := b.names[name]; t != nil {
+		return t.spec.InfoHash, true
+	}
+	return infoHash, false
+}
+
 // greeting is a connection whose handshake has not come completely.
 type greeting struct {
 	b     *lobby
@@ -107,11 +117,17 @@ type greeting struct {
 	from  netip.AddrPort
 	until time.Time
 	got   []byte
+	cover *cover // of one that is not plain
+	crypt *crypt // what that has led to; nil: plain text
 }
 
 // readable reads the handshake and not a byte more: what follows is for the
 // loop that gets the descriptor.
 func (g *greeting) readable() {
+	if g.cover != nil && !g.cover.over {
+		g.cover.readable()
+		return
+	}
 	var room [wire.HandshakeLen]byte
 	n, err := unix.Read(g.fd, room[:wire.HandshakeLen-len(g.got)])
 	if n <= 0 {
@@ -122,10 +138,19 @@ func (g *greeting) readable() {
 		}
 		return
 	}
+	g.crypt.decrypt(room[:n], nil)
 	g.got = append(g.got, room[:n]...)
+	g.look()
+}
+
+// look is called when more of the handshake is here. What is none may be the
+// beginning of a covered one, which looks like nothing.
+func (g *greeting) look() {
 	h, err := wire.ParseHandshake(g.got)
 	switch {
 	case err == wire.ErrShortHandshake:
+	case err != nil && g.cover == nil:
+		g.answerCovered()
 	case err != nil:
 		g.drop(notBitTorrent, err)
 	case g.b.torrents[h.InfoHash] == nil:
@@ -133,7 +158,11 @@ func (g *greeting) readable() {
 	case h.PeerID == g.b.l.e.cfg.PeerID:
 		// The other end of this is ours: it must learn whom it has called, or it
 		// would call again and again.
-		_, _ = send(g.fd, h.Append(nil), nil, false)
+		answer := h.Append(nil)
+		if g.crypt != nil {
+			g.crypt.out.XORKeyStream(answer, answer)
+		}
+		_, _ = send(g.fd, answer, nil, false)
 		g.drop(selfConnection, nil)
 	default:
 		g.hand(g.b.torrents[h.InfoHash], h)
@@ -146,7 +175,7 @@ func (g *greeting) writable() {}
 func (g *greeting) hand(t *Torrent, h wire.Handshake) {
 	g.leave()
 	g.b.l.release(g.fd)
-	ev := adopt{t: t, fd: g.fd, from: g.from, hello: h}
+	ev := adopt{t: t, fd: g.fd, from: g.from, hello: h, crypt: g.crypt, rest: g.got[wire.HandshakeLen:]}
 	if t.l == g.b.l {
 		ev.handle(t.l)
 	} else if !t.l.post(ev) {
@@ -163,6 +192,7 @@ func (g *greeting) drop(why reason, err error) {
 
 func (g *greeting) leave() {
 	delete(g.b.greetings, g)
+	g.cover.leave()
 	g.b.l.load.Add(-1)
 }
 
@@ -187,6 +217,7 @@ func (a addTorrent) handle(l *loop) {
 	a.t.l = best
 	best.load.Add(1)
 	b.torrents[a.t.spec.InfoHash] = a.t
+	b.names[mse.Name(a.t.spec.InfoHash)] = a.t
 	begin := beginTorrent(a)
 	if best == l {
 		begin.handle(l)
@@ -202,7 +233,8 @@ type dropTorrent struct{ t *Torrent }
 
 func (d dropTorrent) handle(l *loop) {
 	delete(l.lobby.torrents, d.t.spec.InfoHash)
-	d.t.ended()
+	delete(l.lobby.names, mse.Name(d.t.spec.InfoHash))
+	d.t.over.fire()
 }
 
-func (d dropTorrent) orphaned() { d.t.ended() }
+func (d dropTorrent) orphaned() { d.t.over.fire() }

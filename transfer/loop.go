@@ -41,7 +41,8 @@ type loop struct {
 	lastTick  time.Time
 	mark      time.Time // when the running handler began
 	files     []descriptor
-	swarms    map[*swarm]struct{}
+	swarms    map[*swarm]struct{} // of torrents that do not rest
+	calendar  calendar
 	conns     int     // of all swarms
 	dirty     []*conn // have something to ask or to write; each once
 	spare     []*conn
@@ -53,7 +54,8 @@ type loop struct {
 	scratch   []byte // what is read and not a block; valid within one call
 	ending    bool
 
-	lobby *lobby // of the listening loop, else nil
+	lobby *lobby   // of the listening loop, else nil
+	utp   *utpDoor // there too, if it has one
 }
 
 func newLoop(e *Engine, i int) (*loop, error) {
@@ -108,6 +110,7 @@ func (l *loop) run() {
 			l.share()
 			l.held("share")
 		}
+		l.announceDue()
 		l.flush()
 	}
 	l.end()
@@ -115,21 +118,27 @@ func (l *loop) run() {
 
 // patience is how long to wait for the next event: not at all while somebody
 // has more to write, until the next tick while there is something to watch
-// over, for ever when there is nothing.
+// over, until the next announce, for ever when there is nothing.
 func (l *loop) patience() time.Duration {
-	switch {
-	case len(l.dirty) > 0:
+	if len(l.dirty) > 0 {
 		return 0
-	case l.holds():
-		next := l.nextShare
-		if l.nextTick.Before(next) {
-			next = l.nextTick
-		}
-		return max(next.Sub(l.e.cfg.now()), 0)
-	case l.busy():
-		return max(l.nextTick.Sub(l.e.cfg.now()), 0)
 	}
-	return -1
+	next, some := l.calendar.next()
+	sooner := func(at time.Time) {
+		if !some || at.Before(next) {
+			next, some = at, true
+		}
+	}
+	if l.holds() {
+		sooner(l.nextShare)
+	}
+	if l.holds() || l.busy() {
+		sooner(l.nextTick)
+	}
+	if !some {
+		return -1
+	}
+	return max(next.Sub(l.e.cfg.now()), 0)
 }
 
 // holds tells whether anybody waits for a limit.
@@ -171,7 +180,7 @@ func (l *loop) busy() bool {
 		return true
 	}
 	for s := range l.swarms {
-		if s.dialable() || s.paused() || s.webWaits() {
+		if s.dialable() || s.paused() || s.drowsy() || s.webWaits() {
 			return true
 		}
 	}
@@ -195,6 +204,9 @@ func (l *loop) tick() {
 	}
 	for s := range l.swarms {
 		s.tick(passed)
+		if s.mayRest() {
+			s.rest()
+		}
 	}
 }
 
@@ -242,9 +254,12 @@ func (l *loop) end() {
 	if l.lobby != nil {
 		l.lobby.close()
 	}
+	if l.utp != nil {
+		l.utp.close()
+	}
 	for s := range l.swarms {
 		s.close()
-		s.t.ended()
+		s.t.over.fire()
 	}
 	for _, ev := range l.box.close() {
 		if o, ok := ev.(orphan); ok {

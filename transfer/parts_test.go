@@ -163,7 +163,7 @@ func TestBook(t *testing.T) {
 	}
 	var got []netip.AddrPort
 	for range 3 {
-		k := b.next(now)
+		k := b.next(now, false)
 		got = append(got, k.addr)
 		k.failed(now, "refused", 0)
 	}
@@ -171,10 +171,10 @@ func TestBook(t *testing.T) {
 	if !slices.Equal(got, addrs) {
 		t.Errorf("got %v", got)
 	}
-	if b.next(now) != nil || !b.waiting() {
+	if b.next(now, false) != nil || !b.waiting(false) {
 		t.Error("no back-off")
 	}
-	k := b.next(now.Add(firstBackOff))
+	k := b.next(now.Add(firstBackOff), false)
 	waits := time.Duration(0)
 	for range 30 {
 		k.failed(now, "refused", 0.99)
@@ -186,7 +186,7 @@ func TestBook(t *testing.T) {
 	for _, k := range b.order {
 		k.never = "banned"
 	}
-	if b.waiting() || b.next(now.Add(time.Hour)) != nil {
+	if b.waiting(false) || b.next(now.Add(time.Hour), false) != nil {
 		t.Error("dialled what must never be")
 	}
 	for i := range 2 * maxAddresses {

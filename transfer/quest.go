@@ -61,10 +61,10 @@ func (e *Engine) Metadata(ctx context.Context, m MetadataSpec) ([]byte, error) {
 	if m.MaxBytes < 0 {
 		return nil, fmt.Errorf("transfer: metadata of at most %d bytes", m.MaxBytes)
 	}
-	t := handle(e, Spec{
+	t := &Torrent{e: e, spec: Spec{
 		InfoHash: m.InfoHash, Announcer: m.Announcer,
 		Layout: &storage.Layout{PieceLength: blockLen}, Have: wire.NewBits(0),
-	})
+	}}
 	t.wanted = &wanted{most: cmp.Or(m.MaxBytes, MaxMetadata), found: make(chan []byte, 1)}
 	if err := e.enter(t); err != nil {
 		return nil, err
@@ -74,7 +74,7 @@ func (e *Engine) Metadata(ctx context.Context, m MetadataSpec) ([]byte, error) {
 	case info := <-t.wanted.found:
 		_, _ = t.end(ctx)
 		return info, nil
-	case <-t.over:
+	case <-t.over.channel():
 		return nil, ErrClosed
 	case <-ctx.Done():
 	}

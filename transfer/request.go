@@ -14,8 +14,11 @@ const (
 	usualQueue   = 250 // requests that a client takes which does not say how many
 	ownQueue     = 1024
 	pipelineTime = 100 * time.Millisecond
-	snubAfter    = 10 * time.Second
-	longestSnub  = 60 * time.Second
+	// Others may answer in beats, Transmission every 500 ms: with less under way than two of
+	// them bring, a peer would never be faster than it was at first.
+	otherPipelineTime = time.Second
+	snubAfter         = 10 * time.Second
+	longestSnub       = 60 * time.Second
 	// What is tolerated of blocks that nobody asked for: a cancel that crossed
 	// the block on its way is accounted for exactly, this is for the rest.
 	toleratedExcess = 4 * blockLen
@@ -240,8 +243,12 @@ func (c *conn) adapt() {
 		return
 	}
 	rate := max(c.down.rate, c.down.last)
-	ahead := 2*roundTrip(c.fd) + pipelineTime
-	c.target = min(max(int(rate*ahead.Seconds()), leastTarget), maxUnderWay)
+	ahead, least := pipelineTime, leastTarget
+	if c.maxRequest == blockLen { // it is none of ours
+		ahead, least = otherPipelineTime, firstTarget
+	}
+	ahead += 2 * roundTrip(c.fd)
+	c.target = min(max(int(rate*ahead.Seconds()), least), maxUnderWay)
 }
 
 // checkAnswers finds out whether the peer has stopped to answer, wholly or for

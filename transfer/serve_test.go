@@ -130,10 +130,12 @@ func TestTruncatedWhileServed(t *testing.T) {
 		must(t, c.WritePiece(i, f.data[i*64<<10:(i+1)*64<<10]))
 	}
 	from := e.add(t, Spec{InfoHash: f.hash, Layout: f.layout, Content: c, Have: f.all()})
-	must(t, os.Truncate(part, 100<<10))
 	p := join(t, e, f, 1)
 	p.send(wire.Message{ID: wire.Interested})
 	p.expect(wire.Unchoke)
+	p.send(wire.Message{ID: wire.Request, Index: 0, Length: blockLen}) // opens the file
+	p.expect(wire.Piece)
+	must(t, os.Truncate(part, 100<<10))
 	p.send(wire.Message{ID: wire.Request, Index: 3, Length: blockLen})
 	p.gone()
 	<-from.Failed()

@@ -52,7 +52,7 @@ func listenOn(at func(netip.AddrPort) (int, error), addr netip.Addr, min, max ui
 }
 
 func listenAt(at netip.AddrPort) (int, error) {
-	fd, err := newSocket(at.Addr())
+	fd, err := newSocket(at.Addr(), unix.SOCK_STREAM)
 	if err != nil {
 		return -1, err
 	}
@@ -75,17 +75,17 @@ func listenAt(at netip.AddrPort) (int, error) {
 	return fd, nil
 }
 
-func newSocket(addr netip.Addr) (int, error) {
+func newSocket(addr netip.Addr, kind int) (int, error) {
 	if addr.Is4() {
-		return tcpSocket(unix.AF_INET)
+		return openSocket(unix.AF_INET, kind)
 	}
-	return tcpSocket(unix.AF_INET6)
+	return openSocket(unix.AF_INET6, kind)
 }
 
 // dial starts a connection. The socket becomes writable when it stands or has
 // failed; connectError then tells which.
 func dial(to netip.AddrPort) (int, error) {
-	fd, err := newSocket(to.Addr())
+	fd, err := newSocket(to.Addr(), unix.SOCK_STREAM)
 	if err != nil {
 		return -1, err
 	}

@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func tcpSocket(family int) (int, error) {
-	return unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+func openSocket(family, kind int) (int, error) {
+	return unix.Socket(family, kind|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 }
 
 func accept(listener int) (int, netip.AddrPort, error) {

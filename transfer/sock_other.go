@@ -13,10 +13,10 @@ import (
 // The same calls where accept4, MSG_MORE, readv and TCP_INFO are not to be had
 // everywhere.
 
-func tcpSocket(family int) (int, error) {
+func openSocket(family, kind int) (int, error) {
 	syscall.ForkLock.RLock()
 	defer syscall.ForkLock.RUnlock()
-	fd, err := unix.Socket(family, unix.SOCK_STREAM, 0)
+	fd, err := unix.Socket(family, kind, 0)
 	if err != nil {
 		return -1, err
 	}

@@ -37,6 +37,7 @@ type PeerStatus struct {
 	PeerID               [20]byte
 	Client               string // as it calls itself
 	Outgoing             bool   // we called it
+	Encrypted            bool   // it insists on RC4
 	Pieces               int    // that it has
 	Downloaded, Uploaded int64
 	RateDown, RateUp     float64
@@ -71,9 +72,12 @@ func (s Source) Where() string {
 	return s.Addr.String()
 }
 
-// Status returns a snapshot; after Stop or Close the last one. It waits for one
-// turn of the torrent's loop.
+// Status returns a snapshot; after Stop or Close the last one. Unless the torrent
+// rests it waits for one turn of its loop.
 func (t *Torrent) Status() Status {
+	if r := t.rest.Load(); r != nil && t.last.Load() == nil {
+		return r.status(t)
+	}
 	ask := askStatus{t: t, reply: make(chan Status, 1)}
 	if t.l.post(ask) {
 		if st, ok := <-ask.reply; ok {
@@ -92,11 +96,14 @@ type askStatus struct {
 }
 
 func (a askStatus) handle(l *loop) {
-	if a.t.s == nil {
+	switch r := a.t.rest.Load(); {
+	case a.t.s != nil:
+		a.reply <- a.t.s.status()
+	case r != nil && !a.t.gone:
+		a.reply <- r.status(a.t)
+	default:
 		close(a.reply)
-		return
 	}
-	a.reply <- a.t.s.status()
 }
 
 func (a askStatus) orphaned() { close(a.reply) }
@@ -116,7 +123,7 @@ func (s *swarm) status() Status {
 			continue
 		}
 		p := PeerStatus{
-			Addr: c.addr, PeerID: c.peerID, Client: c.client, Outgoing: c.outgoing, Pieces: c.has,
+			Addr: c.addr, PeerID: c.peerID, Client: c.client, Outgoing: c.outgoing, Encrypted: c.crypt != nil, Pieces: c.has,
 			Downloaded: c.down.total, Uploaded: c.up.total, RateDown: c.down.rate, RateUp: c.up.rate,
 			ChokesUs: c.chokesUs, Choked: c.chokesIt, Wanted: c.wantIt, Wants: c.wantsUs,
 			Snubbed: c.snubbed, Requests: len(c.asked),
@@ -133,20 +140,22 @@ func (s *swarm) status() Status {
 		w.tell(&st)
 	}
 	slices.SortFunc(st.Peers, func(a, b PeerStatus) int { return cmp.Or(a.Addr.Compare(b.Addr), cmp.Compare(a.URL, b.URL)) })
+	st.From = s.gave()
+	return st
+}
+
+// gave tells who has sent how much, the largest first.
+func (s *swarm) gave() []Source {
+	var all []Source
 	for _, src := range s.sources {
 		if src.bytes > 0 {
-			st.From = append(st.From, Source{Addr: src.addr, PeerID: src.id, Bytes: src.bytes})
+			all = append(all, Source{Addr: src.addr, PeerID: src.id, URL: src.url, Bytes: src.bytes})
 		}
 	}
-	for _, w := range s.web {
-		if w.from.bytes > 0 {
-			st.From = append(st.From, Source{URL: w.name, Bytes: w.from.bytes})
-		}
-	}
-	slices.SortFunc(st.From, func(a, b Source) int {
+	slices.SortFunc(all, func(a, b Source) int {
 		return cmp.Or(-cmp.Compare(a.Bytes, b.Bytes), a.Addr.Compare(b.Addr), cmp.Compare(a.URL, b.URL))
 	})
-	return st
+	return all
 }
 
 // reason finds the words for why nothing moves.

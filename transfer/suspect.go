@@ -15,8 +15,9 @@ const (
 // sourceKey tells peers apart: many share an address, and a peer may come back
 // from another port.
 type sourceKey struct {
-	ip netip.Addr
-	id [20]byte
+	ip  netip.Addr
+	id  [20]byte
+	url string // of a web seed, which has neither
 }
 
 // source is the account of one peer: what came from it, over all of its
@@ -24,13 +25,13 @@ type sourceKey struct {
 type source struct {
 	addr  netip.AddrPort
 	id    [20]byte
-	url   string // of a web seed, which has neither
+	url   string // as in sourceKey
 	bytes int64  // of blocks that were of use
 	many  bool   // the account of all that found no place
 }
 
 func (s *swarm) source(c *conn) *source {
-	key := sourceKey{c.addr.Addr(), c.peerID}
+	key := sourceKey{ip: c.addr.Addr(), id: c.peerID}
 	src := s.sources[key]
 	if src == nil && len(s.sources) >= maxSources {
 		key = sourceKey{}
@@ -123,7 +124,7 @@ func (s *swarm) ban(src *source, why reason, of ...any) {
 	}
 	s.log.Warn("peer is banned: it "+why.String(), append([]any{"addr", src.addr, "peer", hexHash(src.id)}, of...)...)
 	if len(s.banned) < maxBanned {
-		s.banned[sourceKey{src.addr.Addr(), src.id}] = true
+		s.banned[sourceKey{ip: src.addr.Addr(), id: src.id}] = true
 	}
 	for _, c := range s.conns {
 		if c.from == src {

@@ -53,6 +53,7 @@ type swarm struct {
 	down, up    meter
 	wasted      int64
 	lastMove    time.Time // when data last came in
+	lonelySince time.Time // when the last connection ended
 	wantedAt    time.Time // when peers were last wished for
 	info        shelf     // see metadata.go
 	quest       *quest    // set as long as nothing is known of the torrent, see quest.go
@@ -62,8 +63,12 @@ type swarm struct {
 
 func newSwarm(l *loop, t *Torrent) *swarm {
 	lay := t.spec.Layout
+	have := t.spec.Have
+	if have == nil {
+		have = everything(lay.NumPieces())
+	}
 	s := &swarm{
-		l: l, t: t, have: t.spec.Have,
+		l: l, t: t, have: have,
 		log:      l.log.With("info_hash", hexHash(t.spec.InfoHash)),
 		conns:    make(map[picker.PeerID]*conn),
 		byID:     make(map[[20]byte]*conn),
@@ -72,7 +77,7 @@ func newSwarm(l *loop, t *Torrent) *swarm {
 		suspects: make(map[int]*suspect),
 		banned:   make(map[sourceKey]bool),
 		sources:  make(map[sourceKey]*source),
-		lastMove: l.now,
+		lastMove: l.now, lonelySince: l.now,
 	}
 	n := lay.NumPieces()
 	s.lim = wire.DefaultLimits(n)
@@ -118,15 +123,10 @@ func (s *swarm) halted() bool { return s.stopping || s.t.Err() != nil }
 
 // checkDone notices that nothing is missing (any more).
 func (s *swarm) checkDone() {
-	if !s.complete() {
+	if !s.complete() || !s.t.done.fire() {
 		return
 	}
-	select {
-	case <-s.t.done:
-		return
-	default:
-	}
-	close(s.t.done)
+	s.l.announceCompleted(s.t)
 	s.dropWeb()
 	s.l.e.buffers.trim()
 	for _, c := range s.conns {
@@ -145,7 +145,7 @@ func (s *swarm) fail(err error) {
 		return
 	}
 	s.t.why.Store(&err)
-	close(s.t.failed)
+	s.t.failed.fire()
 	s.log.Error("torrent failed", "err", err)
 	s.dropAll()
 	s.giveBackAll()
@@ -158,10 +158,12 @@ type adopt struct {
 	fd    int
 	from  netip.AddrPort
 	hello wire.Handshake
+	crypt *crypt // nil: it is plain
+	rest  []byte // what came behind the handshake
 }
 
 func (a adopt) handle(l *loop) {
-	s := a.t.s
+	s := a.t.wake()
 	if s == nil || s.halted() {
 		l.e.drops.count(stopped)
 		closeFD(a.fd)
@@ -173,9 +175,10 @@ func (a adopt) handle(l *loop) {
 		return
 	}
 	c := newConn(s, a.fd, a.from)
-	c.state = greetingBack
+	c.state, c.crypt = greetingBack, a.crypt
 	if s.enter(c) {
 		c.greeted(a.hello)
+		c.parse(a.rest)
 	}
 }
 
@@ -205,6 +208,7 @@ func (s *swarm) enter(c *conn) bool {
 // leave is called once for each connection that has ended.
 func (s *swarm) leave(c *conn) {
 	delete(s.conns, c.id)
+	s.lonelySince = s.l.now
 	s.l.conns--
 	s.l.load.Add(-1)
 	if s.byID[c.peerID] == c {
@@ -260,7 +264,7 @@ func (s *swarm) tick(passed time.Duration) {
 	}
 	if !s.complete() && !s.halted() && s.lonely() && s.l.now.Sub(s.wantedAt) >= firstWish {
 		s.wantedAt = s.l.now
-		s.t.wantPeers()
+		s.l.wishPeers(s.t)
 	}
 }
 
@@ -294,10 +298,16 @@ func (s *swarm) checkStopped() {
 	s.close()
 	delete(s.l.swarms, s)
 	s.t.s = nil
-	s.l.load.Add(-1)
-	ev := dropTorrent{t: s.t}
-	if first := s.l.e.loops[0]; first == s.l {
-		ev.handle(s.l)
+	s.l.retire(s.t)
+}
+
+// retire takes a torrent that has ended here out of the register.
+func (l *loop) retire(t *Torrent) {
+	t.gone = true
+	l.load.Add(-1)
+	ev := dropTorrent{t: t}
+	if first := l.e.loops[0]; first == l {
+		ev.handle(l)
 	} else if !first.post(ev) {
 		ev.orphaned()
 	}
@@ -315,16 +325,4 @@ func (s *swarm) close() {
 	s.stopping = true
 	s.dropAll()
 	s.giveBackAll()
-}
-
-// progress is what an announce says.
-func (s *swarm) progress() Progress {
-	left := s.t.spec.Layout.Total - s.done
-	if s.quest != nil {
-		left = metadataPart // nobody knows; it is no seed
-	}
-	return Progress{
-		Uploaded: s.up.total, Downloaded: s.down.total, Left: left,
-		Have: s.have.Shares(256), PeerID: s.l.e.cfg.PeerID, Port: s.l.e.port,
-	}
 }

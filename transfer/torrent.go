@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
-	"sync"
 	"sync/atomic"
 
 	"chordtorrent/transfer/storage"
@@ -28,6 +27,9 @@ type Spec struct {
 	// WebSeeds are URLs of HTTP servers that have the content too (BEP 19); what is no
 	// such URL is passed over.
 	WebSeeds []string
+	// Patient: nobody waits for the first announce of what is complete. It may wait for
+	// those of others, as when a machine starts that serves very much.
+	Patient bool
 	// OnPiece is called by a hash worker after each piece that was verified and
 	// written, before peers are told; nil: nobody is. Several workers may call
 	// it at once, and it holds up the worker that does.
@@ -47,6 +49,7 @@ type Spec struct {
 type contentIO interface {
 	WritePiece(i int, data []byte) error
 	Spans(off, n int64) (spans []storage.Span, release func(), err error)
+	Rest()
 }
 
 func (s *Spec) validate() error {
@@ -70,6 +73,10 @@ func (s *Spec) validate() error {
 	if s.Have.Len() != n {
 		return fmt.Errorf("transfer: a set of %d pieces for a torrent of %d", s.Have.Len(), n)
 	}
+	if s.Have.All() {
+		s.Have = nil // see rest.go
+		return nil
+	}
 	s.Have = s.Have.Clone()
 	return nil
 }
@@ -78,50 +85,45 @@ func (s *Spec) validate() error {
 // from any goroutine.
 type Torrent struct {
 	e      *Engine
-	spec   Spec
-	l      *loop  // where it lives; set before Add returns
-	s      *swarm // its state; for the goroutine of l only
+	spec   Spec  // Have is nil once nothing is missing
+	l      *loop // where it lives; set before Add returns
 	limits limits
 	wanted *wanted // if set: only its info dictionary is, see quest.go
 
-	done      chan struct{}
-	failed    chan struct{}
-	over      chan struct{} // nothing of it is left on any loop
-	announced chan struct{} // the announcer goroutine has ended
-	wish      chan struct{} // "more peers, please", at most one waiting
-	why       atomic.Pointer[error]
-	last      atomic.Pointer[Status] // when it was stopped
-	ctx       context.Context        // of the announcer
-	cancel    context.CancelFunc
-	endOnce   sync.Once
+	// For the goroutine of l only.
+	s    *swarm // its state; nil while it rests and when it has ended
+	gone bool   // it has ended
+	told told   // its announces
+
+	done   latch
+	failed latch
+	over   latch // nothing of it is left on any loop
+	why    atomic.Pointer[error]
+	rest   atomic.Pointer[rested] // while it rests, else nil
+	last   atomic.Pointer[Status] // when it was stopped
 }
 
 func newTorrent(e *Engine, s Spec) (*Torrent, error) {
 	if err := s.validate(); err != nil {
 		return nil, err
 	}
-	return handle(e, s), nil
-}
-
-func handle(e *Engine, s Spec) *Torrent {
-	t := &Torrent{
-		e: e, spec: s,
-		done: make(chan struct{}), failed: make(chan struct{}), over: make(chan struct{}),
-		announced: make(chan struct{}), wish: make(chan struct{}, 1),
-	}
-	t.ctx, t.cancel = context.WithCancel(e.ctx)
-	return t
+	return &Torrent{e: e, spec: s}, nil
 }
 
 // Done is closed when all pieces are verified and written; at once when nothing
 // was missing.
-func (t *Torrent) Done() <-chan struct{} { return t.done }
+func (t *Torrent) Done() <-chan struct{} { return t.done.channel() }
 
 // Failed is closed when the torrent cannot go on: a piece could not be written, for
 // another reason than that the disk is full, or a served file has changed. Err then tells which
 // file and why. It neither asks for pieces nor serves any more; Stop it, mend
 // the cause and Add it again with what it has.
-func (t *Torrent) Failed() <-chan struct{} { return t.failed }
+func (t *Torrent) Failed() <-chan struct{} { return t.failed.channel() }
+
+// AfterFailed has f called, on a goroutine of its own, once Failed is closed; at once when
+// it is. One f at a time is remembered. It is for those who serve so much that a goroutine
+// each to wait would be dear.
+func (t *Torrent) AfterFailed(f func()) { t.failed.after(f) }
 
 // Err is the reason of Failed, nil while it has not failed.
 func (t *Torrent) Err() error {
@@ -169,43 +171,33 @@ func (t *Torrent) Stop(ctx context.Context) error {
 // end is Stop without a word to others; it tells how far the torrent was, and whether
 // this call has ended it.
 func (t *Torrent) end(ctx context.Context) (p Progress, first bool) {
-	t.cancel()
-	select {
-	case <-t.announced:
-	case <-ctx.Done():
-	}
-	ask := stopTorrent{t: t, reply: make(chan Progress, 1)}
+	ask := stopTorrent{t: t, reply: make(chan farewell, 1)}
 	if !t.l.post(ask) {
 		return Progress{}, false
 	}
-	p, first = <-ask.reply
-	<-t.over
-	return p, first
-}
-
-// ended marks that nothing of the torrent is left in the engine.
-func (t *Torrent) ended() {
-	t.endOnce.Do(func() {
-		t.cancel()
-		close(t.over)
-	})
-}
-
-// wantPeers asks the announcer goroutine for peers; it never blocks.
-func (t *Torrent) wantPeers() {
-	select {
-	case t.wish <- struct{}{}:
-	default:
+	bye, first := <-ask.reply
+	<-t.over.channel()
+	if first && bye.flight != nil {
+		select {
+		case <-bye.flight.over:
+		case <-ctx.Done():
+		}
 	}
+	return bye.p, first
 }
 
 // beginTorrent puts a torrent on its loop.
 type beginTorrent addTorrent
 
 func (b beginTorrent) handle(l *loop) {
-	b.t.s = newSwarm(l, b.t)
-	l.swarms[b.t.s] = struct{}{}
-	b.t.s.checkDone()
+	if b.t.spec.Have == nil {
+		b.t.spec.content.Rest() // which may have been read to make sure of it
+		b.t.rest.Store(untouched)
+		b.t.done.fire()
+	} else {
+		b.t.wake()
+	}
+	l.beginAnnounces(b.t)
 	b.reply <- nil
 }
 
@@ -217,46 +209,56 @@ type addPeers struct {
 }
 
 func (a addPeers) handle(l *loop) {
-	if s := a.t.s; s != nil {
+	s := a.t.s
+	if s == nil && len(a.addrs) > 0 {
+		s = a.t.wake() // who rests is told of those alone that fetch
+	}
+	if s != nil {
+		if s.complete() {
+			s.book.expect(a.addrs, l.now)
+			return
+		}
 		s.book.add(a.addrs)
 		s.dialMore()
 	}
+}
+
+// farewell is what is left to be said of a torrent that ends, and the announce to wait
+// for before; nil: none is under way.
+type farewell struct {
+	p      Progress
+	flight *flight
 }
 
 // stopTorrent ends a torrent; reply is closed without a value when it was
 // stopped before.
 type stopTorrent struct {
 	t     *Torrent
-	reply chan Progress
+	reply chan farewell
 }
 
 func (a stopTorrent) handle(l *loop) {
-	s := a.t.s
-	if s == nil || s.stopping {
+	t := a.t
+	if t.gone || t.s != nil && t.s.stopping {
 		close(a.reply)
 		return
 	}
-	a.reply <- s.progress()
-	s.stop()
-}
-
-func (a stopTorrent) orphaned() { close(a.reply) }
-
-// askProgress is a snapshot for an announce.
-type askProgress struct {
-	t     *Torrent
-	reply chan Progress
-}
-
-func (a askProgress) handle(l *loop) {
-	if a.t.s == nil {
-		close(a.reply)
-		return
+	bye := farewell{p: t.progress(), flight: l.endAnnounces(t)}
+	if t.s != nil {
+		t.s.stop()
+	} else {
+		final := t.rest.Load().status(t)
+		t.last.Store(&final)
+		l.retire(t)
 	}
-	a.reply <- a.t.s.progress()
+	a.reply <- bye
 }
 
-func (a askProgress) orphaned() { close(a.reply) }
+// orphaned: with its loop the torrent has ended.
+func (a stopTorrent) orphaned() {
+	a.t.over.fire()
+	close(a.reply)
+}
 
 type hurry struct {
 	t      *Torrent

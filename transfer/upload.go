@@ -110,7 +110,7 @@ func (c *conn) dropBodies(which func(b *body) bool) {
 }
 
 func (c *conn) outputWaits() bool {
-	return len(c.out) > c.outAt || len(c.bodies) > 0 || len(c.queue) > 0
+	return len(c.out) > c.outAt || len(c.bodies) > 0 || len(c.queue) > 0 || c.crypt.waits()
 }
 
 // flush is called once a turn for a connection that was woken: it asks for
@@ -127,7 +127,7 @@ func (c *conn) flush() {
 		return
 	}
 	for left := writePerTurn; left > 0; {
-		n, err := c.writeSome(left)
+		n, err := c.write(left)
 		switch {
 		case c.state == closed:
 			return
@@ -153,7 +153,15 @@ var (
 	errHeld    = errors.New("over the limit of rate")
 )
 
-// writeSome makes one system call. A block is not interrupted; before its
+// write makes one system call.
+func (c *conn) write(most int) (int, error) {
+	if c.crypt != nil {
+		return c.writeEncrypted()
+	}
+	return c.writeSome(most)
+}
+
+// writeSome puts out the next bytes. A block is not interrupted; before its
 // header and between blocks all waiting messages go out.
 func (c *conn) writeSome(most int) (int, error) {
 	c.giveInfo()
@@ -182,7 +190,7 @@ func (c *conn) sendSmall(messages []byte, b *body) (int, error) {
 	if b != nil {
 		head = b.head
 	}
-	n, err := send(c.fd, messages, head, b != nil)
+	n, err := c.put(messages, head, b != nil)
 	sent := min(max(n, 0), len(messages))
 	if b != nil && n > len(messages) {
 		b.begun = true
@@ -230,11 +238,13 @@ func (c *conn) sendBlock(b *body, most int) (int, error) {
 }
 
 // sendSpan is sendfile(2), or a copy through the program where a file system
-// cannot do that.
+// cannot do that or the peer wants it encrypted.
 func (c *conn) sendSpan(sp *storage.Span, n int) (int, error) {
-	sent, err := sendFile(c.fd, int(sp.File.Fd()), sp.Off, n)
-	if err != unix.EINVAL && err != unix.ENOSYS && err != unix.EOPNOTSUPP {
-		return sent, err
+	if c.crypt == nil {
+		sent, err := sendFile(c.fd, int(sp.File.Fd()), sp.Off, n)
+		if err != unix.EINVAL && err != unix.ENOSYS && err != unix.EOPNOTSUPP {
+			return sent, err
+		}
 	}
 	buf := c.l.scratch[:min(n, len(c.l.scratch))]
 	got, err := sp.File.ReadAt(buf, sp.Off)
@@ -245,5 +255,5 @@ func (c *conn) sendSpan(sp *storage.Span, n int) (int, error) {
 		c.s.fail(err)
 		return 0, err
 	}
-	return send(c.fd, buf[:got], nil, false)
+	return c.put(buf[:got], nil, false)
 }

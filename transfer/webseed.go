@@ -71,6 +71,7 @@ func (s *swarm) openWeb() {
 		seen[name] = true
 		w := &webSeed{s: s, base: base, name: name, id: s.nextID, bits: wire.NewBits(s.geo.Pieces), from: &source{url: name}}
 		w.bits.SetAll()
+		s.sources[sourceKey{url: name}] = w.from
 		s.nextID++
 		s.web = append(s.web, w)
 	}

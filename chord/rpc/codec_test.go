@@ -133,11 +133,11 @@ var goldens = []struct {
 	{chord.AssignIDReply{ClientID: 1<<63 - 1}, 21, "9200cf7fffffffffffffff"},
 	{chord.GetStatus{}, 22, "90"},
 	{chord.Status{Self: chord.Ref{Addr: "a"}, State: "member", Version: "v", Cluster: "c", Successors: []chord.Ref{{Addr: "b"}}, Keys: 1, SoftKeys: 2, Bytes: 70000, UnderReplicated: 3, IncompleteRanges: 4, LastRepair: 5, HTTP: "h",
-		Ring: 6, Ranges: []chord.Range{{From: chord.ID{1}, State: chord.Stray, Own: true, Epoch: 7, Maps: 8}}, ClockOff: -9, Forgotten: []chord.ID{{2}}}, 23,
-		"dc001392b40000000000000000000000000000000000000000a161a66d656d626572a176a163" +
+		Ring: 6, Ranges: []chord.Range{{From: chord.ID{1}, State: chord.Stray, Own: true, Epoch: 7, Maps: 8}}, ClockOff: -9, Forgotten: []chord.ID{{2}}, Missed: []chord.ID{{3}}}, 23,
+		"dc001492b40000000000000000000000000000000000000000a161a66d656d626572a176a163" +
 			"92b40000000000000000000000000000000000000000a09192b40000000000000000000000000000000000000000a162" +
 			"c00102d20001117003040506" +
-			"9196b40100000000000000000000000000000000000000b40000000000000000000000000000000000000000a57374726179c30708f791b40200000000000000000000000000000000000000a168a0"},
+			"9196b40100000000000000000000000000000000000000b40000000000000000000000000000000000000000a57374726179c30708f791b40200000000000000000000000000000000000000a168a091b40300000000000000000000000000000000000000"},
 	{chord.Forget{ID: chord.ID{3}}, 24, "91b40300000000000000000000000000000000000000"},
 	{chord.ForgetReply{Code: chord.CodeBadRequest, Told: 1, Of: 300}, 25, "930501d1012c"},
 }

@@ -84,6 +84,8 @@ type Peer struct {
 	Percent  float64 `json:"percent"`
 	RateDown int64   `json:"rate_bytes_per_sec"`
 	RateUp   int64   `json:"upload_bytes_per_sec"`
+	// Encrypted: it insists on encryption.
+	Encrypted bool `json:"encrypted"`
 }
 
 // AddDownload asks for a download: POST /downloads.
@@ -133,7 +135,8 @@ type Status struct {
 	Port     int      `json:"port"` // for peers; 0: not open yet
 	PeerID   string   `json:"peer_id"`
 	Jobs     int      `json:"jobs"`
-	Active   int      `json:"active"` // downloads that run
+	Active   int      `json:"active"`  // downloads that run
+	Serving  int      `json:"serving"` // jobs that are served
 	RateDown int64    `json:"rate_bytes_per_sec"`
 	RateUp   int64    `json:"upload_bytes_per_sec"`
 	Settings Settings `json:"settings"`

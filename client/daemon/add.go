@@ -124,8 +124,8 @@ func (d *Daemon) add(ctx context.Context, s saved, metainfo []byte) (api.Job, er
 			}
 		}
 		if j == nil {
-			j = &job{}
-			d.jobs[s.ID] = j
+			j = &job{saved: saved{ID: s.ID, Name: s.Name}}
+			d.enter(j)
 		}
 		served := j.State == api.Done && j.InfoHash == s.InfoHash && j.serving()
 		if j.Kind == api.Download && (j.State == api.Queued || served) {
@@ -133,8 +133,14 @@ func (d *Daemon) add(ctx context.Context, s saved, metainfo []byte) (api.Job, er
 			j.limit()
 		} else {
 			s.Version, s.Got = j.Version, j.Got
-			j.saved = s
-			j.stop()
+			if s.Kind == api.Download {
+				s.Earlier = j.hasEarlier() // which is served until the new one is there
+				j.cancel()
+			} else {
+				d.stop(j)
+			}
+			j.saved, j.looked = s, false
+			d.enter(j)
 		}
 		j.due, j.tries = time.Time{}, 0
 		d.unwait(j)
@@ -150,20 +156,18 @@ func (d *Daemon) add(ctx context.Context, s saved, metainfo []byte) (api.Job, er
 	return l.view(false), nil
 }
 
-// makeWay sees to it that one job at a time works on a name: what serves an earlier
-// version gives way, what is not done does not.
+// makeWay sees to it that one job at a time works on a subject: what serves an earlier
+// version gives way when the new one is there, what is not done does not.
 func (d *Daemon) makeWay(s saved) error {
-	for _, other := range d.jobs {
-		if other.subject() != s.subject() || other.ID == s.ID || !other.wantsRun() {
+	for other := d.named[s.about()]; other != nil; other = other.namesake {
+		if other.ID == s.ID || !other.wanted() && other.served == nil {
 			continue
 		}
-		if other.State != api.Done {
+		if other.State == api.Queued {
 			return &client.Hint{Err: fmt.Errorf("%q is taken: the daemon works on it already, at %s", s.Name, other.Path),
 				Next: "wait for job " + other.ID + ", or cancel it: btclient cancel " + other.ID}
 		}
-		other.Quiet, other.GaveWay, other.Reason = true, s.ID, "replaced by a later job of that name"
-		d.unwait(other)
-		other.stop()
+		other.GaveWay = s.ID
 		d.save(other)
 	}
 	return nil
@@ -171,11 +175,23 @@ func (d *Daemon) makeWay(s saved) error {
 
 // giveBack serves again what made way for a job that has come to nothing.
 func (d *Daemon) giveBack(j *job) {
-	for _, other := range d.jobs {
+	for other := d.named[j.subject]; other != nil; other = other.namesake {
 		if other.GaveWay == j.ID && other.State == api.Done {
 			other.Quiet, other.GaveWay, other.Reason = false, "", ""
 			d.wait(other)
 			d.save(other)
 		}
 	}
+}
+
+// identify notes which torrent a job turned out to be about. What made way for it and only
+// bears the same name serves on.
+func (d *Daemon) identify(j *job, infoHash [20]byte, foreign bool) {
+	now := j.saved
+	now.InfoHash, now.Foreign = hexOf(infoHash[:]), foreign
+	if now.about() != j.subject {
+		d.giveBack(j)
+	}
+	j.saved = now
+	d.enter(j)
 }

@@ -9,16 +9,13 @@ import (
 // daemon was there. What is complete is served; what was interrupted waits for a
 // person to go on with it.
 func (d *Daemon) adopt() error {
-	records, err := d.cfg.Storage.Records()
+	records, err := d.cfg.Storage.RecordsBut(func(id string) bool { return d.jobs[id] != nil })
 	if err != nil {
 		return err
 	}
 	for _, r := range records {
-		if d.jobs[r.ID] != nil {
-			continue
-		}
 		s := saved{ID: r.ID, Kind: api.Download, Name: r.Name, Source: r.Name, Path: r.Path, InfoHash: r.InfoHash,
-			Foreign: r.Foreign, Bytes: r.Bytes, Pieces: r.Pieces, Copy: r.Copy, Added: r.Started, Finished: r.Finished, State: api.Done, Version: 1}
+			Foreign: r.Foreign, Bytes: r.Bytes, Pieces: r.Pieces, Copy: r.Copy, Added: r.Started, Finished: r.Finished, State: api.Done, Version: 1, Earlier: r.Earlier != ""}
 		if r.Foreign {
 			s.Source = d.cfg.Storage.TorrentPathOf(r)
 		}
@@ -40,7 +37,7 @@ func (d *Daemon) adopt() error {
 			}
 		}
 		j := &job{saved: s}
-		d.jobs[r.ID] = j
+		d.enter(j)
 	}
 	return nil
 }

@@ -47,6 +47,7 @@ type Daemon struct {
 
 	// The rest is the loop's.
 	jobs     map[string]*job
+	named    map[string]*job // by job.subject, the others behind job.namesake
 	queues   queues
 	running  int // runs
 	settings api.Settings
@@ -77,7 +78,7 @@ func Start(cfg Config) (*Daemon, error) {
 	d := &Daemon{
 		cfg: cfg, c: cfg.Client, ring: cfg.Ring, log: cfg.Log,
 		asks: make(chan func(), 64), over: make(chan struct{}),
-		jobs: make(map[string]*job), subs: make(map[*Subscription]struct{}),
+		jobs: make(map[string]*job), named: make(map[string]*job), subs: make(map[*Subscription]struct{}),
 		settings: api.Settings{MaxDownloads: cfg.MaxDownloads}, visited: time.Now(),
 	}
 	d.ctx, d.cancel = context.WithCancel(context.Background())
@@ -104,13 +105,40 @@ func Start(cfg Config) (*Daemon, error) {
 func (d *Daemon) remember(e entry) {
 	switch {
 	case e.Job != nil:
-		d.jobs[e.Job.ID] = &job{saved: *e.Job}
+		d.enter(&job{saved: *e.Job})
 	case e.Gone != "":
-		delete(d.jobs, e.Gone)
+		d.drop(d.jobs[e.Gone])
 	case e.Settings != nil:
 		d.settings, d.chosen = *e.Settings, true
 	case e.Visited != nil:
 		d.visited = *e.Visited
+	}
+}
+
+// enter makes a job one of those that there are, in place of one with its id. It is
+// entered again when it is about something else.
+func (d *Daemon) enter(j *job) {
+	d.drop(d.jobs[j.ID])
+	d.jobs[j.ID] = j
+	j.subject = j.about()
+	j.namesake, d.named[j.subject] = d.named[j.subject], j
+}
+
+// drop is the opposite of enter; nil is ignored.
+func (d *Daemon) drop(j *job) {
+	if j == nil {
+		return
+	}
+	delete(d.jobs, j.ID)
+	first := d.named[j.subject]
+	for at := &first; *at != nil; at = &(*at).namesake {
+		if *at == j {
+			*at, j.namesake = j.namesake, nil
+			break
+		}
+	}
+	if d.named[j.subject] = first; first == nil {
+		delete(d.named, j.subject)
 	}
 }
 
@@ -138,9 +166,7 @@ func (d *Daemon) loop() {
 			ask()
 		case <-ending:
 			ending, d.ending = nil, true
-			for _, j := range d.jobs {
-				j.stop()
-			}
+			d.stopAll()
 		}
 		d.schedule()
 	}

@@ -10,13 +10,14 @@
 // One goroutine, [Daemon.loop], owns all jobs. Others hand it functions (do, post)
 // and get copies. What takes long runs on goroutines of its own, one per job at most
 // (run.go), and tells the loop how it went. A job is what a person asked for, and
-// stays when its run has ended; a run is the doing.
+// stays when its run has ended; a run is the doing. What is served needs no goroutine:
+// it says so itself when it can be served no longer.
 //
 //	daemon.go     the loop, Start and Close
 //	job.go        a job and its states; look.go what others see of it
 //	add.go        new jobs; requests.go what else a person may ask for
 //	schedule.go   which job's turn it is
-//	run.go        fetching, publishing and serving
+//	run.go        fetching and publishing; serving.go what comes of it and is given to others
 //	journal.go    the file that jobs are remembered in
 //	adopt.go      what commands did in this Storage while no daemon was there
 //	events.go     who wants to know of changes

@@ -125,7 +125,7 @@ func (d *Daemon) sampled(all bool) (more bool) {
 	err := d.do(d.ctx, func() {
 		watched := len(d.subs) > 0
 		for _, j := range d.jobs {
-			if j.run != nil && (!j.run.done || j.moved || (all && watched)) {
+			if j.run != nil || j.served != nil && (j.moved || all && watched) {
 				looks = append(looks, d.look(j))
 			}
 		}

@@ -87,9 +87,10 @@ func (d *Daemon) renew(s saved, newest string) {
 		return
 	}
 	d.log.Info("a newer version is in the ring", "name", j.Name, "info_hash", newest)
+	j.Earlier, j.looked = j.hasEarlier(), false // it is served until the newer one is there
 	j.State, j.Quiet, j.Reason = api.Queued, false, "a newer version is in the ring"
 	d.unwait(j)
-	j.stop()
+	j.cancel()
 	j.due = time.Time{}
 	d.wait(j)
 	d.save(j)

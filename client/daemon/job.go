@@ -7,6 +7,7 @@ import (
 
 	"chordtorrent/client"
 	"chordtorrent/client/api"
+	"chordtorrent/transfer"
 )
 
 // saved is what is remembered of a job.
@@ -25,7 +26,8 @@ type saved struct {
 	Copies   int       `json:"copies,omitempty"`
 	State    api.State `json:"state"`              // never Running: that is Queued with a run
 	Quiet    bool      `json:"quiet,omitempty"`    // done, but not to be served
-	GaveWay  string    `json:"gave_way,omitempty"` // the id of the job for which it is quiet; empty: a person wants it so
+	GaveWay  string    `json:"gave_way,omitempty"` // the id of the job that takes its place when that is done, and for which it is quiet then
+	Earlier  bool      `json:"earlier,omitempty"`  // of a download that is not done: an earlier version is at Path
 	Reason   string    `json:"reason,omitempty"`
 	Error    string    `json:"error,omitempty"`
 	Hint     string    `json:"hint,omitempty"`
@@ -43,13 +45,8 @@ type saved struct {
 	Finished time.Time `json:"finished,omitzero"`
 }
 
-// subject is what one job at a time may work on.
-func (s *saved) subject() string {
-	if s.Foreign {
-		return "info hash " + s.InfoHash
-	}
-	return s.Name
-}
+// about is what one job at a time may work on.
+func (s *saved) about() string { return client.Subject(s.Name, s.InfoHash, s.Foreign) }
 
 // otherThan says whether two jobs are about torrents that only bear the same name.
 func (s *saved) otherThan(t *saved) bool {
@@ -59,12 +56,29 @@ func (s *saved) otherThan(t *saved) bool {
 // job is one thing that a person asked for. It belongs to the loop.
 type job struct {
 	saved
-	run     *run // nil: nothing is under way
+	run     *run            // nil: nothing is under way
+	served  served          // nil: nothing is; of a job that is not done, an earlier version
+	leaving <-chan struct{} // closed when what was served has been let go of; nil: it has
+
+	subject  string // what it was about when it was entered
+	namesake *job   // the next one about that
+
 	waiting bool // in a queue of schedule.go
+	looked  bool // whether an earlier version can be served
 	due     time.Time
 	tries   int // that failed in passing, in a row
 	rates   []api.Rate
 	moved   bool // the rate was not zero when it was looked at last
+}
+
+// served is what is complete and given to others: a client.Publication or client.Download.
+// It needs no goroutine: there may be a hundred thousand of them.
+type served interface {
+	Status() transfer.Status
+	SetLimits(down, up int64)
+	AfterFailed(f func())
+	ServeErr() error
+	Stop(ctx context.Context) error
 }
 
 // run is one attempt to bring a job further. Its goroutine is carry.
@@ -73,9 +87,7 @@ type run struct {
 	ended  chan struct{} // closed when nothing of it is left
 	slot   slot
 	stage  atomic.Pointer[stage]
-	d      *client.Download    // the loop's; nil until it fetches
-	p      *client.Publication // likewise, for what is published or served
-	done   bool                // what is left to do is to serve
+	d      *client.Download // the loop's; nil until it fetches
 	// stopped: it was told to end. What it still reports is about a job as it was before.
 	stopped bool
 }
@@ -90,30 +102,58 @@ func (r *run) onProgress(s client.Stage, done, total int64) { r.stage.Store(&sta
 
 // state is what others see: Queued with a run is Running.
 func (j *job) state() api.State {
-	if j.State == api.Queued && j.run != nil && !j.run.done {
+	if j.State == api.Queued && j.run != nil && j.run.slot != opening {
 		return api.Running
 	}
 	return j.State
 }
 
-func (j *job) serving() bool { return j.run != nil && (j.run.p != nil || j.run.d != nil) }
+func (j *job) serving() bool { return j.served != nil || j.run != nil && j.run.d != nil }
 
-// wantsRun says whether there is something to do for it.
-func (j *job) wantsRun() bool {
+// wanted says whether it is to be brought further, or served.
+func (j *job) wanted() bool {
 	return j.State == api.Queued || (j.State == api.Done && !j.Quiet)
 }
+
+// hasEarlier says whether a version is at the path of a download, whatever is done next.
+func (j *job) hasEarlier() bool { return j.State == api.Done || j.Earlier }
+
+// wantsOpening says whether there is something to serve, and it is not.
+func (j *job) wantsOpening() bool {
+	if j.served != nil {
+		return false
+	}
+	if j.State == api.Done {
+		return !j.Quiet
+	}
+	return j.Earlier && !j.looked && (j.State == api.Queued || j.State == api.Failed)
+}
+
+// wantsRun says whether there is something to do for it now.
+func (j *job) wantsRun() bool { return j.State == api.Queued || j.wantsOpening() }
 
 // limit has what is under way keep to the job's limits.
 func (j *job) limit() {
 	if j.run != nil && j.run.d != nil {
 		j.run.d.SetLimits(j.Down, j.Up)
 	}
-	if j.run != nil && j.run.p != nil {
-		j.run.p.SetLimits(j.Down, j.Up)
+	if j.served != nil {
+		j.served.SetLimits(j.Down, j.Up)
 	}
 }
 
-func (j *job) stop() {
+// busy is closed when a part of what works on the job has ended; nil: nothing does.
+func (j *job) busy() <-chan struct{} {
+	if j.run != nil {
+		return j.run.ended
+	}
+	return j.leaving
+}
+
+func (j *job) busyOrServed() bool { return j.served != nil || j.busy() != nil }
+
+// cancel ends what is under way.
+func (j *job) cancel() {
 	if j.run != nil {
 		j.run.stopped = true
 		j.run.cancel()

@@ -17,15 +17,15 @@ import (
 // look is a job as it was at a moment, and what can tell more. Made by the loop, read
 // elsewhere: asking an engine may take its time.
 type look struct {
-	job   api.Job
-	d     *client.Download
-	p     *client.Publication
-	stage *stage
-	rates []api.Rate
+	job    api.Job
+	d      *client.Download // that is under way
+	served served
+	stage  *stage
+	rates  []api.Rate
 }
 
 func (d *Daemon) look(j *job) look {
-	l := look{job: api.Job{
+	l := look{served: j.served, job: api.Job{
 		ID: j.ID, Kind: j.Kind, Name: j.Name, Path: j.Path, InfoHash: j.InfoHash, State: j.state(), Serving: j.serving(),
 		Bytes: j.Bytes, Pieces: j.Pieces, Reason: j.Reason, Error: j.Error, Hint: j.Hint,
 		Priority: j.Priority, LimitDown: j.Down, LimitUp: j.Up, Follow: j.Follow, Copies: j.Copies, Watched: j.Watched,
@@ -36,7 +36,7 @@ func (d *Daemon) look(j *job) look {
 		l.job.Done = j.Bytes
 	}
 	if j.run != nil {
-		l.d, l.p, l.stage = j.run.d, j.run.p, j.run.stage.Load()
+		l.d, l.stage = j.run.d, j.run.stage.Load()
 	}
 	return l
 }
@@ -49,15 +49,15 @@ func (l look) view(detailed bool) api.Job {
 	case l.d != nil:
 		st = l.d.Status()
 		job.Done, job.Bytes = st.BytesDone, st.BytesTotal
-	case l.p != nil:
-		st = l.p.Status()
 	case l.stage != nil && job.State == api.Running:
 		job.Stage, job.Done, job.Bytes = string(l.stage.name), l.stage.done, l.stage.total
 		return job
+	case job.State == api.Running:
+		job.Stage = "starting"
+		return job
+	case l.served != nil:
+		st = l.served.Status()
 	default:
-		if job.State == api.Running {
-			job.Stage = "starting"
-		}
 		return job
 	}
 	job.RateDown, job.RateUp = int64(st.RateDown), int64(st.RateUp)
@@ -85,8 +85,12 @@ const haveRuns = 256
 
 func (l look) detail(job *api.Job, st transfer.Status) {
 	job.Rates = l.rates
-	if l.d != nil {
-		for _, share := range l.d.Shares(haveRuns) {
+	d := l.d
+	if d == nil {
+		d, _ = l.served.(*client.Download)
+	}
+	if d != nil {
+		for _, share := range d.Shares(haveRuns) {
 			job.Have = append(job.Have, int(share))
 		}
 	}
@@ -96,7 +100,7 @@ func (l look) detail(job *api.Job, st transfer.Status) {
 			percent = 100 * float64(p.Pieces) / float64(job.Pieces)
 		}
 		job.Swarm = append(job.Swarm, api.Peer{Addr: p.Where(), Client: p.Client, Percent: percent,
-			RateDown: int64(p.RateDown), RateUp: int64(p.RateUp)})
+			RateDown: int64(p.RateDown), RateUp: int64(p.RateUp), Encrypted: p.Encrypted})
 	}
 }
 
@@ -207,7 +211,10 @@ func (d *Daemon) Status(ctx context.Context) (api.Status, error) {
 	err := d.do(ctx, func() {
 		st.Settings, st.Jobs, st.Active = d.settings, len(d.jobs), d.queues.taken[fetching]
 		for _, j := range d.jobs {
-			if j.run != nil && (j.moved || !j.run.done) {
+			if j.serving() {
+				st.Serving++
+			}
+			if j.run != nil || j.served != nil && j.moved {
 				looks = append(looks, d.look(j))
 			}
 		}
@@ -229,7 +236,7 @@ func (d *Daemon) Content(ctx context.Context, id string) (dl *client.Download, f
 			return err
 		}
 		found = d.look(j).job
-		if j.run != nil && !j.run.done {
+		if j.run != nil {
 			dl = j.run.d
 		}
 		return nil

@@ -81,7 +81,7 @@ func (d *Daemon) Pause(ctx context.Context, id string) (api.Job, error) {
 		}
 		j.Reason = ""
 		d.unwait(j)
-		j.stop()
+		d.stop(j)
 		d.log.Info("paused", "name", j.Name, "id", j.ID)
 		d.save(j)
 		return nil
@@ -191,7 +191,7 @@ func (d *Daemon) Remove(ctx context.Context, id string, discard bool) error {
 		if j := d.jobs[job.ID]; j != nil {
 			d.giveBack(j)
 		}
-		delete(d.jobs, job.ID)
+		d.drop(d.jobs[job.ID])
 		d.log.Info("removed", "name", job.Name, "id", job.ID)
 		d.write(entry{Gone: job.ID})
 		d.changed(job.ID)
@@ -200,27 +200,20 @@ func (d *Daemon) Remove(ctx context.Context, id string, discard bool) error {
 
 // halt changes a job so that it does not run, and waits until it does not.
 func (d *Daemon) halt(ctx context.Context, id string, change func(j *job) error) (api.Job, error) {
-	var left chan struct{}
+	var halted *job
 	job, err := d.with(ctx, id, func(j *job) error {
 		if err := change(j); err != nil {
 			return err
 		}
+		halted = j
 		d.unwait(j)
-		if j.run != nil {
-			left = j.run.ended
-			j.stop()
-		}
+		d.stop(j)
 		return nil
 	})
-	if err != nil || left == nil {
+	if err != nil {
 		return job, err
 	}
-	select {
-	case <-left:
-		return job, nil
-	case <-ctx.Done():
-		return job, ctx.Err()
-	}
+	return job, d.await(ctx, func() <-chan struct{} { return halted.busy() })
 }
 
 // Unpublish takes a name out of the ring, and what this daemon serves of it from the

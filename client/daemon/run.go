@@ -21,40 +21,42 @@ const (
 	farewell = 3 * time.Second
 )
 
-// carry brings a job as far as it goes, until ctx ends. s is the job as it was when
-// the run began.
+// carry brings a job as far as it goes, until ctx ends: to where it is served. s is the
+// job as it was when the run began.
 func (d *Daemon) carry(ctx context.Context, j *job, r *run, s saved) {
 	defer r.cancel()
+	var got served
 	var err error
 	switch {
-	case s.State == api.Done:
-		err = d.serve(ctx, j, r, s)
+	case r.slot == opening:
+		got, err = d.open(ctx, r, s)
 	case s.Kind == api.Download:
-		err = d.fetch(ctx, j, r, s)
+		got, err = d.fetch(ctx, j, r, s)
 	default:
-		err = d.publish(ctx, j, r, s)
+		got, err = d.publish(ctx, r, s)
 	}
-	d.post(func() { d.ended(j, r, err) })
+	d.post(func() { d.ended(j, r, got, err) })
 }
 
-// fetch downloads, then serves.
-func (d *Daemon) fetch(ctx context.Context, j *job, r *run, s saved) error {
-	req := client.DownloadRequest{Source: s.Source, Path: s.Path, Preallocate: s.Reserve, AnySpace: s.AnySpace, OnProgress: r.onProgress}
+// fetch downloads. An earlier version is served until that is done.
+func (d *Daemon) fetch(ctx context.Context, j *job, r *run, s saved) (served, error) {
+	req := client.DownloadRequest{Source: s.Source, Path: s.Path, Preallocate: s.Reserve, AnySpace: s.AnySpace, OnProgress: r.onProgress,
+		Replacing: func(subject string) { d.replacing(s.ID, subject) }}
 	if s.Foreign {
 		req.Name = s.Name
 	}
 	dl, err := d.c.Download(ctx, req)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer d.leave(dl, s.Name)
 	d.post(func() {
 		if r.stopped {
 			return
 		}
 		r.d = dl
 		j.limit()
-		j.InfoHash, j.Bytes, j.Pieces, j.Foreign = hexOf(dl.InfoHash[:]), dl.Bytes, dl.Pieces, dl.Foreign
+		d.identify(j, dl.InfoHash, dl.Foreign)
+		j.Bytes, j.Pieces = dl.Bytes, dl.Pieces
 		j.Reason, j.tries = "", 0
 		d.log.Info("downloading", "name", j.Name, "info_hash", j.InfoHash, "path", j.Path)
 		d.save(j)
@@ -67,79 +69,55 @@ func (d *Daemon) fetch(ctx context.Context, j *job, r *run, s saved) error {
 	d.post(func() { j.Got = got })
 	select {
 	case <-dl.Done():
+		err = dl.Err()
 	default:
-		return client.ErrInterrupted
-	}
-	if dl.Err() != nil {
-		return dl.Err()
-	}
-	d.post(func() { d.complete(j, r) })
-	select {
-	case <-ctx.Done():
-		return nil
-	case <-dl.Failed():
-		return dl.ServeErr()
-	}
-}
-
-// publish hashes and registers, then serves.
-func (d *Daemon) publish(ctx context.Context, j *job, r *run, s saved) error {
-	var p *client.Publication
-	var err error
-	if s.Torrent != "" {
-		p, err = d.c.Upload(ctx, client.UploadRequest{Path: s.Source, Torrent: s.Torrent, OnProgress: r.onProgress})
-	} else {
-		p, err = d.c.Publish(ctx, client.PublishRequest{Path: s.Source, Name: s.Name, Copy: s.Copy, OnProgress: r.onProgress})
+		err = client.ErrInterrupted
 	}
 	if err != nil {
-		return err
+		d.leave(dl, s.Name)
+		return nil, err
 	}
-	defer d.leave(p, s.Name)
-	d.post(func() {
-		d.opened(j, r, p)
-		d.complete(j, r)
-	})
-	return d.attend(ctx, p)
+	return dl, nil
 }
 
-// serve serves what was complete when the run began.
-func (d *Daemon) serve(ctx context.Context, j *job, r *run, s saved) error {
+// publish hashes and registers. An earlier version is served until that is done.
+func (d *Daemon) publish(ctx context.Context, r *run, s saved) (served, error) {
+	var p *client.Publication
+	var err error
+	replacing := func(subject string) { d.replacing(s.ID, subject) }
+	if s.Torrent != "" {
+		p, err = d.c.Upload(ctx, client.UploadRequest{Path: s.Source, Torrent: s.Torrent, OnProgress: r.onProgress, Replacing: replacing})
+	} else {
+		p, err = d.c.Publish(ctx, client.PublishRequest{Path: s.Source, Name: s.Name, Copy: s.Copy, OnProgress: r.onProgress, Replacing: replacing})
+	}
+	if err != nil {
+		return nil, err // and no p
+	}
+	return p, nil
+}
+
+// open serves what is complete already, also when a later version of it is not.
+func (d *Daemon) open(ctx context.Context, r *run, s saved) (served, error) {
 	kind, target := client.Published, ""
 	if s.Kind == api.Download {
 		kind, target = client.Downloaded, s.Path
 	}
 	rec, known, err := d.cfg.Storage.Record(kind, s.Name, target)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if !known {
-		return fmt.Errorf("%w: Storage does not remember %q any more", communicator.ErrNotFound, s.Name)
+		return nil, fmt.Errorf("%w: Storage does not remember %q any more", communicator.ErrNotFound, s.Name)
 	}
 	p, err := d.c.Serve(ctx, rec, r.onProgress)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer d.leave(p, s.Name)
-	d.post(func() {
-		d.opened(j, r, p)
-		d.settle(r)
-		d.changed(j.ID)
-	})
-	return d.attend(ctx, p)
-}
-
-// attend waits until what is served is to be served no longer, or cannot be.
-func (d *Daemon) attend(ctx context.Context, p *client.Publication) error {
-	select {
-	case <-ctx.Done():
-		return nil
-	case <-p.Failed():
-		return p.Err()
-	}
+	return p, nil
 }
 
 // leave ends what was fetched or served, and tells the ring so.
-func (d *Daemon) leave(s interface{ Stop(context.Context) error }, name string) {
+func (d *Daemon) leave(s served, name string) {
 	ctx, cancel := context.WithTimeout(context.Background(), farewell)
 	defer cancel()
 	if err := s.Stop(ctx); err != nil {
@@ -147,48 +125,24 @@ func (d *Daemon) leave(s interface{ Stop(context.Context) error }, name string) 
 	}
 }
 
-// opened notes what is served.
-func (d *Daemon) opened(j *job, r *run, p *client.Publication) {
-	if r.stopped {
-		return
-	}
-	r.p = p
-	j.limit()
-	j.Path, j.InfoHash, j.Bytes, j.Pieces = p.Path, hexOf(p.InfoHash[:]), p.Bytes, p.Pieces
-	if p.Copies > 0 {
-		j.Copies = p.Copies
-	}
-	j.Reason, j.tries = "", 0
-}
-
-// complete notes that all is there.
-func (d *Daemon) complete(j *job, r *run) {
-	if r.stopped && j.State != api.Paused {
-		return // for something newer, or for good
-	}
-	switch j.State {
-	case api.Queued:
-		j.State = api.Done
-	case api.Paused: // in the moment it was done
-		j.State, j.Quiet = api.Done, true
-	}
-	j.Reason, j.Error, j.Hint = "", "", ""
-	j.Version++
-	j.Finished = time.Now()
-	d.settle(r)
-	d.save(j)
-}
-
-// ended draws the conclusion from how a run went.
-func (d *Daemon) ended(j *job, r *run, err error) {
+// ended draws the conclusion from how a run went: got is what there is to serve, nil
+// when it came to nothing.
+func (d *Daemon) ended(j *job, r *run, got served, err error) {
 	d.running--
 	d.queues.taken[r.slot]--
 	j.run = nil
 	close(r.ended)
-	if !r.done && j.Kind == api.Download {
+	switch {
+	case got != nil:
+		d.arrived(j, r, got)
+	case r.slot == opening && j.State != api.Done:
+		j.looked = true
+		d.log.Debug("an earlier version is not served", "name", j.Name, "err", err)
+		err = nil
+	case j.Kind == api.Download:
 		d.save(j) // with what there is of it
 	}
-	if err != nil && j.wantsRun() && !d.ending && !errors.Is(err, client.ErrInterrupted) {
+	if err != nil && j.wanted() && !d.ending && !errors.Is(err, client.ErrInterrupted) {
 		d.failed(j, err)
 	}
 	d.wait(j)

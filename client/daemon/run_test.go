@@ -1,12 +1,14 @@
 package daemon
 
 import (
+	"context"
 	"log/slog"
 	"path/filepath"
 	"testing"
 
 	"chordtorrent/client"
 	"chordtorrent/client/api"
+	"chordtorrent/transfer"
 )
 
 // TestWhatAStoppedRunReportsIsLate has a run that was told to end report that it is done:
@@ -17,29 +19,86 @@ func TestWhatAStoppedRunReportsIsLate(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer journal.close()
-	d := &Daemon{log: slog.New(slog.DiscardHandler), journal: journal, jobs: map[string]*job{}}
 	for before, after := range map[api.State]api.State{api.Queued: api.Queued, api.Cancelled: api.Cancelled, api.Paused: api.Done} {
-		j := &job{saved: saved{ID: "1", State: before}, run: &run{cancel: func() {}}}
-		d.jobs["1"] = j
-		j.stop()
-		d.complete(j, j.run)
-		if j.State != after || (after == api.Done) != j.Quiet {
-			t.Errorf("%s became %s, quiet %v", before, j.State, j.Quiet)
+		d := bareDaemon(journal)
+		j := &job{saved: saved{ID: "1", State: before}, run: &run{cancel: func() {}, ended: make(chan struct{}), slot: fetching}}
+		d.enter(j)
+		d.stop(j)
+		got := &fakeServed{stopped: make(chan struct{})}
+		d.ended(j, j.run, got, nil)
+		if j.State != after || (after == api.Done) != j.Quiet || j.served != nil {
+			t.Errorf("%s became %s, quiet %v, serving %v", before, j.State, j.Quiet, j.serving())
+		}
+		<-got.stopped
+		(<-d.asks)() // which is told so
+		if j.busy() != nil || d.running != 0 {
+			t.Errorf("%s: something is left of it", before)
 		}
 	}
-	j := &job{saved: saved{ID: "1", State: api.Queued}, run: &run{cancel: func() {}}}
-	d.complete(j, j.run)
-	if j.State != api.Done || j.Version != 1 {
+	d := bareDaemon(journal)
+	j := &job{saved: saved{ID: "1", State: api.Queued}, run: &run{cancel: func() {}, ended: make(chan struct{}), slot: fetching}}
+	d.enter(j)
+	got := &fakeServed{stopped: make(chan struct{})}
+	d.ended(j, j.run, got, nil)
+	if j.State != api.Done || j.Version != 1 || j.served != served(got) {
 		t.Errorf("one that was not stopped: %+v", j.saved)
 	}
 }
 
+// bareDaemon is one whose loop is the test, with one run under way.
+func bareDaemon(journal *journal) *Daemon {
+	d := &Daemon{log: slog.New(slog.DiscardHandler), journal: journal, jobs: map[string]*job{}, named: map[string]*job{},
+		asks: make(chan func(), 1), running: 1}
+	d.queues.taken[fetching] = 1
+	return d
+}
+
+// fakeServed is something that is served, and failed for a reason.
+type fakeServed struct {
+	stopped chan struct{}
+	failed  func()
+	err     error
+}
+
+func (f *fakeServed) Status() transfer.Status    { return transfer.Status{} }
+func (f *fakeServed) SetLimits(int64, int64)     {}
+func (f *fakeServed) AfterFailed(then func())    { f.failed = then }
+func (f *fakeServed) ServeErr() error            { return f.err }
+func (f *fakeServed) Stop(context.Context) error { close(f.stopped); return nil }
+
 func TestWhatIsServedHasNoReasonToWait(t *testing.T) {
-	d := &Daemon{}
+	d := bareDaemon(nil)
 	j := &job{saved: saved{ID: "1", State: api.Done, Reason: "no ring in reach"}, tries: 3}
-	d.opened(j, &run{}, &client.Publication{Path: "/x", Pieces: 1})
-	if j.Reason != "" || j.tries != 0 || j.Path != "/x" {
+	d.arrived(j, &run{slot: opening}, &fakeServed{})
+	if j.Reason != "" || j.tries != 0 || !j.serving() {
 		t.Errorf("%+v", j)
+	}
+}
+
+func TestJobsOfOneNameAreFoundByIt(t *testing.T) {
+	d := bareDaemon(nil)
+	of := func(name string) (ids string) {
+		for j := d.named[name]; j != nil; j = j.namesake {
+			ids += j.ID
+		}
+		return ids
+	}
+	a, b := &job{saved: saved{ID: "a", Name: "x"}}, &job{saved: saved{ID: "b", Name: "x"}}
+	d.enter(a)
+	d.enter(b)
+	d.enter(&job{saved: saved{ID: "c", Name: "y"}})
+	d.enter(&job{saved: saved{ID: "a", Name: "x"}})
+	if got := of("x"); got != "ab" {
+		t.Errorf("x: %s", got)
+	}
+	d.drop(b)
+	if got := of("x"); got != "a" || d.jobs["a"] == a {
+		t.Errorf("x: %s", got)
+	}
+	d.drop(d.jobs["a"])
+	d.drop(d.jobs["a"])
+	if len(d.named) != 1 || of("y") != "c" {
+		t.Errorf("%v", d.named)
 	}
 }
 

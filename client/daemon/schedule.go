@@ -17,7 +17,6 @@ const (
 	publishing             // small files, which wait for the ring
 	hashing                // large ones, which keep the disk busy
 	opening                // what is complete, until it is served
-	serving                // no bound
 	slots
 )
 
@@ -43,7 +42,7 @@ type queues struct {
 // slotFor says which queue a job belongs into.
 func slotFor(j *job) slot {
 	switch {
-	case j.State == api.Done:
+	case j.wantsOpening():
 		return opening
 	case j.Kind == api.Download:
 		return fetching
@@ -56,7 +55,7 @@ func slotFor(j *job) slot {
 
 // wait puts a job that has something to do where its turn will come.
 func (d *Daemon) wait(j *job) {
-	if j.waiting || j.run != nil || !j.wantsRun() {
+	if j.waiting || j.run != nil || j.leaving != nil || !j.wantsRun() {
 		return
 	}
 	if pause := time.Until(j.due); pause > 0 {
@@ -90,7 +89,11 @@ func (d *Daemon) schedule() {
 			j := d.queues.waiting[s][0]
 			d.queues.waiting[s] = d.queues.waiting[s][1:]
 			j.waiting = false
-			if j.run == nil && j.wantsRun() && d.jobs[j.ID] == j {
+			switch {
+			case j.run != nil || j.leaving != nil || !j.wantsRun() || d.jobs[j.ID] != j:
+			case slotFor(j) != s: // it has changed since it was put there
+				d.wait(j)
+			default:
 				d.begin(j, s)
 			}
 		}
@@ -109,11 +112,4 @@ func (d *Daemon) begin(j *job, s slot) {
 		d.sample()
 	}
 	go d.carry(ctx, j, r, j.saved)
-}
-
-// settle moves a run from its slot to those that only serve.
-func (d *Daemon) settle(r *run) {
-	d.queues.taken[r.slot]--
-	d.queues.taken[serving]++
-	r.slot, r.done = serving, true
 }

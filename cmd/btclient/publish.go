@@ -165,7 +165,7 @@ func (a *app) seed(ctx context.Context, pubs []*client.Publication, seedFor time
 		case <-over:
 			return nil
 		case p := <-failures:
-			err := fmt.Errorf("%q is served no longer: %w", p.Name, p.Err())
+			err := fmt.Errorf("%q is served no longer: %w", p.Name, p.ServeErr())
 			if left--; left == 0 {
 				return &client.Hint{Err: err, Next: "publish it again to serve it as it is now"}
 			}

@@ -21,12 +21,12 @@ func newForgetCommand(stdout io.Writer) *cobra.Command {
 A ring mends the loss of any two members by itself. When more are gone at once,
 what is left cannot know whether they hold something that it does not: it reads
 what it has, says so, and acknowledges no writes. Forget them one by one, and
-the others take what they hold together for all there is.
+the others take what they hold together for all there is. "chordnode status"
+lists who is missed; all of them have to be forgotten, or to return.
 
 What only the forgotten members had is lost. If one returns after all, what it
-holds is merged in. The id of a member is in its ready line, in its log, and in
-what "chordnode status" shows while it lives. A member that is the last one left
-is told so by its own id.
+holds is merged in. A member that is the last one left, and knows of no other, is
+told so by its own id.
 
 On success it prints
 

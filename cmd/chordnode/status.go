@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"text/tabwriter"
 	"time"
 
@@ -84,6 +85,7 @@ type statusJSON struct {
 	Counted          int          `json:"counted_members"`     // of the ring that writes of its range are counted in; 0: none yet
 	Trouble          string       `json:"trouble,omitempty"`   // why it cannot write to its disk
 	Forgotten        []string     `json:"forgotten,omitempty"` // members declared gone for good, while they are missed
+	Missed           []string     `json:"missed,omitempty"`    // members known since the ring was last whole, and not there
 }
 
 func printJSON(w io.Writer, st chord.Status, closed bool) error {
@@ -99,6 +101,9 @@ func printJSON(w io.Writer, st chord.Status, closed bool) error {
 	}
 	for _, id := range st.Forgotten {
 		out.Forgotten = append(out.Forgotten, id.String())
+	}
+	for _, id := range st.Missed {
+		out.Missed = append(out.Missed, id.String())
 	}
 	if st.LastRepair != 0 {
 		t := time.UnixMilli(st.LastRepair).UTC()
@@ -161,6 +166,13 @@ func printTable(w io.Writer, st chord.Status, closed bool) error {
 			note += "successor"
 		}
 		fmt.Fprintf(out, "%s\t%s\t%s\n", m.ID, m.Addr, note)
+	}
+	for _, id := range st.Missed {
+		note := "missed"
+		if slices.Contains(st.Forgotten, id) {
+			note = "missed, forgotten"
+		}
+		fmt.Fprintf(out, "%s\t-\t%s\n", id, note)
 	}
 	return out.Flush()
 }

@@ -3,7 +3,6 @@ package store
 import (
 	"bytes"
 	"slices"
-	"strings"
 	"sync"
 
 	"chordtorrent/chord"
@@ -30,12 +29,6 @@ type softKey struct {
 	key  chord.Key
 }
 
-// softMap is one key's fields.
-type softMap struct {
-	names   []string // sorted
-	entries map[string]chord.Entry
-}
-
 func newSoftMaps() *softMaps { return &softMaps{byKey: map[chord.Key]*softMap{}} }
 
 func shardOf(hash chord.ID) int { return int(hash[0])<<4 | int(hash[1])>>4 }
@@ -54,10 +47,11 @@ func (s *softMaps) apply(op chord.StoreOp) {
 	case chord.StoreDrop:
 		if m := s.byKey[op.Key]; m != nil {
 			old, hash := chord.Digest{}, chord.HashKey(op.Key)
-			for name, e := range m.entries {
-				s.bytes -= int64(len(e.Value))
-				old = old.Plus(chord.DigestField(hash, name, e))
-			}
+			m.each("", func(p *packed) bool {
+				s.bytes -= int64(len(p.value))
+				old = old.Plus(chord.DigestField(hash, m.prefix+string(p.name), p.entry()))
+				return true
+			})
 			s.tree.Change(hash, old, chord.Digest{})
 			s.deleteLocked(op.Key)
 		}
@@ -70,27 +64,25 @@ func (s *softMaps) mergeLocked(key chord.Key, f chord.Field) {
 	m, hash := s.byKey[key], chord.HashKey(key)
 	var before, after chord.Digest
 	if m == nil {
-		m = &softMap{entries: map[string]chord.Entry{}}
+		m = &softMap{}
 		s.byKey[key] = m
 		after.Maps = 1
 		shard := &s.shards[shardOf(hash)]
 		i, _ := slices.BinarySearchFunc(*shard, hash, compareHash)
 		*shard = slices.Insert(*shard, i, softKey{hash, key})
 	}
-	held, ok := m.entries[f.Name]
+	held, ok := m.get(f.Name)
 	winner := f.Entry
 	if ok {
 		winner = chord.Merge(held, f.Entry)
+		if winner.Stamp == held.Stamp && winner.Deleted == held.Deleted && winner.Expires == held.Expires && bytes.Equal(winner.Value, held.Value) {
+			return
+		}
 		before = chord.DigestField(hash, f.Name, held)
-	} else {
-		i, _ := slices.BinarySearch(m.names, f.Name)
-		m.names = slices.Insert(m.names, i, f.Name)
 	}
-	// A copy: the value may be a small part of a message that would be kept.
-	winner.Value = bytes.Clone(winner.Value)
-	m.entries[f.Name] = winner
-	s.tree.Change(hash, before, after.Plus(chord.DigestField(hash, f.Name, winner)))
 	s.bytes += int64(len(winner.Value) - len(held.Value))
+	m.put(f.Name, winner)
+	s.tree.Change(hash, before, after.Plus(chord.DigestField(hash, f.Name, winner)))
 }
 
 func (s *softMaps) purgeLocked(key chord.Key, fields []chord.Field) {
@@ -99,18 +91,15 @@ func (s *softMaps) purgeLocked(key chord.Key, fields []chord.Field) {
 		return
 	}
 	for _, f := range fields {
-		held, ok := m.entries[f.Name]
+		held, ok := m.get(f.Name)
 		if !ok || held.Stamp > f.Stamp {
 			continue
 		}
 		s.bytes -= int64(len(held.Value))
-		delete(m.entries, f.Name)
 		s.tree.Change(hash, chord.DigestField(hash, f.Name, held), chord.Digest{})
-		if i, found := slices.BinarySearch(m.names, f.Name); found {
-			m.names = slices.Delete(m.names, i, i+1)
-		}
+		m.remove(f.Name)
 	}
-	if len(m.entries) == 0 {
+	if len(m.blocks) == 0 {
 		s.deleteLocked(key)
 	}
 }
@@ -141,21 +130,14 @@ func (s *softMaps) fields(key chord.Key, prefix, after string, yield func(chord.
 	}
 }
 
-func (s *softMaps) fieldBatch(key chord.Key, prefix, after string) (batch []chord.Field) {
+func (s *softMaps) fieldBatch(key chord.Key, prefix, after string) []chord.Field {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	m := s.byKey[key]
 	if m == nil {
 		return nil
 	}
-	i, found := slices.BinarySearch(m.names, max(prefix, after))
-	if found && after != "" && m.names[i] == after {
-		i++
-	}
-	for ; i < len(m.names) && len(batch) < batchFields && strings.HasPrefix(m.names[i], prefix); i++ {
-		batch = append(batch, chord.Field{Name: m.names[i], Entry: m.entries[m.names[i]]})
-	}
-	return batch
+	return m.batch(prefix, after, batchFields)
 }
 
 // keysBetween is for soft keys what DB.hardKeys is for hard ones.

@@ -4,17 +4,24 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"net/url"
 	"strconv"
+	"strings"
 
 	"chordtorrent/communicator"
 )
 
-// request is an announce (BEP 3).
-type request struct {
-	communicator.Announce
-	compact  bool // BEP 23; what is not asked for otherwise
-	noPeerID bool
+// announce is what a client tells and asks (BEP 3, 15).
+type announce struct {
+	infoHash, peerID [20]byte
+	ip               [16]byte // where it is, IPv4 as in RFC 4291, 2.5.5.2
+	port             uint16
+	left             int64 // bytes; < 0: unknown
+	event            communicator.Event
+	paused           bool // it stays without fetching (BEP 21)
+	want             int  // peers
+	family           int  // 4 or 6: peers of that kind only; 0: of both
+	compact          bool // BEP 23; what is not asked for otherwise
+	noPeerID         bool
 }
 
 // errRequest wraps every error that the client is to blame for.
@@ -23,56 +30,126 @@ var errRequest = errors.New("bad announce")
 // mostWanted is how many peers an answer has at most.
 const mostWanted = 50
 
-// parseAnnounce reads the query of an announce that comes from an address.
-func parseAnnounce(query string, from netip.Addr) (request, error) {
-	r := request{compact: true}
-	// What is wrong with one parameter that nobody needs is no reason to refuse.
-	q, _ := url.ParseQuery(query)
-	hash, id := q.Get("info_hash"), q.Get("peer_id")
-	if len(hash) != len(r.InfoHash) {
-		return r, fmt.Errorf("%w: info_hash has %d bytes instead of 20", errRequest, len(hash))
+// parseAnnounce reads the query of an announce that comes from an address; with ownIP a
+// client of a private network may say by ip that it is at another private address.
+func parseAnnounce(a *announce, query string, from netip.Addr, ownIP bool) error {
+	*a = announce{ip: from.As16(), left: -1, want: mostWanted, compact: true}
+	var hash, id, port, left, event, numwant, compact, noPeerID, ip string
+	for len(query) > 0 {
+		var key, value string
+		key, query, _ = strings.Cut(query, "&")
+		key, value, _ = strings.Cut(key, "=")
+		switch key {
+		case "info_hash":
+			set(&hash, value)
+		case "peer_id":
+			set(&id, value)
+		case "port":
+			set(&port, value)
+		case "left":
+			set(&left, value)
+		case "event":
+			set(&event, value)
+		case "numwant":
+			set(&numwant, value)
+		case "compact":
+			set(&compact, value)
+		case "no_peer_id":
+			set(&noPeerID, value)
+		case "ip":
+			set(&ip, value)
+		}
 	}
-	if len(id) != len(r.PeerID) {
-		return r, fmt.Errorf("%w: peer_id has %d bytes instead of 20", errRequest, len(id))
+	if n := unescape(a.infoHash[:], hash); n != len(a.infoHash) {
+		return fmt.Errorf("%w: info_hash has %d bytes instead of 20", errRequest, n)
 	}
-	copy(r.InfoHash[:], hash)
-	copy(r.PeerID[:], id)
-	port, err := strconv.ParseUint(q.Get("port"), 10, 16)
-	if err != nil || port == 0 {
-		return r, fmt.Errorf("%w: the port is %q", errRequest, shorten(q.Get("port")))
+	if n := unescape(a.peerID[:], id); n != len(a.peerID) {
+		return fmt.Errorf("%w: peer_id has %d bytes instead of 20", errRequest, n)
 	}
-	r.Addr = netip.AddrPortFrom(from, uint16(port))
-	r.Left = -1
-	if v := q.Get("left"); v != "" {
-		left, err := strconv.ParseUint(v, 10, 63)
+	p, err := strconv.ParseUint(port, 10, 16)
+	if err != nil || p == 0 {
+		return fmt.Errorf("%w: the port is %q", errRequest, shorten(port))
+	}
+	a.port = uint16(p)
+	if left != "" {
+		n, err := strconv.ParseUint(left, 10, 63)
 		if err != nil {
-			return r, fmt.Errorf("%w: left is %q", errRequest, shorten(v))
+			return fmt.Errorf("%w: left is %q", errRequest, shorten(left))
 		}
-		r.Left = int64(left)
+		a.left = int64(n)
 	}
-	switch event := q.Get("event"); event {
+	switch event {
 	case "started":
-		r.Event = communicator.Started
+		a.event = communicator.Started
 	case "completed":
-		r.Event = communicator.Completed
+		a.event = communicator.Completed
 	case "stopped":
-		r.Event = communicator.Stopped
-	case "", "empty", "none", "paused": // BEP 21: one that pauses stays where it is
+		a.event = communicator.Stopped
+	case "paused": // BEP 21
+		a.paused = true
+	case "", "empty", "none":
 	default:
-		return r, fmt.Errorf("%w: the event is %q", errRequest, shorten(event))
+		return fmt.Errorf("%w: the event is %q", errRequest, shorten(event))
 	}
-	if v := q.Get("numwant"); v != "" {
-		switch n, err := strconv.Atoi(v); {
-		case err != nil || n < 0: // some say -1 for "as you like"
-		case n == 0:
-			r.Want = -1
-		default:
-			r.Want = min(n, mostWanted)
+	if n, err := strconv.Atoi(numwant); err == nil && n >= 0 { // some say -1 for "as you like"
+		a.want = min(n, mostWanted)
+	}
+	a.compact, a.noPeerID = compact != "0", noPeerID == "1"
+	if ownIP && ip != "" {
+		if at, err := netip.ParseAddr(ip); err == nil && at.Zone() == "" && near(at) && near(from) {
+			a.ip = at.As16()
 		}
 	}
-	r.compact = q.Get("compact") != "0"
-	r.noPeerID = q.Get("no_peer_id") == "1"
-	return r, nil
+	return nil
+}
+
+// near reports whether an address is of a private network.
+func near(a netip.Addr) bool { return a.Unmap().IsPrivate() || a.IsLinkLocalUnicast() }
+
+// set keeps the first value that a parameter is given.
+func set(to *string, value string) {
+	if *to == "" {
+		*to = value
+	}
+}
+
+// unescape undoes the %-escapes of a value and gives its length; what does not fit into dst
+// is only counted. A value with a bad escape counts as none.
+func unescape(dst []byte, s string) (n int) {
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		switch c {
+		case '%':
+			if i+2 >= len(s) {
+				return 0
+			}
+			high, low := unhex(s[i+1]), unhex(s[i+2])
+			if high > 15 || low > 15 {
+				return 0
+			}
+			c = high<<4 | low
+			i += 2
+		case '+':
+			c = ' '
+		}
+		if n < len(dst) {
+			dst[n] = c
+		}
+		n++
+	}
+	return n
+}
+
+func unhex(c byte) byte {
+	switch {
+	case '0' <= c && c <= '9':
+		return c - '0'
+	case 'a' <= c && c <= 'f':
+		return c - 'a' + 10
+	case 'A' <= c && c <= 'F':
+		return c - 'A' + 10
+	}
+	return 255
 }
 
 func shorten(s string) string {

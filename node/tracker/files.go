@@ -88,6 +88,7 @@ type listed struct {
 	Seeders   int       `json:"seeders"`
 	Leechers  int       `json:"leechers"`
 	Torrent   string    `json:"torrent"` // where the .torrent is, relative to the list
+	Swarm     string    `json:"swarm"`   // where the page of its hosts is, too
 }
 
 const (
@@ -119,11 +120,13 @@ func (t *Tracker) list(r *http.Request) (page []listed, offset, total int, err e
 	turns := make(chan struct{}, listAsked)
 	var wg sync.WaitGroup
 	for i, f := range files {
-		page[i] = listed{Name: f.Name, Size: f.Size, InfoHash: hex.EncodeToString(f.InfoHash[:]), Published: f.Published.UTC(), Torrent: "t/" + url.PathEscape(f.Name) + ".torrent"}
+		page[i] = listed{Name: f.Name, Size: f.Size, InfoHash: hex.EncodeToString(f.InfoHash[:]), Published: f.Published.UTC(), Torrent: "t/" + url.PathEscape(f.Name) + ".torrent", Swarm: "swarm?name=" + url.QueryEscape(f.Name)}
 		turns <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-turns }()
-			if s, err := t.cfg.Ring.Peers(r.Context(), f.Name, f.InfoHash, 1); err == nil {
+			if seeders, leechers, _, ok := t.view.count(f.InfoHash); ok {
+				page[i].Seeders, page[i].Leechers = seeders, leechers
+			} else if s, err := t.cfg.Ring.Peers(r.Context(), f.Name, f.InfoHash, 1); err == nil {
 				page[i].Seeders, page[i].Leechers = s.Seeders, s.Leechers
 			}
 		})
@@ -156,11 +159,16 @@ func (t *Tracker) files(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
+	writePage(w, out.Bytes())
+}
+
+// writePage sends a page that has no script and shows in no other.
+func writePage(w http.ResponseWriter, page []byte) {
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'")
 	h.Set("X-Content-Type-Options", "nosniff")
-	_, _ = w.Write(out.Bytes())
+	_, _ = w.Write(page)
 }
 
 var report = template.Must(template.New("files").Parse(`<!doctype html>
@@ -168,8 +176,8 @@ var report = template.Must(template.New("files").Parse(`<!doctype html>
 <h1>What the ring has</h1>
 <form method="get"><label for="search">Search</label> <input id="search" name="search" type="search" value="{{.Search}}"> <button type="submit">Find</button></form>
 {{if .Files}}<p>{{.First}}–{{.Last}} of {{.Total}}{{if .Less}} <a href="?search={{.Search}}&amp;offset={{.Previous}}">previous</a>{{end}}{{if .More}} <a href="?search={{.Search}}&amp;offset={{.Next}}">next</a>{{end}}</p>
-<table><thead><tr><th scope="col">Name</th><th scope="col">Bytes</th><th scope="col">Seeders</th><th scope="col">Leechers</th><th scope="col">Info hash</th></tr></thead><tbody>
-{{range .Files}}<tr><td><a href="{{.Torrent}}">{{.Name}}</a></td><td>{{.Size}}</td><td>{{.Seeders}}</td><td>{{.Leechers}}</td><td>{{.InfoHash}}</td></tr>{{end}}
+<table><thead><tr><th scope="col">Name</th><th scope="col">Bytes</th><th scope="col">Seeders</th><th scope="col">Leechers</th><th scope="col">Who has how much</th><th scope="col">Info hash</th></tr></thead><tbody>
+{{range .Files}}<tr><td><a href="{{.Torrent}}">{{.Name}}</a></td><td>{{.Size}}</td><td>{{.Seeders}}</td><td>{{.Leechers}}</td><td><a href="{{.Swarm}}">hosts</a></td><td>{{.InfoHash}}</td></tr>{{end}}
 </tbody></table>{{else}}<p>Nothing{{if .Search}} of that name{{end}}.</p>{{end}}
 </body></html>
 `))

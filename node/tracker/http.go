@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/anacrolix/torrent/bencode"
@@ -18,7 +19,7 @@ import (
 
 // Ring is what a tracker wants of a communicator.
 type Ring interface {
-	Announce(ctx context.Context, a communicator.Announce) (communicator.Swarm, error)
+	Register(ctx context.Context, name string, infoHash [20]byte, entries []communicator.Entry) error
 	Peers(ctx context.Context, name string, infoHash [20]byte, n int) (communicator.Swarm, error)
 	NamesOf(ctx context.Context, infoHash [20]byte) ([]string, error)
 	Torrent(ctx context.Context, name string) (communicator.Version, []byte, error)
@@ -39,16 +40,26 @@ type Config struct {
 	Ring Ring
 	// RegisteredOnly refuses what was not published in the ring.
 	RegisteredOnly bool
+	// SourceRate and SourcePeers are how many announces and scrapes a second, and how many
+	// peers, one address may have; 0: the usual 1,000 and 50,000.
+	SourceRate, SourcePeers int
+	// OwnIP lets clients in private networks say by the parameter ip where they are.
+	OwnIP bool
+	// ID is told to clients as the tracker's; "": nothing is.
+	ID string
 	// Local is this node's address, for peers on its own machine; zero: they are told to
 	// others as they come.
 	Local netip.Addr
-	// Base is where this tracker is, http://host:port, for .torrents, and Others gives the
-	// same of trackers of other nodes, any number of them in any order; nil: none are known.
-	Base   string
-	Others func() []string
+	// Own is where this tracker is, for .torrents, and Others gives the same of trackers of
+	// other nodes, any number of them in any order; nil: none are known.
+	Own    Place
+	Others func() []Place
 	// Passkeys closes the tracker: every path begins with /PASSKEY. nil: it is open.
 	Passkeys Passkeys
 }
+
+// Place is where a node's trackers are, host:port; "": it has none of that kind.
+type Place struct{ HTTP, UDP string }
 
 // Passkeys knows who may use the tracker of a ring that has a secret.
 type Passkeys interface {
@@ -56,105 +67,162 @@ type Passkeys interface {
 	CheckPasskey(given string) bool
 }
 
-// Tracker answers clients by HTTP.
+// Tracker answers clients by HTTP and UDP.
 type Tracker struct {
-	cfg   Config
-	names *names
-	mux   *http.ServeMux
+	cfg      Config
+	names    *names
+	sources  *sources
+	view     *view
+	counts   counts
+	progress progress
+	mux      *http.ServeMux
 }
 
 // patience is how long a client waits for the ring. Its own is seldom longer than 30 s.
 const patience = 10 * time.Second
 
-// New makes a Tracker.
+// New makes a Tracker. It answers at once; Run keeps what it knows.
 func New(cfg Config) *Tracker {
-	t := &Tracker{cfg: cfg, names: &names{ring: cfg.Ring, now: time.Now, known: make(map[[20]byte]known)}, mux: http.NewServeMux()}
-	t.mux.HandleFunc("GET /announce", t.announce)
+	if cfg.SourceRate == 0 {
+		cfg.SourceRate = defaultSourceRate
+	}
+	if cfg.SourcePeers == 0 {
+		cfg.SourcePeers = defaultSourcePeers
+	}
+	t := &Tracker{cfg: cfg, mux: http.NewServeMux()}
+	t.names = &names{ring: cfg.Ring, now: time.Now, known: make(map[[20]byte]known)}
+	t.sources = newSources(cfg.SourceRate, cfg.SourcePeers)
+	t.view = newView(cfg.Ring, t.names, t.sources, cfg.RegisteredOnly)
 	t.mux.HandleFunc("GET /scrape", t.scrape)
 	t.mux.HandleFunc("GET /t/{file}", t.torrent)
 	t.mux.HandleFunc("GET /files.json", t.filesJSON)
 	t.mux.HandleFunc("GET /files", t.files)
+	t.mux.HandleFunc("GET /swarm.json", t.swarmJSON)
+	t.mux.HandleFunc("GET /swarm", t.swarm)
 	return t
 }
 
+// Run tells the ring of the peers that announce here, and looks there for others, until ctx
+// ends.
+func (t *Tracker) Run(ctx context.Context) { t.view.run(ctx) }
+
 // ServeHTTP implements http.Handler.
 func (t *Tracker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), patience)
-	defer cancel()
-	r = r.WithContext(ctx)
-	if t.cfg.Passkeys == nil {
-		t.mux.ServeHTTP(w, r)
+	path := r.URL.Path
+	if t.cfg.Passkeys != nil {
+		key, rest, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+		switch {
+		case t.cfg.Passkeys.CheckPasskey(key):
+			path = "/" + rest
+		case rest == "announce", rest == "scrape", key == "announce", key == "scrape":
+			t.fail(w, errPasskey)
+			return
+		case key == "t", key == "files", key == "files.json", key == "swarm", key == "swarm.json":
+			http.Error(w, errPasskey.Error(), http.StatusForbidden)
+			return
+		default:
+			http.NotFound(w, r)
+			return
+		}
+	}
+	if path == "/announce" && r.Method == http.MethodGet {
+		t.announce(w, r)
 		return
 	}
-	key, rest, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
-	switch {
-	case t.cfg.Passkeys.CheckPasskey(key):
-		http.StripPrefix("/"+key, t.mux).ServeHTTP(w, r)
-	case rest == "announce", rest == "scrape", key == "announce", key == "scrape":
-		t.fail(w, errPasskey)
-	case key == "t", key == "files", key == "files.json":
-		http.Error(w, errPasskey.Error(), http.StatusForbidden)
-	default:
-		http.NotFound(w, r)
-	}
+	ctx, cancel := context.WithTimeout(r.Context(), patience)
+	defer cancel()
+	http.StripPrefix(strings.TrimSuffix(r.URL.Path, path), t.mux).ServeHTTP(w, r.WithContext(ctx))
 }
 
 // mostOthers is how many other nodes a .torrent names, besides this one.
 const mostOthers = 4
 
-// tiers are the trackers that a .torrent of this one has, a tier each (BEP 12): when a
-// node dies, its clients go on to the next.
+// tiers are the trackers that a .torrent of this one has, a tier for each node (BEP 12):
+// when a node dies, its clients go on to the next.
 func (t *Tracker) tiers() [][]string {
-	bases := []string{t.cfg.Base}
+	places := []Place{t.cfg.Own}
 	if t.cfg.Others != nil {
 		others := t.cfg.Others()
 		rand.Shuffle(len(others), func(i, j int) { others[i], others[j] = others[j], others[i] })
-		bases = append(bases, others[:min(len(others), mostOthers)]...)
+		places = append(places, others[:min(len(others), mostOthers)]...)
 	}
 	path := "/announce"
 	if t.cfg.Passkeys != nil {
 		path = "/" + t.cfg.Passkeys.Passkey() + path
 	}
 	var tiers [][]string
-	for _, b := range bases {
-		tiers = append(tiers, []string{b + path})
+	for _, p := range places {
+		var tier []string
+		if p.HTTP != "" {
+			tier = append(tier, "http://"+p.HTTP+path)
+		}
+		if p.UDP != "" {
+			tier = append(tier, "udp://"+p.UDP+path)
+		}
+		if len(tier) > 0 {
+			tiers = append(tiers, tier)
+		}
 	}
 	return tiers
 }
 
-func (t *Tracker) announce(w http.ResponseWriter, r *http.Request) {
-	from, err := t.source(r)
-	if err != nil {
-		t.fail(w, err)
-		return
-	}
-	req, err := parseAnnounce(r.URL.RawQuery, from)
-	if err != nil {
-		t.fail(w, err)
-		return
-	}
-	swarm, err := t.enter(r.Context(), req.Announce)
-	if err != nil {
-		t.fail(w, err)
-		return
-	}
-	b, err := answerTo(req, swarm)
-	if err != nil {
-		t.fail(w, err)
-		return
-	}
-	t.write(w, b)
+// exchange is what one announce needs, used again for the next.
+type exchange struct {
+	ask    announce
+	answer answer
+	out    []byte
 }
 
-// enter carries out an announce, under the name that the torrent has in the ring.
-func (t *Tracker) enter(ctx context.Context, a communicator.Announce) (s communicator.Swarm, err error) {
-	if a.Name, err = t.names.of(ctx, a.InfoHash); err != nil {
-		return s, err
+var exchanges = sync.Pool{New: func() any { return new(exchange) }}
+
+func (t *Tracker) announce(w http.ResponseWriter, r *http.Request) {
+	x, _ := exchanges.Get().(*exchange)
+	defer exchanges.Put(x)
+	x.out = x.out[:0]
+	if err := t.httpAnnounce(r, x); err != nil {
+		t.counts.refused(err)
+		x.out = appendFailure(x.out, words(err))
 	}
-	if a.Name == "" && t.cfg.RegisteredOnly {
-		return s, errNotAuthorized
+	t.write(w, x.out)
+}
+
+func (t *Tracker) httpAnnounce(r *http.Request, x *exchange) error {
+	from, err := t.source(r)
+	if err != nil {
+		return err
 	}
-	return t.cfg.Ring.Announce(ctx, a)
+	return t.announceBy(r.Context(), from, r.URL.RawQuery, x, t.view.now())
+}
+
+// announceBy answers the announce in a query, into x.out.
+func (t *Tracker) announceBy(ctx context.Context, from netip.Addr, query string, x *exchange, now time.Time) error {
+	if err := parseAnnounce(&x.ask, query, from, t.cfg.OwnIP); err != nil {
+		return err
+	}
+	source := from.As16()
+	if !t.sources.mayAsk(&source, now.UnixMilli()) {
+		return errTooFast
+	}
+	if err := t.enter(ctx, &x.ask, &x.answer, now); err != nil {
+		return err
+	}
+	t.counts.http.Add(1)
+	x.out = appendAnswer(x.out, &x.ask, &x.answer, t.cfg.ID)
+	return nil
+}
+
+// enter carries out an announce. It waits only for the first look at a swarm.
+func (t *Tracker) enter(ctx context.Context, a *announce, ans *answer, now time.Time) error {
+	for range 3 { // a swarm may be forgotten as soon as it is known
+		ans.peers, ans.warning = ans.peers[:0], ""
+		if known, err := t.view.announce(a, ans, now); known || err != nil {
+			return err
+		}
+		if err := t.view.meet(ctx, a.infoHash); err != nil {
+			return err
+		}
+	}
+	return communicator.ErrUnavailable
 }
 
 // source is where a client is, as others reach it.
@@ -179,10 +247,19 @@ func (t *Tracker) here(from netip.Addr) netip.Addr {
 const maxScrape = 74
 
 func (t *Tracker) scrape(w http.ResponseWriter, r *http.Request) {
+	from, err := t.source(r)
+	if err != nil {
+		t.fail(w, err)
+		return
+	}
+	if source := from.As16(); !t.sources.mayAsk(&source, t.view.now().UnixMilli()) {
+		t.fail(w, errTooFast)
+		return
+	}
 	q, _ := url.ParseQuery(r.URL.RawQuery)
 	asked := q["info_hash"]
 	if len(asked) == 0 || len(asked) > maxScrape {
-		t.fail(w, fmt.Errorf("a scrape is of 1 to %d torrents, not of %d", maxScrape, len(asked)))
+		t.fail(w, fmt.Errorf("%w: a scrape is of 1 to %d torrents, not of %d", errRequest, maxScrape, len(asked)))
 		return
 	}
 	files := make(map[string]scraped, len(asked))
@@ -206,12 +283,17 @@ func (t *Tracker) scrape(w http.ResponseWriter, r *http.Request) {
 		t.fail(w, err)
 		return
 	}
+	t.counts.scrapes.Add(1)
 	t.write(w, b)
 }
 
 // look is a swarm for a scrape, and its name in the ring; nothing of what is not to be
 // tracked.
 func (t *Tracker) look(ctx context.Context, infoHash [20]byte) (s communicator.Swarm, name string, err error) {
+	var ok bool
+	if s.Seeders, s.Leechers, name, ok = t.view.count(infoHash); ok {
+		return s, name, nil
+	}
 	if name, err = t.names.of(ctx, infoHash); err != nil || (name == "" && t.cfg.RegisteredOnly) {
 		return s, name, err
 	}
@@ -221,12 +303,8 @@ func (t *Tracker) look(ctx context.Context, infoHash [20]byte) (s communicator.S
 
 // fail tells a client why, in the way it understands: with status 200, as BEP 3 has it.
 func (t *Tracker) fail(w http.ResponseWriter, err error) {
-	b, marshalErr := bencode.Marshal(failure{words(err)})
-	if marshalErr != nil {
-		http.Error(w, words(err), http.StatusInternalServerError)
-		return
-	}
-	t.write(w, b)
+	t.counts.refused(err)
+	t.write(w, appendFailure(nil, words(err)))
 }
 
 // words is an error as somebody reads it who knows nothing of a ring's inside.
@@ -238,7 +316,9 @@ func words(err error) string {
 }
 
 func (t *Tracker) write(w http.ResponseWriter, b []byte) {
-	w.Header().Set("Content-Type", "text/plain") // what clients of all ages expect
-	w.Header().Set("Cache-Control", "no-store")
+	h := w.Header()
+	h["Content-Type"], h["Cache-Control"] = plain, noStore
 	_, _ = w.Write(b)
 }
+
+var plain, noStore = []string{"text/plain"}, []string{"no-store"} // what clients of all ages expect

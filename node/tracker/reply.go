@@ -1,69 +1,101 @@
 package tracker
 
 import (
-	"net/netip"
+	"strconv"
 	"time"
-
-	"github.com/anacrolix/torrent/bencode"
-
-	"chordtorrent/communicator"
 )
 
-// failure is the answer to what cannot be answered (BEP 3).
-type failure struct {
-	Reason string `bencode:"failure reason"`
-}
+// The answers in bencode, whose dictionaries have their keys in order, are written straight
+// into the bytes that are sent.
 
-// answer is the answer to an announce; Peers is a string of 6 bytes each (BEP 23) or a
-// list of dictionaries, Peers6 a string of 18 bytes each (BEP 7).
-type answer struct {
-	Complete    int    `bencode:"complete"`
-	ExternalIP  string `bencode:"external ip"` // BEP 24: 4 or 16 bytes
-	Incomplete  int    `bencode:"incomplete"`
-	Interval    int64  `bencode:"interval"`     // seconds
-	MinInterval int64  `bencode:"min interval"` // seconds
-	Peers       any    `bencode:"peers"`
-	Peers6      string `bencode:"peers6,omitempty"`
-}
-
-// peer is one of a list that is not compact.
-type peer struct {
-	IP     string `bencode:"ip"`
-	PeerID string `bencode:"peer id,omitempty"`
-	Port   uint16 `bencode:"port"`
-}
-
-// answerTo puts a swarm into the form that was asked for.
-func answerTo(r request, s communicator.Swarm) ([]byte, error) {
-	a := answer{Complete: s.Seeders, Incomplete: s.Leechers, ExternalIP: string(r.Addr.Addr().AsSlice()),
-		Interval: seconds(s.Interval), MinInterval: max(seconds(s.Interval)/2, 1)}
-	if !r.compact {
-		list := []peer{}
-		for _, p := range s.Peers {
-			one := peer{IP: p.Addr.Addr().String(), Port: p.Addr.Port(), PeerID: string(p.PeerID[:])}
-			if r.noPeerID {
-				one.PeerID = ""
-			}
-			list = append(list, one)
-		}
-		a.Peers = list
-		return bencode.Marshal(a)
+// appendAnswer puts an answer into the form that was asked for.
+func appendAnswer(b []byte, a *announce, ans *answer, id string) []byte {
+	interval := seconds(ans.interval)
+	b = append(b, "d8:complete"...)
+	b = appendInt(b, int64(ans.seeders))
+	b = append(b, "11:external ip"...) // BEP 24
+	if is4(&a.ip) {
+		b = append(append(b, "4:"...), a.ip[12:]...)
+	} else {
+		b = append(append(b, "16:"...), a.ip[:]...)
 	}
-	var four, six []byte
-	for _, p := range s.Peers {
-		if p.Addr.Addr().Is4() {
-			four = appendAddr(four, p.Addr)
-		} else {
-			six = appendAddr(six, p.Addr)
+	b = append(b, "10:incomplete"...)
+	b = appendInt(b, int64(ans.leechers))
+	b = append(b, "8:interval"...)
+	b = appendInt(b, interval)
+	b = append(b, "12:min interval"...)
+	b = appendInt(b, max(interval/2, 1))
+	b = append(b, "5:peers"...)
+	if a.compact {
+		b = appendCompact(b, ans.peers)
+	} else {
+		b = appendList(b, ans.peers, !a.noPeerID)
+	}
+	if id != "" {
+		b = appendString(append(b, "10:tracker id"...), id)
+	}
+	if ans.warning != "" {
+		b = appendString(append(b, "15:warning message"...), ans.warning)
+	}
+	return append(b, 'e')
+}
+
+// appendCompact writes peers as strings of 6 and of 18 bytes each (BEP 23, 7), the latter
+// with the key that it has.
+func appendCompact(b []byte, peers []record) []byte {
+	four := 0
+	for i := range peers {
+		if is4(&peers[i].ip) {
+			four++
 		}
 	}
-	a.Peers, a.Peers6 = string(four), string(six)
-	return bencode.Marshal(a)
+	b = strconv.AppendInt(b, int64(6*four), 10)
+	b = append(b, ':')
+	for i := range peers {
+		if r := &peers[i]; is4(&r.ip) {
+			b = append(b, r.ip[12], r.ip[13], r.ip[14], r.ip[15], byte(r.port>>8), byte(r.port))
+		}
+	}
+	if four == len(peers) {
+		return b
+	}
+	b = append(b, "6:peers6"...)
+	b = strconv.AppendInt(b, int64(18*(len(peers)-four)), 10)
+	b = append(b, ':')
+	for i := range peers {
+		if r := &peers[i]; !is4(&r.ip) {
+			b = append(append(b, r.ip[:]...), byte(r.port>>8), byte(r.port))
+		}
+	}
+	return b
 }
 
-func appendAddr(b []byte, a netip.AddrPort) []byte {
-	b = append(b, a.Addr().AsSlice()...)
-	return append(b, byte(a.Port()>>8), byte(a.Port()))
+// appendList writes peers as a list of dictionaries (BEP 3).
+func appendList(b []byte, peers []record, ids bool) []byte {
+	b = append(b, 'l')
+	for i := range peers {
+		b = appendString(append(b, "d2:ip"...), peers[i].addr().Addr().String())
+		if ids {
+			b = append(append(b, "7:peer id20:"...), peers[i].id[:]...)
+		}
+		b = append(b, "4:port"...)
+		b = append(appendInt(b, int64(peers[i].port)), 'e')
+	}
+	return append(b, 'e')
+}
+
+// appendFailure writes the answer to what cannot be answered (BEP 3).
+func appendFailure(b []byte, why string) []byte {
+	return append(appendString(append(b, "d14:failure reason"...), why), 'e')
+}
+
+func appendInt(b []byte, n int64) []byte {
+	return append(strconv.AppendInt(append(b, 'i'), n, 10), 'e')
+}
+
+func appendString(b []byte, s string) []byte {
+	b = strconv.AppendInt(b, int64(len(s)), 10)
+	return append(append(b, ':'), s...)
 }
 
 // seconds rounds up, so that nobody comes before it is due.

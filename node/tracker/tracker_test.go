@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -31,11 +32,16 @@ type world struct {
 func newWorld(t *testing.T, change func(*Config)) *world {
 	ring := communicator.New(ringtest.New(1), netip.MustParseAddr("10.0.0.1"))
 	t.Cleanup(func() { ring.Close() })
-	cfg := Config{Ring: ring, Local: netip.MustParseAddr("10.0.0.1"), Base: "http://10.0.0.1:6969"}
+	cfg := Config{Ring: ring, Local: netip.MustParseAddr("10.0.0.1"), Own: Place{HTTP: "10.0.0.1:6969"}}
 	if change != nil {
 		change(&cfg)
 	}
-	return &world{t: t, ring: ring, tr: New(cfg)}
+	w := &world{t: t, ring: ring, tr: New(cfg)}
+	ctx, end := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { w.tr.Run(ctx) })
+	t.Cleanup(func() { end(); running.Wait() })
+	return w
 }
 
 // publish puts a name into the ring and gives its info hash.
@@ -63,6 +69,13 @@ func (w *world) get(from, path string) (int, []byte) {
 	return rec.Code, b
 }
 
+// listedPeer is one of a list that is not compact.
+type listedPeer struct {
+	IP     string `bencode:"ip"`
+	PeerID string `bencode:"peer id"`
+	Port   uint16 `bencode:"port"`
+}
+
 // query is an announce of a peer that is named by a letter.
 func query(hash [20]byte, peer string, more ...string) string {
 	q := url.Values{"info_hash": {string(hash[:])}, "peer_id": {strings.Repeat(peer, 20)}, "port": {"7001"}, "left": {"20"}, "uploaded": {"0"}, "downloaded": {"0"}}
@@ -75,6 +88,7 @@ func query(hash [20]byte, peer string, more ...string) string {
 // decoded is an answer as a client reads it.
 type decoded struct {
 	Failure    string             `bencode:"failure reason"`
+	Warning    string             `bencode:"warning message"`
 	Interval   int64              `bencode:"interval"`
 	Min        int64              `bencode:"min interval"`
 	Complete   int                `bencode:"complete"`
@@ -117,7 +131,7 @@ func TestPeersFindEachOther(t *testing.T) {
 		t.Errorf("peers6 %q", third.Peers6)
 	}
 	// As a list, with and without ids.
-	var list []peer
+	var list []listedPeer
 	if err := bencode.Unmarshal(w.ask("10.0.0.8:1", query(hash, "d", "compact", "0")).Peers, &list); err != nil || len(list) != 3 {
 		t.Fatalf("%+v, %v", list, err)
 	}
@@ -221,11 +235,12 @@ func TestTorrentsByName(t *testing.T) {
 		t.Errorf("info hash %s, tracker %s", mi.HashInfoBytes(), mi.Announce)
 	}
 	// With other nodes, a tier each.
-	w.tr.cfg.Others = func() []string {
-		return []string{"http://a:1", "http://b:1", "http://c:1", "http://d:1", "http://e:1"}
+	w.tr.cfg.Others = func() []Place {
+		return []Place{{HTTP: "a:1", UDP: "a:2"}, {HTTP: "b:1", UDP: "b:2"}, {HTTP: "c:1", UDP: "c:2"}, {HTTP: "d:1", UDP: "d:2"}, {HTTP: "e:1", UDP: "e:2"}}
 	}
 	_, b = w.get("10.0.0.7:1", "/t/a%20b.img.torrent")
-	if mi, err = metainfo.Load(bytes.NewReader(b)); err != nil || len(mi.AnnounceList) != 1+mostOthers || mi.AnnounceList[0][0] != mi.Announce || !strings.HasSuffix(mi.AnnounceList[4][0], ":1/announce") {
+	if mi, err = metainfo.Load(bytes.NewReader(b)); err != nil || len(mi.AnnounceList) != 1+mostOthers || mi.AnnounceList[0][0] != mi.Announce || len(mi.AnnounceList[4]) != 2 ||
+		!strings.HasSuffix(mi.AnnounceList[4][0], ":1/announce") || mi.AnnounceList[4][1] != "udp"+strings.Replace(mi.AnnounceList[4][0][4:], ":1/", ":2/", 1) {
 		t.Errorf("tiers %v, %v", mi.AnnounceList, err)
 	}
 	for path, want := range map[string]int{"/t/nothing.torrent": 404, "/t/a%20b.img": 404, "/t/%2e%2e.torrent": 404} {
@@ -294,7 +309,13 @@ func (silent) NamesOf(ctx context.Context, _ [20]byte) ([]string, error) {
 }
 
 func TestARingThatDoesNotAnswer(t *testing.T) {
+	// Its own peers are better than nothing, unless they have to be registered.
 	w := newWorld(t, func(c *Config) { c.Ring = silent{c.Ring} })
+	w.ask("10.0.0.7:1", query([20]byte{1}, "a"))
+	if d := w.ask("10.0.0.8:1", query([20]byte{1}, "b")); d.Failure != "" || d.Warning == "" || d.Incomplete != 2 || len(d.Peers) != 8 {
+		t.Errorf("%+v", d)
+	}
+	w = newWorld(t, func(c *Config) { c.Ring, c.RegisteredOnly = silent{c.Ring}, true })
 	if d := w.ask("10.0.0.7:1", query([20]byte{1}, "a")); d.Failure != "the ring does not answer at the moment" {
 		t.Errorf("%+v", d)
 	}
@@ -316,17 +337,45 @@ func FuzzAnnounce(f *testing.F) {
 	f.Add("info_hash=%00%01&port=-1;left=%zz")
 	from := netip.MustParseAddr("10.0.0.1")
 	f.Fuzz(func(t *testing.T, q string) {
-		r, err := parseAnnounce(q, from)
-		if err != nil {
+		var a announce
+		if parseAnnounce(&a, q, from, true) != nil {
 			return
 		}
-		if r.Addr.Port() == 0 || r.Left < -1 || r.Want > mostWanted || r.Want < -1 {
-			t.Fatalf("%+v", r)
+		if a.port == 0 || a.left < -1 || a.want > mostWanted || a.want < 0 {
+			t.Fatalf("%+v", a)
 		}
-		b, err := answerTo(r, communicator.Swarm{Peers: []communicator.Peer{{Addr: netip.AddrPortFrom(from, 1)}}, Interval: time.Second})
+		// What net/url finds in it is what is taken.
+		if v, err := url.ParseQuery(q); err == nil && len(v["info_hash"]) == 1 && len(v["peer_id"]) == 1 && (v.Get("info_hash") != string(a.infoHash[:]) || v.Get("peer_id") != string(a.peerID[:])) {
+			t.Fatalf("%q, %q instead of %v", a.infoHash, a.peerID, v)
+		}
+		ans := answer{peers: []record{{ip: from.As16(), port: 1}, {ip: netip.MustParseAddr("2001:db8::1").As16(), port: 2}}, interval: time.Second, warning: "x"}
 		var d decoded
-		if err != nil || bencode.Unmarshal(b, &d) != nil || d.Interval != 1 {
-			t.Fatalf("%q, %v", b, err)
+		if b := appendAnswer(nil, &a, &ans, "id"); bencode.Unmarshal(b, &d) != nil || d.Interval != 1 || d.Warning != "x" {
+			t.Fatalf("%q", b)
 		}
 	})
+}
+
+// sink is a response that nobody reads.
+type sink struct{ header http.Header }
+
+func (s *sink) Header() http.Header         { return s.header }
+func (s *sink) Write(b []byte) (int, error) { return len(b), nil }
+func (s *sink) WriteHeader(int)             {}
+
+func BenchmarkHTTPAnnounce(b *testing.B) {
+	ring := communicator.New(ringtest.New(1), netip.MustParseAddr("10.0.0.1"))
+	defer ring.Close()
+	tr := New(Config{Ring: ring, SourceRate: 1 << 30})
+	var r *http.Request
+	for i := range 30 {
+		r = httptest.NewRequest(http.MethodGet, query([20]byte{1}, string(rune('a'+i))), nil)
+		r.RemoteAddr = "10.0.0.7:4711"
+		tr.ServeHTTP(&sink{http.Header{}}, r)
+	}
+	w := &sink{http.Header{}}
+	b.ReportAllocs()
+	for b.Loop() {
+		tr.ServeHTTP(w, r)
+	}
 }

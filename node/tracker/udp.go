@@ -2,14 +2,12 @@ package tracker
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/rand"
-	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
+	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -36,186 +34,238 @@ const (
 	connectLen  = 16
 	announceLen = 98
 	maxPacket   = 2048
+	maxReply    = 1024 // the longest has 50 peers of 18 bytes, or 74 torrents of 12
 )
 
 const (
-	// idWindow is how long a connection id is given out; it is accepted for as long again.
-	idWindow = 2 * time.Minute
 	// mostAtOnce bounds the requests that wait for the ring; what comes above that is not
 	// answered, and asked again.
 	mostAtOnce = 1024
+	// socketBuffer holds what comes while the readers are at work.
+	socketBuffer = 4 << 20
 )
-
-// ids makes and checks connection ids without remembering any: an id is a signature of
-// the address and the time.
-type ids struct{ key [32]byte }
-
-func newIDs() *ids {
-	i := &ids{}
-	_, _ = rand.Read(i.key[:]) // never fails
-	return i
-}
-
-func (i *ids) at(from netip.Addr, window int64) uint64 {
-	m := hmac.New(sha256.New, i.key[:])
-	m.Write(binary.BigEndian.AppendUint64(nil, uint64(window)))
-	m.Write(from.AsSlice())
-	return binary.BigEndian.Uint64(m.Sum(nil))
-}
-
-func (i *ids) make(from netip.Addr, now time.Time) uint64 {
-	return i.at(from, now.UnixNano()/int64(idWindow))
-}
-
-func (i *ids) check(id uint64, from netip.Addr, now time.Time) bool {
-	window := now.UnixNano() / int64(idWindow)
-	return id == i.at(from, window) || id == i.at(from, window-1)
-}
 
 // ServeUDP answers clients by UDP (BEP 15, 41) until conn is closed; it blocks until then
 // and until nothing is under way any more.
 func (t *Tracker) ServeUDP(ctx context.Context, conn *net.UDPConn) error {
-	ids, turns := newIDs(), make(chan struct{}, mostAtOnce)
-	var wg sync.WaitGroup
-	defer wg.Wait()
+	_ = conn.SetReadBuffer(socketBuffer) // less will do
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	buf := make([]byte, maxPacket)
+	base, turns := newIDs(), make(chan struct{}, mostAtOnce)
+	var wg, waiting sync.WaitGroup
+	readers := runtime.GOMAXPROCS(0)
+	errs := make([]error, readers)
+	for i := range readers {
+		wg.Go(func() {
+			p, err := newPackets(conn)
+			if err == nil {
+				r := &udpReader{t: t, packets: p, ids: base.clone(), turns: turns, waiting: &waiting}
+				err = r.run(ctx)
+			}
+			errs[i] = err
+			_ = conn.Close() // if one ends all do
+		})
+	}
+	wg.Wait()
+	cancel()
+	waiting.Wait()
+	return errors.Join(errs...)
+}
+
+// udpReader answers packets, many at a time; each reader has a goroutine.
+type udpReader struct {
+	t       *Tracker
+	packets *packets
+	ids     *ids
+	x       exchange
+	turns   chan struct{} // of requests that wait for the ring
+	waiting *sync.WaitGroup
+}
+
+func (r *udpReader) run(ctx context.Context) error {
 	for {
-		n, at, err := conn.ReadFromUDPAddrPort(buf)
+		n, err := r.packets.read()
 		if errors.Is(err, net.ErrClosed) {
 			return nil
 		}
 		if err != nil {
 			return fmt.Errorf("reading announces by UDP: %w", err)
 		}
-		from := netip.AddrPortFrom(at.Addr().Unmap().WithZone(""), at.Port())
-		if reply := connect(buf[:n], ids, from.Addr(), time.Now()); reply != nil {
-			_, _ = conn.WriteToUDPAddrPort(reply, at)
-			continue
-		}
-		select {
-		case turns <- struct{}{}:
-		default:
-			continue
-		}
-		packet := append([]byte(nil), buf[:n]...)
-		wg.Go(func() {
-			defer func() { <-turns }()
-			ctx, cancel := context.WithTimeout(ctx, patience)
-			defer cancel()
-			if reply := t.packet(ctx, packet, ids, from.Addr(), time.Now()); reply != nil {
-				_, _ = conn.WriteToUDPAddrPort(reply, at) // who has gone asks no more
+		now := r.t.view.now()
+		r.ids.turn(now)
+		for i := range n {
+			b, ip := r.packets.packet(i), r.packets.source(i)
+			reply, later := r.t.packet(b, &ip, r.ids, &r.x, now, r.packets.room(i))
+			switch {
+			case later:
+				r.wait(ctx, i, b)
+			case len(reply) > 0:
+				r.packets.reply(i, reply)
 			}
-		})
-	}
-}
-
-// connect answers the first packet of a client; nil when it is another one.
-func connect(b []byte, ids *ids, from netip.Addr, now time.Time) []byte {
-	if len(b) < connectLen || binary.BigEndian.Uint64(b) != udpMagic || binary.BigEndian.Uint32(b[8:]) != actionConnect {
-		return nil
-	}
-	out := make([]byte, 0, connectLen)
-	out = binary.BigEndian.AppendUint32(out, actionConnect)
-	out = append(out, b[12:16]...)
-	return binary.BigEndian.AppendUint64(out, ids.make(from, now))
-}
-
-// packet answers an announce or a scrape; nil: with nothing. Whoever has no id that was
-// given to this address may be somebody else, and gets no more than it sent.
-func (t *Tracker) packet(ctx context.Context, b []byte, ids *ids, from netip.Addr, now time.Time) []byte {
-	if len(b) < connectLen {
-		return nil
-	}
-	action, transaction := binary.BigEndian.Uint32(b[8:]), b[12:16]
-	if !ids.check(binary.BigEndian.Uint64(b), from, now) {
-		if reply := udpError(transaction, "connect first"); len(reply) <= len(b) {
-			return reply
 		}
-		return nil
+		r.packets.write()
 	}
-	var reply []byte
-	var err error
+}
+
+// wait answers a packet when the ring has been asked.
+func (r *udpReader) wait(ctx context.Context, i int, b []byte) {
+	select {
+	case r.turns <- struct{}{}:
+	default:
+		r.t.counts.busy.Add(1)
+		return
+	}
+	packet, ip, send := append([]byte(nil), b...), r.packets.source(i), r.packets.sender(i)
+	r.waiting.Go(func() {
+		defer func() { <-r.turns }()
+		ctx, cancel := context.WithTimeout(ctx, patience)
+		defer cancel()
+		send(r.t.packetLater(ctx, packet, &ip))
+	})
+}
+
+// packet answers a packet of somebody at an address, appending to out; later means that the
+// ring has to be asked first, and nothing that there is nothing to say. Whoever has no id
+// that was given to this address may be somebody else, and gets no more than it sent.
+func (t *Tracker) packet(b []byte, ip *[16]byte, ids *ids, x *exchange, now time.Time, out []byte) (reply []byte, later bool) {
+	if len(b) < connectLen {
+		t.counts.short.Add(1)
+		return nil, false
+	}
+	id, action, transaction := binary.BigEndian.Uint64(b), binary.BigEndian.Uint32(b[8:]), b[12:16]
+	if id == udpMagic && action == actionConnect {
+		out = binary.BigEndian.AppendUint32(out, actionConnect)
+		out = append(out, transaction...)
+		return binary.BigEndian.AppendUint64(out, ids.make(ip)), false
+	}
+	if !ids.check(id, ip) {
+		t.counts.unconnected.Add(1)
+		if out = udpError(out, transaction, "connect first"); len(out) <= len(b) {
+			return out, false
+		}
+		return nil, false
+	}
+	if !t.sources.mayAsk(ip, now.UnixMilli()) {
+		t.counts.tooFast.Add(1)
+		return udpError(out, transaction, errTooFast.Error()), false
+	}
 	switch action {
 	case actionAnnounce:
-		reply, err = t.udpAnnounce(ctx, b, from)
+		known, err := false, t.parsePacket(b, ip, &x.ask)
+		if err == nil {
+			x.answer.peers = x.answer.peers[:0]
+			known, err = t.view.announce(&x.ask, &x.answer, now)
+		}
+		switch {
+		case err != nil:
+			t.counts.refused(err)
+			return udpError(out, transaction, words(err)), false
+		case !known:
+			return nil, true
+		}
+		t.counts.udp.Add(1)
+		return udpAnswer(out, transaction, &x.answer), false
 	case actionScrape:
-		reply, err = t.udpScrape(ctx, b)
-	default:
-		return nil
+		out, known, err := t.udpScrape(b, out, func(hash [20]byte) (communicator.Swarm, bool, error) {
+			var s communicator.Swarm
+			var ok bool
+			s.Seeders, s.Leechers, _, ok = t.view.count(hash)
+			return s, ok, nil
+		})
+		if err != nil {
+			t.counts.refused(err)
+			return udpError(out, transaction, words(err)), false
+		}
+		return out, !known
 	}
-	if err != nil {
-		return udpError(transaction, words(err))
-	}
-	return reply
+	t.counts.unknown.Add(1)
+	return nil, false
 }
 
-func udpError(transaction []byte, why string) []byte {
-	out := binary.BigEndian.AppendUint32(nil, actionError)
+// packetLater answers a packet that packet could not, and waits for the ring.
+func (t *Tracker) packetLater(ctx context.Context, b []byte, ip *[16]byte) []byte {
+	var x exchange
+	var err error
+	var out []byte
+	if binary.BigEndian.Uint32(b[8:]) == actionScrape {
+		out, _, err = t.udpScrape(b, nil, func(hash [20]byte) (communicator.Swarm, bool, error) {
+			s, _, err := t.look(ctx, hash)
+			return s, true, err
+		})
+	} else if err = t.parsePacket(b, ip, &x.ask); err == nil {
+		if err = t.enter(ctx, &x.ask, &x.answer, t.view.now()); err == nil {
+			t.counts.udp.Add(1)
+			out = udpAnswer(nil, b[12:16], &x.answer)
+		}
+	}
+	if err != nil {
+		t.counts.refused(err)
+		return udpError(nil, b[12:16], words(err))
+	}
+	return out
+}
+
+func udpError(out, transaction []byte, why string) []byte {
+	out = binary.BigEndian.AppendUint32(out, actionError)
 	out = append(out, transaction...)
 	return append(out, why...)
 }
 
-// udpAnnounce carries out an announce.
-func (t *Tracker) udpAnnounce(ctx context.Context, b []byte, from netip.Addr) ([]byte, error) {
-	a, path, err := parsePacket(b, t.here(from))
-	if err != nil {
-		return nil, err
-	}
-	if err := t.allowed(path); err != nil {
-		return nil, err
-	}
-	s, err := t.enter(ctx, a)
-	if err != nil {
-		return nil, err
-	}
-	out := binary.BigEndian.AppendUint32(nil, actionAnnounce)
-	out = append(out, b[12:16]...)
-	out = binary.BigEndian.AppendUint32(out, uint32(seconds(s.Interval)))
-	out = binary.BigEndian.AppendUint32(out, uint32(s.Leechers))
-	out = binary.BigEndian.AppendUint32(out, uint32(s.Seeders))
-	for _, p := range s.Peers {
-		if p.Addr.Addr().Is4() == from.Is4() { // the packet has room for one kind
-			out = appendAddr(out, p.Addr)
+// udpAnswer writes the answer to an announce, whose peers are of one kind.
+func udpAnswer(out, transaction []byte, a *answer) []byte {
+	out = binary.BigEndian.AppendUint32(out, actionAnnounce)
+	out = append(out, transaction...)
+	out = binary.BigEndian.AppendUint32(out, uint32(seconds(a.interval)))
+	out = binary.BigEndian.AppendUint32(out, uint32(a.leechers))
+	out = binary.BigEndian.AppendUint32(out, uint32(a.seeders))
+	for i := range a.peers {
+		r := &a.peers[i]
+		if is4(&r.ip) {
+			out = append(out, r.ip[12], r.ip[13], r.ip[14], r.ip[15], byte(r.port>>8), byte(r.port))
+		} else {
+			out = append(append(out, r.ip[:]...), byte(r.port>>8), byte(r.port))
 		}
 	}
-	return out, nil
+	return out
 }
 
-// parsePacket reads an announce of somebody at an address, and the path that it has as
-// an option.
-func parsePacket(b []byte, from netip.Addr) (a communicator.Announce, path string, err error) {
+// parsePacket reads an announce of somebody at an address, who must have the passkey of a
+// closed ring in its options.
+func (t *Tracker) parsePacket(b []byte, ip *[16]byte, a *announce) error {
 	if len(b) < announceLen {
-		return a, "", fmt.Errorf("%w: %d bytes instead of %d", errRequest, len(b), announceLen)
+		return fmt.Errorf("%w: %d bytes instead of %d", errRequest, len(b), announceLen)
 	}
-	copy(a.InfoHash[:], b[16:])
-	copy(a.PeerID[:], b[36:])
+	*a = announce{infoHash: [20]byte(b[16:]), peerID: [20]byte(b[36:]), ip: *ip, port: binary.BigEndian.Uint16(b[96:]), left: -1, want: mostWanted, family: 6}
+	if is4(ip) {
+		a.family = 4
+	}
+	if t.cfg.Local.IsValid() {
+		a.ip = t.here(netip.AddrFrom16(*ip).Unmap()).As16()
+	}
 	if left := binary.BigEndian.Uint64(b[64:]); left <= 1<<62 {
-		a.Left = int64(left)
-	} else {
-		a.Left = -1 // as some say who do not know
+		a.left = int64(left) // others do not know, and say -1
 	}
 	switch binary.BigEndian.Uint32(b[80:]) {
 	case 1:
-		a.Event = communicator.Completed
+		a.event = communicator.Completed
 	case 2:
-		a.Event = communicator.Started
+		a.event = communicator.Started
 	case 3:
-		a.Event = communicator.Stopped
+		a.event = communicator.Stopped
 	}
-	switch want := int32(binary.BigEndian.Uint32(b[92:])); {
-	case want == 0:
-		a.Want = -1
-	case want > 0:
-		a.Want = min(int(want), mostWanted)
+	if want := int32(binary.BigEndian.Uint32(b[92:])); want >= 0 {
+		a.want = min(int(want), mostWanted)
 	}
-	port := binary.BigEndian.Uint16(b[96:])
-	if port == 0 {
-		return a, "", fmt.Errorf("%w: the port is 0", errRequest)
+	if a.port == 0 {
+		return fmt.Errorf("%w: the port is 0", errRequest)
 	}
-	a.Addr = netip.AddrPortFrom(from, port)
-	return a, urlData(b[announceLen:]), nil
+	if t.cfg.Passkeys == nil {
+		return nil
+	}
+	if key, _, _ := strings.Cut(strings.TrimPrefix(urlData(b[announceLen:]), "/"), "/"); t.cfg.Passkeys.CheckPasskey(key) {
+		return nil
+	}
+	return errPasskey
 }
 
 // urlData puts the path and query of BEP 41 together: options of a type, and, for 2, a
@@ -241,35 +291,26 @@ func urlData(b []byte) string {
 	return path.String()
 }
 
-// allowed looks for a passkey, where one is needed.
-func (t *Tracker) allowed(path string) error {
-	if t.cfg.Passkeys == nil {
-		return nil
-	}
-	if key, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/"); t.cfg.Passkeys.CheckPasskey(key) {
-		return nil
-	}
-	return errPasskey
-}
-
-func (t *Tracker) udpScrape(ctx context.Context, b []byte) ([]byte, error) {
+// udpScrape answers a scrape by what look says; known is false if it does not know of one.
+func (t *Tracker) udpScrape(b, out []byte, look func([20]byte) (communicator.Swarm, bool, error)) (_ []byte, known bool, err error) {
 	if t.cfg.Passkeys != nil {
-		return nil, errPasskey // BEP 15 has no room for one in a scrape
+		return out, false, errPasskey // BEP 15 has no room for one in a scrape
 	}
 	hashes := b[16:]
 	if len(hashes) == 0 || len(hashes)%20 != 0 || len(hashes)/20 > maxScrape {
-		return nil, fmt.Errorf("%w: a scrape of %d bytes is not of 1 to %d torrents", errRequest, len(hashes), maxScrape)
+		return out, false, fmt.Errorf("%w: a scrape of %d bytes is not of 1 to %d torrents", errRequest, len(hashes), maxScrape)
 	}
-	out := binary.BigEndian.AppendUint32(nil, actionScrape)
-	out = append(out, b[12:16]...)
+	whole := binary.BigEndian.AppendUint32(out, actionScrape)
+	whole = append(whole, b[12:16]...)
 	for ; len(hashes) > 0; hashes = hashes[20:] {
-		s, _, err := t.look(ctx, [20]byte(hashes[:20]))
-		if err != nil {
-			return nil, err
+		s, known, err := look([20]byte(hashes[:20]))
+		if err != nil || !known {
+			return out, false, err
 		}
-		out = binary.BigEndian.AppendUint32(out, uint32(s.Seeders))
-		out = binary.BigEndian.AppendUint32(out, 0) // nobody counts them
-		out = binary.BigEndian.AppendUint32(out, uint32(s.Leechers))
+		whole = binary.BigEndian.AppendUint32(whole, uint32(s.Seeders))
+		whole = binary.BigEndian.AppendUint32(whole, 0) // nobody counts them
+		whole = binary.BigEndian.AppendUint32(whole, uint32(s.Leechers))
 	}
-	return out, nil
+	t.counts.scrapes.Add(1)
+	return whole, true, nil
 }

@@ -153,42 +153,72 @@ func TestAPasskeyByUDP(t *testing.T) {
 
 func TestConnectionIDsAreOfAnAddressAndATime(t *testing.T) {
 	i, now := newIDs(), time.Now()
-	a, b := netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("10.0.0.2")
-	id := i.make(a, now)
+	a, b := netip.MustParseAddr("10.0.0.1").As16(), netip.MustParseAddr("10.0.0.2").As16()
+	i.turn(now)
+	id := i.make(&a)
 	for what, c := range map[string]struct {
-		from netip.Addr
+		from [16]byte
 		at   time.Time
 		ok   bool
 	}{
 		"at once": {a, now, true}, "two minutes later": {a, now.Add(idWindow), true}, "four": {a, now.Add(2 * idWindow), false},
 		"before": {a, now.Add(-2 * idWindow), false}, "somebody else": {b, now, false},
 	} {
-		if i.check(id, c.from, c.at) != c.ok {
+		other := i.clone() // as another reader of the same socket has it
+		if other.turn(c.at); other.check(id, &c.from) != c.ok {
 			t.Errorf("%s: %v", what, !c.ok)
 		}
 	}
-	if newIDs().check(id, a, now) {
+	foreign := newIDs()
+	if foreign.turn(now); foreign.check(id, &a) {
 		t.Error("an id of another tracker is accepted")
 	}
 }
 
+func TestAPacketAllocatesNothing(t *testing.T) {
+	w := newWorld(t, nil)
+	hash, now := w.publish("x"), time.Now()
+	w.ask("10.0.0.7:1", query(hash, "a"))
+	ids, from := newIDs(), netip.MustParseAddr("10.0.0.8").As16()
+	ids.turn(now)
+	b := announced(binary.BigEndian.AppendUint64(nil, ids.make(&from)), hash, "b", 5, 0, 7001, "")
+	var x exchange
+	out := make([]byte, 0, maxReply)
+	if n := testing.AllocsPerRun(500, func() {
+		if reply, later := w.tr.packet(b, &from, ids, &x, now, out); len(reply) < 26 || later {
+			t.Errorf("%q, %v", reply, later)
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations for a packet", n)
+	}
+}
+
 func FuzzUDP(f *testing.F) {
-	id := make([]byte, 8)
-	f.Add(announced(id, [20]byte{1}, "a", 0, 2, 7001, "\x02\x09/announce"))
-	f.Add(scrapeOf(id, [20]byte{1}))
-	from := netip.MustParseAddr("10.0.0.1")
-	f.Fuzz(func(t *testing.T, b []byte) {
-		a, path, err := parsePacket(b, from)
-		if err == nil && (a.Addr.Port() == 0 || a.Left < -1 || a.Want > mostWanted || len(path) > len(b)) {
-			t.Fatalf("%+v, %q", a, path)
-		}
-		if reply := connect(b, newIDs(), from, time.Now()); len(reply) > len(b) {
-			t.Fatalf("%d bytes for %d", len(reply), len(b))
-		}
-		// Without a connection nobody gets more than it sent.
+	from, now := netip.MustParseAddr("10.0.0.1").As16(), time.Now()
+	ids := newIDs()
+	ids.turn(now)
+	id := binary.BigEndian.AppendUint64(nil, ids.make(&from))
+	f.Add(announced(id, [20]byte{1}, "a", 0, 2, 7001, "\x02\x09/announce"), true)
+	f.Add(scrapeOf(id, [20]byte{1}), true)
+	f.Add(announced(id, [20]byte{1}, "a", 0, 2, 7001, "\x02\x09/announce"), false)
+	f.Fuzz(func(t *testing.T, b []byte, connected bool) {
 		tr := New(Config{})
-		if reply := tr.packet(t.Context(), b, newIDs(), from, time.Now()); len(reply) > len(b) {
+		if len(b) >= 8 && binary.BigEndian.Uint64(b) == udpMagic {
+			connected = false
+		} else if copy(b, make([]byte, 8)); connected {
+			copy(b, id)
+		}
+		var x exchange
+		reply, later := tr.packet(b, &from, ids, &x, now, nil)
+		// Without a connection nobody gets more than it sent, nor anything done.
+		if !connected && (len(reply) > len(b) || later) {
 			t.Fatalf("%d bytes for %d", len(reply), len(b))
+		}
+		if later && x.ask.port == 0 && b[11] == actionAnnounce {
+			t.Fatalf("%+v", x.ask)
+		}
+		if path := urlData(b); len(path) > len(b) {
+			t.Fatalf("%q", path)
 		}
 	})
 }

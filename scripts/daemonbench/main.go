@@ -35,8 +35,9 @@ type bench struct {
 	ring    *communicator.Communicator
 	procs   []*exec.Cmd
 
-	names, files, seeds int
-	size                int64
+	names, files, seeds, many int
+
+	size int64
 }
 
 func main() {
@@ -46,8 +47,9 @@ func main() {
 	flag.IntVar(&b.names, "names", 100_000, "names in the ring")
 	flag.IntVar(&b.files, "files", 10_000, "files that are dropped into a folder")
 	flag.IntVar(&b.seeds, "seeds", 1000, "torrents that are served while nobody fetches")
+	flag.IntVar(&b.many, "many", 100_000, "small files that are dropped into a folder and served")
 	flag.Int64Var(&b.size, "size", 2<<30, "bytes of the large file")
-	only := flag.String("tasks", "watch,idle,range,change,names", "which, in this order")
+	only := flag.String("tasks", "watch,idle,range,change,names", "which, in this order; many is one more")
 	out := flag.String("out", "", "write the result into this `file` as well")
 	commit := flag.String("commit", "", "note this `commit` in the result")
 	flag.Parse()
@@ -97,7 +99,7 @@ func (b *bench) run(ctx context.Context, tasks []string, result map[string]any) 
 	}); err != nil {
 		return err
 	}
-	all := map[string]func(context.Context) (any, error){"watch": b.watch, "idle": b.idle, "range": b.reading, "change": b.change, "names": b.manyNames}
+	all := map[string]func(context.Context) (any, error){"watch": b.watch, "idle": b.idle, "range": b.reading, "change": b.change, "names": b.manyNames, "many": b.manyFiles}
 	for _, name := range tasks {
 		task := all[name]
 		if task == nil {

@@ -155,16 +155,8 @@ func (b *bench) idle(ctx context.Context) (any, error) {
 		return nil, err
 	}
 	again := time.Since(began)
-	pause := func(d time.Duration) error {
-		select {
-		case <-time.After(d):
-			return nil
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
 	// Past the announces of a start, and over a whole round of later ones.
-	if err := pause(150 * time.Second); err != nil {
+	if err := pause(ctx, 150*time.Second); err != nil {
 		return nil, err
 	}
 	const watched = 120 * time.Second
@@ -172,7 +164,7 @@ func (b *bench) idle(ctx context.Context) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := pause(watched); err != nil {
+	if err := pause(ctx, watched); err != nil {
 		return nil, err
 	}
 	after, err := lab.CPUTimeOf(cmd.Process.Pid)

@@ -6,6 +6,7 @@ package lab
 import (
 	"fmt"
 	"os/exec"
+	"strconv"
 	"strings"
 )
 
@@ -85,20 +86,38 @@ func (l Lab) Shape(i int, bitsPerSec int64) error {
 	return nil
 }
 
+// Sent is how many bytes have left host i.
+func (l Lab) Sent(i int) (int64, error) {
+	argv := l.On(i, "cat", "/sys/class/net/eth0/statistics/tx_bytes")
+	text, err := exec.Command(argv[0], argv[1:]...).Output()
+	if err != nil {
+		return 0, fmt.Errorf("counting what %s has sent: %w", l.NS(i), err)
+	}
+	return strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
+}
+
+// Quiet has host i call nobody of the others named; they can call it. nil ends it.
+func (l Lab) Quiet(i int, to []int) error {
+	return l.filter(i, "output", "daddr", to, "tcp flags & (syn | ack) == syn ")
+}
+
 // Cut has host i take nothing in from the others named; nil ends all cuts.
-func (l Lab) Cut(i int, from []int) error {
+func (l Lab) Cut(i int, from []int) error { return l.filter(i, "input", "saddr", from, "") }
+
+// filter has host i drop what is of others, instead of what it dropped until now.
+func (l Lab) filter(i int, hook, side string, others []int, which string) error {
 	script := "flush ruleset\n"
-	if len(from) > 0 {
+	if len(others) > 0 {
 		var addrs []string
-		for _, o := range from {
+		for _, o := range others {
 			addrs = append(addrs, l.Addr(o))
 		}
-		script += "table ip cut { chain in { type filter hook input priority 0; ip saddr { " + strings.Join(addrs, ", ") + " } drop; }; }\n"
+		script += fmt.Sprintf("table ip cut { chain c { type filter hook %s priority 0; ip %s { %s } %sdrop; }; }\n", hook, side, strings.Join(addrs, ", "), which)
 	}
 	cmd := exec.Command("ip", "netns", "exec", l.NS(i), "nft", "-f", "-")
 	cmd.Stdin = strings.NewReader(script)
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("cutting off %s: %w: %s", l.NS(i), err, out)
+		return fmt.Errorf("setting what %s drops: %w: %s", l.NS(i), err, out)
 	}
 	return nil
 }

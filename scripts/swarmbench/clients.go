@@ -6,13 +6,15 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"chordtorrent/scripts/lab"
 )
 
 // party is how a program is made to seed and to fetch.
 type party struct {
 	ring bool // it speaks to our ring, not to a tracker
 	// seed starts a seed on a host; it returns when others may come.
-	seed func(g *game, host int) (*process, error)
+	seed func(g *game, host int) (*lab.Process, error)
 	// fetch gives the command line of the i-th that fetches to out, and touches done
 	// when it has all.
 	fetch func(g *game, i int, out, done string) ([]string, error)
@@ -57,7 +59,7 @@ func (g *game) prepare(with contender) error {
 				return err
 			}
 			g.torrent = g.publishedTorrent()
-			return p.stop()
+			return p.Stop()
 		}
 		return inOrder(g.startRing, published, g.startTracker, func() error { return g.seedAll(with.seed) },
 			func() error { return g.tell(1, "tell-ring", g.lab.Addr(1)+":7000") })
@@ -96,7 +98,7 @@ func (g *game) startRing() error {
 		if err != nil {
 			return err
 		}
-		if err := p.says("ready id="); err != nil {
+		if err := p.Says("ready id="); err != nil {
 			return err
 		}
 	}
@@ -109,12 +111,12 @@ const cluster = "swarmbench"
 
 var ours = party{
 	ring: true,
-	seed: func(g *game, host int) (*process, error) {
+	seed: func(g *game, host int) (*lab.Process, error) {
 		p, err := g.start(host, g.o.bin+"/btclient", "--cluster", cluster, "--storage", filepath.Join(g.dir, fmt.Sprint("seed-", host)), "publish", g.file, "--name", "payload")
 		if err != nil {
 			return nil, err
 		}
-		return p, p.says("published name=")
+		return p, p.Says("published name=")
 	},
 	fetch: func(g *game, i int, out, done string) ([]string, error) {
 		return []string{g.o.bin + "/btclient", "--cluster", cluster, "--storage", out + ".storage", "download", "payload", "-o", out,
@@ -123,7 +125,7 @@ var ours = party{
 }
 
 var aria2 = party{
-	seed: func(g *game, host int) (*process, error) {
+	seed: func(g *game, host int) (*lab.Process, error) {
 		p, err := g.start(host, append(aria2Line(g, filepath.Dir(g.file)), "--bt-seed-unverified=true", g.torrent)...)
 		if err != nil {
 			return nil, err
@@ -150,12 +152,12 @@ func aria2Line(g *game, dir string) []string {
 }
 
 var libtorrent = party{
-	seed: func(g *game, host int) (*process, error) {
+	seed: func(g *game, host int) (*lab.Process, error) {
 		p, err := g.start(host, libtorrentLine(g, filepath.Dir(g.file), "")...)
 		if err != nil {
 			return nil, err
 		}
-		return p, errors.Join(p.says("seeding"), g.listed())
+		return p, errors.Join(p.Says("seeding"), g.listed())
 	},
 	fetch: func(g *game, i int, out, done string) ([]string, error) {
 		if err := os.MkdirAll(out+".d", 0o755); err != nil {

@@ -7,12 +7,14 @@ import (
 	"io"
 	"net"
 	"os"
+
+	"chordtorrent/scripts/lab"
 )
 
 // copying is what no client of a swarm can beat by much where there is one that
 // fetches: a plain copy from the seed to each, hashed as it comes.
 var copying = party{
-	seed: func(g *game, host int) (*process, error) {
+	seed: func(g *game, host int) (*lab.Process, error) {
 		self, err := os.Executable()
 		if err != nil {
 			return nil, err
@@ -21,7 +23,7 @@ var copying = party{
 		if err != nil {
 			return nil, err
 		}
-		return p, p.says("serving")
+		return p, p.Says("serving")
 	},
 	fetch: func(g *game, i int, out, done string) ([]string, error) {
 		self, err := os.Executable()

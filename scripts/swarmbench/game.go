@@ -8,9 +8,7 @@ import (
 	"io"
 	mathrand "math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -29,8 +27,8 @@ type game struct {
 	dir       string
 	file      string
 	torrent   string
-	processes []*process
-	seeds     []*process
+	processes []*lab.Process
+	seeds     []*lab.Process
 	fetchers  []*fetcher
 }
 
@@ -44,7 +42,7 @@ type fetcher struct {
 	slow     bool          // its link is
 	started  time.Time
 	took     time.Duration // from its own start
-	process  *process
+	process  *lab.Process
 	finished bool
 }
 
@@ -80,7 +78,7 @@ func play(o *options, client string, seed uint64) (r run, err error) {
 		return r, err
 	}
 	r.Copies = float64(g.sent()-before) / float64(o.size)
-	var fetching []*process
+	var fetching []*lab.Process
 	for _, f := range g.fetchers {
 		fetching = append(fetching, f.process)
 		if f.vanish > 0 {
@@ -91,7 +89,9 @@ func play(o *options, client string, seed uint64) (r run, err error) {
 	cpu := g.cpu(g.seeds) - cpuBefore + g.cpu(fetching)
 	r.CPU = cpu / (float64(o.size) * float64(o.leechers-o.vanish) / (1 << 30))
 	for _, p := range append(fetching, g.seeds...) {
-		r.Memory = max(r.Memory, p.anonymous())
+		if _, anonymous, err := lab.MemoryOf(p.Pid()); err == nil {
+			r.Memory = max(r.Memory, anonymous)
+		}
 	}
 	for _, f := range g.fetchers {
 		var st syscall.Stat_t
@@ -180,7 +180,7 @@ func (g *game) fetchAll(with contender) error {
 					return err
 				}
 			case f.vanish > 0 && time.Since(f.started) >= f.vanish:
-				_ = syscall.Kill(-f.process.cmd.Process.Pid, syscall.SIGKILL)
+				f.process.Kill()
 				f.finished = true
 				waiting--
 			default:
@@ -200,7 +200,7 @@ func (g *game) banned() (n int, err error) {
 	for k := range g.o.liars {
 		addr, by := g.lab.Addr(1+g.o.seeds+g.o.leechers+k)+":", 0
 		for _, f := range g.fetchers {
-			text, err := os.ReadFile(f.process.log)
+			text, err := os.ReadFile(f.process.Log)
 			if err != nil {
 				return n, err
 			}
@@ -279,18 +279,30 @@ func sumOf(path string) (sum [32]byte, err error) {
 // sent is how many bytes have left the seeds' hosts.
 func (g *game) sent() (sum int64) {
 	for host := 1; host <= g.o.seeds; host++ {
-		argv := g.lab.On(host, "cat", "/sys/class/net/eth0/statistics/tx_bytes")
-		if text, err := exec.Command(argv[0], argv[1:]...).Output(); err == nil {
-			n, _ := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
+		if n, err := g.lab.Sent(host); err == nil {
 			sum += n
 		}
 	}
 	return sum
 }
 
-func (g *game) cpu(of []*process) (sum float64) {
+// start runs a program on a host.
+func (g *game) start(host int, argv ...string) (*lab.Process, error) {
+	log := filepath.Join(g.dir, fmt.Sprintf("%d-%s-%d.log", host, filepath.Base(argv[0]), len(g.processes)))
+	p, err := g.lab.Start(host, log, argv...)
+	if err == nil {
+		g.processes = append(g.processes, p)
+	}
+	return p, err
+}
+
+// cpu is what they and their ended children have used, in seconds, without those that
+// have ended themselves.
+func (g *game) cpu(of []*lab.Process) (sum float64) {
 	for _, p := range of {
-		sum += p.cpu()
+		if used, err := lab.CPUTimeOf(p.Pid()); err == nil {
+			sum += used.Seconds()
+		}
 	}
 	return sum
 }
@@ -298,9 +310,6 @@ func (g *game) cpu(of []*process) (sum float64) {
 // end kills all that was started.
 func (g *game) end() {
 	for _, p := range g.processes {
-		_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
-	}
-	for _, p := range g.processes {
-		_ = p.cmd.Wait()
+		p.Kill()
 	}
 }

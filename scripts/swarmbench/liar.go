@@ -25,7 +25,7 @@ func (g *game) startLiars() error {
 		if err != nil {
 			return err
 		}
-		if err := p.says("lying"); err != nil {
+		if err := p.Says("lying"); err != nil {
 			return err
 		}
 	}

@@ -75,7 +75,10 @@ func newContent(l *Layout, path string, target bool) (*Content, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Content{l: l, dirs: make(map[string]bool), dirty: make(map[int]bool)}
+	c := &Content{l: l}
+	if target {
+		c.dirs, c.dirty = make(map[string]bool), make(map[int]bool)
+	}
 	c.now.Store(&state{path: abs, target: target})
 	c.handles = newCache(maxOpen, c.openFile)
 	if !l.Single {
@@ -255,6 +258,10 @@ func (c *Content) readFile(i int, p []byte, at int64) (int, error) {
 	}
 	return n, nil
 }
+
+// Rest closes the files that nobody uses now; whoever needs one opens it again. It is
+// for content that is not expected to be needed soon.
+func (c *Content) Rest() { c.handles.rest() }
 
 // Close closes the files; those that a Spans still holds when it is released.
 // It does not sync: see Sync and Finish.

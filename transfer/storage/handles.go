@@ -25,12 +25,12 @@ type cache struct {
 
 	mu     sync.Mutex
 	closed bool
-	byFile map[int]*handle
-	idle   list.List // of *handle, the one used last in front
+	byFile map[int]*handle // nil before the first
+	idle   list.List       // of *handle, the one used last in front
 }
 
 func newCache(limit int, open func(file int, create bool) (*os.File, error)) *cache {
-	return &cache{open: open, max: limit, byFile: make(map[int]*handle)}
+	return &cache{open: open, max: limit}
 }
 
 // acquire returns an open file, which stays open until release. It opens it
@@ -55,6 +55,9 @@ func (c *cache) acquire(file int, create bool) (*handle, error) {
 		return h, nil
 	}
 	h := &handle{File: f, file: file, refs: 1}
+	if c.byFile == nil {
+		c.byFile = make(map[int]*handle)
+	}
 	c.byFile[file] = h
 	c.shrink()
 	return h, nil
@@ -102,6 +105,17 @@ func (c *cache) release(h *handle) {
 	if h.refs--; h.refs == 0 {
 		h.place = c.idle.PushFront(h)
 		c.shrink()
+	}
+}
+
+// rest closes every file that is not in use.
+func (c *cache) rest() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for place := c.idle.Front(); place != nil; place = c.idle.Front() {
+		h := c.idle.Remove(place).(*handle)
+		delete(c.byFile, h.file)
+		h.Close()
 	}
 }
 

@@ -2,12 +2,14 @@ package storage
 
 import (
 	"crypto/sha1"
+	"fmt"
+	"os"
 
 	"chordtorrent/transfer/wire"
 )
 
-// Holes gives the pieces that hold nothing but zeros, as their hashes show: in a file
-// that was made at its full length they are there already, and need not be fetched.
+// Holes gives the pieces that hold nothing but zeros, as their hashes show: they need
+// not be fetched, see MakeHoles.
 func Holes(l *Layout) *wire.Bits {
 	holes := wire.NewBits(l.NumPieces())
 	empty := make(map[int64][HashLen]byte) // size -> hash of so many zeros
@@ -23,6 +25,47 @@ func Holes(l *Layout) *wire.Bits {
 		}
 	}
 	return holes
+}
+
+// MakeHoles has these pieces of a target be zeros, as holes in every file that they lie
+// in. Those files are there at their full length afterwards. It does not wait for the
+// disk (see Sync). An error names the file.
+func (c *Content) MakeHoles(pieces *wire.Bits) error {
+	for i := range pieces.Each() {
+		err := c.l.each(int64(i)*c.l.PieceLength, c.l.PieceSize(i), func(file int, at, n int64) error {
+			if c.l.Files[file].Pad {
+				return nil
+			}
+			h, err := c.writable(file)
+			if err != nil {
+				return err
+			}
+			defer c.handles.release(h)
+			if err := zero(h.File, at, n); err != nil {
+				return fmt.Errorf("write %s: %w", c.name(file), reason(err))
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// zero has n bytes from off of a file read as zeros.
+func zero(f *os.File, off, n int64) error {
+	if isHole(f, off, n) || punchHole(f, off, n) == nil {
+		return nil
+	}
+	for n > 0 {
+		part := min(n, grid)
+		if _, err := f.WriteAt(zeros[:part], off); err != nil {
+			return err
+		}
+		off, n = off+part, n-part
+	}
+	return nil
 }
 
 func hashOfZeros(n int64) [HashLen]byte {

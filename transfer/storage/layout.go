@@ -52,7 +52,7 @@ type Link struct {
 
 // Layout is how the bytes of a torrent are cut into files and into pieces.
 // Invariant: Files[i].Offset is the sum of the lengths before it, Total of all,
-// and len(Pieces) == NumPieces()*HashLen.
+// and len(Pieces) == NumPieces()*HashLen; of what is only served Pieces may be nil.
 type Layout struct {
 	Name        string // one path component, checked
 	PieceLength int64

@@ -159,19 +159,28 @@ func (c *Content) WritePiece(i int, data []byte) error {
 		if c.l.Files[file].Pad {
 			return nil
 		}
-		h, err := c.handles.acquire(file, true)
+		h, err := c.writable(file)
 		if err != nil {
 			return err
 		}
 		defer c.handles.release(h)
-		c.mu.Lock()
-		c.dirty[file] = true
-		c.mu.Unlock()
 		if err := writeSparse(h.File, part, at); err != nil {
 			return fmt.Errorf("write %s: %w", c.name(file), reason(err))
 		}
 		return nil
 	})
+}
+
+// writable opens a file of a target that is about to be written to.
+func (c *Content) writable(file int) (*handle, error) {
+	h, err := c.handles.acquire(file, true)
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	c.dirty[file] = true
+	c.mu.Unlock()
+	return h, nil
 }
 
 const (
@@ -189,7 +198,7 @@ func writeSparse(f *os.File, data []byte, at int64) error {
 			return nil
 		}
 		if hole && (len(run) >= leastly || len(run) == all) {
-			return makeHole(f, run, at)
+			return zero(f, at, int64(len(run)))
 		}
 		_, err := f.WriteAt(run, at)
 		return err
@@ -209,16 +218,4 @@ func writeSparse(f *os.File, data []byte, at int64) error {
 		n += cell
 	}
 	return flush(data, hole)
-}
-
-// makeHole makes len(run) bytes at offset at a hole; run is those zeros.
-func makeHole(f *os.File, run []byte, at int64) error {
-	if isHole(f, at, int64(len(run))) {
-		return nil
-	}
-	if err := punchHole(f, at, int64(len(run))); err == nil {
-		return nil
-	}
-	_, err := f.WriteAt(run, at)
-	return err
 }

@@ -1,0 +1,462 @@
+package tracker
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"runtime"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"chordtorrent/communicator"
+	"chordtorrent/communicator/ringtest"
+)
+
+// town is a ring with several trackers, in virtual time.
+type town struct {
+	t        *testing.T
+	ring     *ringtest.Ring
+	trackers []*Tracker
+}
+
+// inTown runs f within a bubble of virtual time, in which the ring's clock goes with it.
+func inTown(t *testing.T, trackers int, f func(w *town)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		w := &town{t: t, ring: ringtest.New(1)}
+		ctx, end := context.WithCancel(context.Background())
+		var running sync.WaitGroup
+		for range trackers {
+			ring := communicator.New(w.ring, netip.MustParseAddr("10.0.0.1"))
+			tr := New(Config{Ring: ring})
+			w.trackers = append(w.trackers, tr)
+			running.Go(func() { tr.Run(ctx); ring.Close() })
+		}
+		running.Go(func() {
+			for ctx.Err() == nil {
+				pass(tick)
+				w.ring.Advance(tick)
+			}
+		})
+		f(w)
+		end()
+		running.Wait()
+	})
+}
+
+// pass lets the bubble's time go on.
+func pass(d time.Duration) { <-time.After(d) }
+
+// somebody is the announce of the i-th peer of a swarm.
+func somebody(swarm, i int, left int64) announce {
+	a := announce{left: left, want: mostWanted, port: uint16(1024 + i%60000)}
+	binary.BigEndian.PutUint32(a.infoHash[:], uint32(swarm))
+	copy(a.peerID[:], fmt.Sprintf("-TT0001-%012d", i))
+	a.ip = netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}).As16()
+	return a
+}
+
+// announce carries one out at a tracker.
+func (w *town) announce(tracker int, a announce) answer {
+	w.t.Helper()
+	var ans answer
+	tr := w.trackers[tracker]
+	if err := tr.enter(w.t.Context(), &a, &ans, tr.view.now()); err != nil {
+		w.t.Fatal(err)
+	}
+	return ans
+}
+
+func stopped(a announce) announce {
+	a.event = communicator.Stopped
+	return a
+}
+
+func (w *town) inRing(swarm int) communicator.Swarm {
+	w.t.Helper()
+	a := somebody(swarm, 0, 0)
+	s, err := w.trackers[0].cfg.Ring.Peers(w.t.Context(), "", a.infoHash, 0)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return s
+}
+
+func TestPeersOfSeveralNodesFindEachOtherWithinSeconds(t *testing.T) {
+	inTown(t, 2, func(w *town) {
+		w.announce(0, somebody(1, 1, 0))
+		// The other node has looked before the ring knew of the first peer.
+		if ans := w.announce(1, somebody(1, 2, 5)); len(ans.peers) != 0 {
+			t.Errorf("at once: %d peers", len(ans.peers))
+		}
+		pass(time.Second)
+		if s := w.inRing(1); s.Seeders != 1 || s.Leechers != 1 {
+			t.Errorf("after a second the ring has %+v", s)
+		}
+		pass(2 * time.Second)
+		if ans := w.announce(1, somebody(1, 2, 5)); len(ans.peers) != 1 || ans.seeders != 1 || ans.leechers != 1 {
+			t.Errorf("after three seconds: %+v", ans)
+		}
+		// A node that has never heard of the swarm looks at once.
+		third := New(Config{Ring: w.trackers[0].cfg.Ring})
+		var ans answer
+		a := somebody(1, 3, 5)
+		if err := third.enter(w.t.Context(), &a, &ans, third.view.now()); err != nil || len(ans.peers) != 2 {
+			t.Errorf("a third node: %+v, %v", ans, err)
+		}
+		// Who stops is gone: here at once, at the others after their next look.
+		w.announce(0, stopped(somebody(1, 1, 0)))
+		if ans := w.announce(0, somebody(1, 4, 5)); ans.seeders != 0 || len(ans.peers) > 1 {
+			t.Errorf("after it stopped: %+v", ans)
+		}
+		w.announce(1, somebody(1, 2, 5))
+		pass(3 * time.Second)
+		w.announce(1, somebody(1, 2, 5))
+		pass(time.Second)
+		if ans := w.announce(1, somebody(1, 2, 5)); ans.seeders != 0 || ans.leechers != 2 {
+			t.Errorf("elsewhere after it stopped: %+v", ans)
+		}
+	})
+}
+
+func TestWhoStopsAtAnotherNodeIsForgotten(t *testing.T) {
+	inTown(t, 2, func(w *town) {
+		for i := range 3 {
+			w.announce(0, somebody(1, i, 5))
+		}
+		pass(3 * time.Second)
+		w.announce(1, somebody(1, 2, 5))
+		w.announce(1, stopped(somebody(1, 2, 5)))
+		for range 3 {
+			pass(2 * time.Second)
+			w.announce(0, somebody(1, 0, 5))
+			w.announce(0, somebody(1, 1, 5))
+		}
+		if ans := w.announce(0, somebody(1, 0, 5)); ans.leechers != 2 {
+			t.Errorf("%+v", ans)
+		}
+	})
+}
+
+func TestAPeerIsForgottenAfterItsTime(t *testing.T) {
+	inTown(t, 1, func(w *town) {
+		life := communicator.Lifetime(w.announce(0, somebody(1, 1, 5)).interval)
+		pass(life - 2*time.Second)
+		if ans := w.announce(0, somebody(1, 2, 5)); len(ans.peers) != 1 {
+			t.Errorf("before its time is over: %+v", ans)
+		}
+		pass(4 * time.Second)
+		if ans := w.announce(0, somebody(1, 2, 5)); len(ans.peers) != 0 {
+			t.Errorf("after it: %+v", ans)
+		}
+		pass(shardCount * tick)
+		if st := w.trackers[0].Stats(); st.Peers != 1 || st.Own != 1 {
+			t.Errorf("%+v", st)
+		}
+		pass(time.Minute)
+		if st := w.trackers[0].Stats(); st.Peers != 0 || st.Swarms != 0 {
+			t.Errorf("after all are gone: %+v", st)
+		}
+		if s := w.inRing(1); s.Leechers != 0 {
+			t.Errorf("the ring has %+v", s)
+		}
+	})
+}
+
+func TestARingThatLostItsPeersHasThemBackWithinAnInterval(t *testing.T) {
+	inTown(t, 1, func(w *town) {
+		var interval time.Duration
+		for i := range 5 {
+			interval = max(interval, w.announce(0, somebody(1, i, 5)).interval)
+		}
+		pass(time.Second)
+		a := somebody(1, 0, 0)
+		for i := range 5 {
+			p := somebody(1, i, 0)
+			if err := w.trackers[0].cfg.Ring.Register(w.t.Context(), "", a.infoHash, []communicator.Entry{{PeerID: p.peerID}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if s := w.inRing(1); s.Leechers != 0 {
+			t.Fatalf("%+v", s)
+		}
+		pass(interval)
+		for i := range 5 {
+			w.announce(0, somebody(1, i, 5))
+		}
+		pass(2 * time.Second)
+		if s := w.inRing(1); s.Leechers != 5 {
+			t.Errorf("after an interval: %+v", s)
+		}
+	})
+}
+
+func TestAnswersDoNotWaitForTheRing(t *testing.T) {
+	inTown(t, 1, func(w *town) {
+		w.announce(0, somebody(1, 1, 5))
+		pass(time.Second)
+		w.ring.Intercept(func(int, any) *ringtest.Fault {
+			return &ringtest.Fault{Before: func(ctx context.Context) { <-ctx.Done() }}
+		})
+		began := time.Now()
+		for i := range 10 {
+			w.announce(0, somebody(1, i, 5))
+			pass(time.Second)
+		}
+		if took := time.Since(began); took != 10*time.Second {
+			t.Errorf("ten announces to a swarm that is known took %v", took-10*time.Second)
+		}
+		began = time.Now()
+		if ans := w.announce(0, somebody(2, 1, 5)); ans.warning == "" {
+			t.Errorf("%+v", ans)
+		}
+		if took := time.Since(began); took > firstWait {
+			t.Errorf("the first to an unknown one took %v", took)
+		}
+		// When the ring is back it is told of all.
+		w.ring.Intercept(nil)
+		for i := range 10 {
+			w.announce(0, somebody(1, i, 5))
+		}
+		pass(jobWait + 2*retryAfter)
+		if s := w.inRing(1); s.Leechers != 10 {
+			t.Errorf("%+v", s)
+		}
+		if s := w.inRing(2); s.Leechers != 1 {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
+func TestManyPeersCostFewOperations(t *testing.T) {
+	inTown(t, 1, func(w *town) {
+		w.announce(0, somebody(1, 0, 5))
+		before := w.ring.Calls()
+		for i := range 500 {
+			w.announce(0, somebody(1, i, 5))
+		}
+		pass(2 * time.Second)
+		if s := w.inRing(1); s.Leechers != 500 {
+			t.Errorf("%+v", s)
+		}
+		if n := w.ring.Calls() - before; n > 12 {
+			t.Errorf("%d operations", n)
+		}
+	})
+}
+
+func TestFiftyThatStartTogetherKnowOthersWithinSeconds(t *testing.T) {
+	const clients, spike = 50, 10 * time.Minute
+	inTown(t, 3, func(w *town) {
+		began := time.Now()
+		var mu sync.Mutex
+		known := make([]int, clients)
+		announces := map[int64]int{} // by second
+		var all sync.WaitGroup
+		for i := range clients {
+			all.Go(func() {
+				pass(time.Duration(rand.Int64N(int64(time.Second))))
+				met := map[[20]byte]bool{}
+				started := time.Now()
+				for time.Since(began) < spike+time.Minute {
+					ans := w.announce(i%3, somebody(1, i, 5))
+					for _, p := range ans.peers {
+						met[p.id] = true
+					}
+					mu.Lock()
+					announces[int64(time.Since(began)/time.Second)]++
+					if time.Since(started) <= 5*time.Second {
+						known[i] = len(met)
+					}
+					mu.Unlock()
+					pass(time.Duration(seconds(ans.interval)) * time.Second)
+				}
+			})
+		}
+		all.Wait()
+		for i, n := range known {
+			if n < 8 {
+				t.Errorf("client %d knew %d others after five seconds", i, n)
+			}
+		}
+		// Ten minutes later they come each at its own time: one in 25 s from each, two a second.
+		for s, n := range announces {
+			if s >= int64(spike/time.Second)-60 && n > 12 {
+				t.Errorf("%d announces in second %d", n, s)
+			}
+		}
+	})
+}
+
+func TestSourcesAreBounded(t *testing.T) {
+	s := newSources(10, 2)
+	a, b := netip.MustParseAddr("10.0.0.1").As16(), netip.MustParseAddr("2001:db8::1").As16()
+	asked := 0
+	for s.mayAsk(&a, 1000) {
+		asked++
+	}
+	if asked != 10*sourceBurst {
+		t.Errorf("%d requests at once", asked)
+	}
+	if !s.mayAsk(&b, 1000) || s.mayAsk(&a, 1050) || !s.mayAsk(&a, 1100) {
+		t.Error("the debts of one are not its own, or do not end")
+	}
+	same := netip.MustParseAddr("2001:db8::2").As16()
+	if !s.hold(&b, 0) || !s.hold(&same, 0) || s.hold(&same, 0) || !s.hold(&a, 0) {
+		t.Error("a network of IPv6 has not two peers")
+	}
+	if s.release(&b); !s.hold(&same, 0) {
+		t.Error("there is no room after one has left")
+	}
+	s.most = 100
+	for i := range 100 * sourceShards * 2 {
+		ip := netip.AddrFrom4([4]byte{11, byte(i >> 16), byte(i >> 8), byte(i)}).As16()
+		s.mayAsk(&ip, 2000)
+	}
+	total := 0
+	for i := range s.shards {
+		total += len(s.shards[i].known)
+	}
+	if total > 100*sourceShards {
+		t.Errorf("%d are remembered", total)
+	}
+}
+
+func TestAViewIsBounded(t *testing.T) {
+	ring := communicator.New(ringtest.New(1), netip.MustParseAddr("10.0.0.1"))
+	defer ring.Close()
+	tr := New(Config{Ring: ring})
+	const room = 1000
+	tr.view.mostStored = room
+	// Swarms of one shard, the second idle since long ago, until there is no more room.
+	enter := func(swarm, i int, at time.Time) {
+		a := somebody(swarm*shardCount<<24, i, 5)
+		a.infoHash[1] = byte(swarm)
+		var ans answer
+		if err := tr.enter(t.Context(), &a, &ans, at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	now := time.Now()
+	enter(2, 0, now.Add(-time.Hour))
+	for i := range room - 1 {
+		enter(1, i%(room/2), now)
+	}
+	sh := tr.view.shard(&[20]byte{})
+	if sh.stored != room/2+1 || len(sh.swarms) != 2 {
+		t.Fatalf("%d peers in %d swarms", sh.stored, len(sh.swarms))
+	}
+	for i := range room {
+		enter(3, i, now)
+	}
+	if sh.stored > room || len(sh.swarms) != 1 {
+		t.Errorf("%d peers in %d swarms, there is room for %d", sh.stored, len(sh.swarms), room)
+	}
+	if tr.view.stored.Load() != int64(sh.stored) || tr.view.own.Load() != int64(sh.stored) || tr.Refused()["no_room"] == 0 {
+		t.Errorf("%+v, %v", tr.Stats(), tr.Refused())
+	}
+}
+
+// TestSwarmKeepsItsOrder plays a random life of a swarm beside a map.
+func TestSwarmKeepsItsOrder(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	s := &swarm{place: -1}
+	want := map[[20]byte]uint32{}
+	for range 20_000 {
+		a := somebody(1, r.IntN(300), 0)
+		left := uint32(r.IntN(3))
+		i := s.find(&a.peerID)
+		if _, ok := want[a.peerID]; ok != (i >= 0) {
+			t.Fatalf("found at %d, there: %v", i, ok)
+		}
+		switch {
+		case i < 0:
+			i = s.add(record{id: a.peerID, left: left, until: 100})
+			want[a.peerID] = left
+		case r.IntN(2) == 0:
+			i = s.setLeft(i, left)
+			want[a.peerID] = left
+		default:
+			s.remove(i)
+			delete(want, a.peerID)
+			i = -1
+		}
+		if i >= 0 && (s.peers[i].id != a.peerID || (i < s.seeds) != (left == 0)) {
+			t.Fatalf("at %d of %d seeds: %+v", i, s.seeds, s.peers[i])
+		}
+		if len(s.peers) != len(want) || len(s.tags) != len(want) {
+			t.Fatalf("%d peers, %d tags, want %d", len(s.peers), len(s.tags), len(want))
+		}
+	}
+	for i := range s.peers {
+		if s.tags[i] != tagOf(&s.peers[i].id) || (s.peers[i].left == 0) != (i < s.seeds) {
+			t.Fatalf("%d: %+v", i, s.peers[i])
+		}
+	}
+	for range 1000 { // nobody is picked twice, nor the one who asks
+		got := s.pick(nil, 5, 1+r.IntN(60), r.IntN(2) == 0, 0, 1)
+		seen := map[[20]byte]bool{s.peers[5].id: true}
+		for _, p := range got {
+			if seen[p.id] {
+				t.Fatalf("%x is picked twice", p.id)
+			}
+			seen[p.id] = true
+		}
+	}
+}
+
+// BenchmarkViewPeers tells what a peer costs the node that it announces to.
+func BenchmarkViewPeers(b *testing.B) {
+	for _, per := range []int{10, 100, 1000} {
+		b.Run(fmt.Sprint("of ", per), func(b *testing.B) {
+			const peers = 200_000
+			ring := communicator.New(ringtest.New(1), netip.MustParseAddr("10.0.0.1"))
+			defer ring.Close()
+			var before, after runtime.MemStats
+			for b.Loop() {
+				runtime.GC()
+				runtime.ReadMemStats(&before)
+				tr := New(Config{Ring: ring})
+				var ans answer
+				for i := range peers {
+					a := somebody(i%(peers/per), i, 5)
+					if err := tr.enter(b.Context(), &a, &ans, time.Now()); err != nil {
+						b.Fatal(err)
+					}
+				}
+				tr.names.known = nil
+				runtime.GC()
+				runtime.ReadMemStats(&after)
+				b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/peers, "B/peer")
+				runtime.KeepAlive(tr)
+			}
+		})
+	}
+}
+
+func BenchmarkAnnounce(b *testing.B) {
+	ring := communicator.New(ringtest.New(1), netip.MustParseAddr("10.0.0.1"))
+	defer ring.Close()
+	tr := New(Config{Ring: ring, SourceRate: 1 << 30, SourcePeers: 1 << 30})
+	const swarms, peers = 1000, 30
+	var x exchange
+	asks := make([]announce, swarms*peers)
+	for i := range asks {
+		asks[i] = somebody(i/peers, i, int64(i%3))
+		if err := tr.enter(b.Context(), &asks[i], &x.answer, time.Now()); err != nil {
+			b.Fatal(err)
+		}
+	}
+	now := time.Now()
+	b.ReportAllocs()
+	for b.Loop() {
+		x.answer.peers = x.answer.peers[:0]
+		if known, err := tr.view.announce(&asks[rand.IntN(len(asks))], &x.answer, now); !known || err != nil {
+			b.Fatal(known, err)
+		}
+	}
+}
