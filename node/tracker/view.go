@@ -105,7 +105,9 @@ func (v *view) announce(a *announce, out *answer, now time.Time) (known bool, er
 	}
 	seeding := a.left == 0
 	had := len(out.peers)
-	out.peers = s.pick(out.peers, i, a.want, seeding || a.paused, a.family, sec)
+	// Who begins may have nothing but a magnet link: aria2 says then that nothing is left.
+	alike := a.paused || seeding && a.event != communicator.Started
+	out.peers = s.pick(out.peers, i, a.want, alike, a.family, sec)
 	out.seeders, out.leechers = s.seeders(), s.leechers()
 	if !s.named {
 		out.warning = warnNoRing

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"chordtorrent/scripts/lab"
@@ -294,17 +295,21 @@ func (w *world) mixed(all []*client, tracker string, s shape) ([]cell, float64) 
 		}
 		swarm = append(swarm, m)
 	}
-	var ours error
+	var ours [2]error
+	var wg sync.WaitGroup
 	for i, m := range swarm {
-		err := w.whole(m.p, m.cl, m.to, c, max(time.Second, 2*patience-time.Since(began)))
-		if m.cl == nil {
-			ours = errors.Join(ours, err)
-			continue
-		}
-		cells[i-2] = cell{Client: m.cl.name, Role: mixes, Tracker: tracker, Shape: s.name}.judge(time.Since(began), m.cl.confess(m.p, tracker, c, err))
+		wg.Go(func() {
+			err := w.whole(m.p, m.cl, m.to, c, 2*patience)
+			if m.cl == nil {
+				ours[i] = err
+				return
+			}
+			cells[i-len(ours)] = cell{Client: m.cl.name, Role: mixes, Tracker: tracker, Shape: s.name}.judge(time.Since(began), m.cl.confess(m.p, tracker, c, err))
+		})
 	}
-	if ours != nil {
-		return tell(fmt.Errorf("btclient among them: %w", ours))
+	wg.Wait()
+	if err := errors.Join(ours[:]...); err != nil {
+		return tell(fmt.Errorf("btclient among them: %w", err))
 	}
 	after, err := w.lab.Sent(firstHost)
 	if err != nil {

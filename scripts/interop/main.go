@@ -31,6 +31,7 @@ type options struct {
 	out       string
 	doc       string
 	keep      bool
+	add       bool
 }
 
 var allCases = []string{"matrix", "udp", "mixed", "killed", "first-copies", "magnet", "encryption"}
@@ -68,6 +69,7 @@ func play(args []string) error {
 	fs.StringVar(&o.commit, "commit", "unknown", "what is tried, for the report")
 	fs.StringVar(&o.out, "out", "", "write the report, as JSON, to this file too")
 	fs.StringVar(&o.doc, "doc", "", "put the tables between the marks of --out in this file")
+	fs.BoolVar(&o.add, "add", false, "keep in --out what is there of clients that are not tried now")
 	fs.BoolVar(&o.keep, "keep", false, "leave data and logs of all worlds in --work")
 	if err := fs.Parse(args); err != nil {
 		return err
@@ -93,6 +95,11 @@ func play(args []string) error {
 			return err
 		}
 		r.Versions[cl.name] = v
+	}
+	if o.add {
+		if err := r.takeOver(o); err != nil {
+			return err
+		}
 	}
 	if err := o.playAll(r); err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -55,6 +56,25 @@ func (r *report) tell(what any) {
 	case copies:
 		fmt.Printf("%s to %d %s: %.2f copies, %.1f s (bound %.1f s)  %s\n", a.Seed, crowd, a.Fetching, a.Sent, a.Seconds, a.Bound, a.Why)
 	}
+}
+
+// takeOver takes from an earlier report what it says of clients that are not tried now.
+func (r *report) takeOver(o *options) error {
+	text, err := os.ReadFile(o.out)
+	if err != nil {
+		return err
+	}
+	var old report
+	if err := json.Unmarshal(text, &old); err != nil {
+		return fmt.Errorf("%s: %w", o.out, err)
+	}
+	for _, c := range old.Cells {
+		if !slices.ContainsFunc(o.clients, func(cl *client) bool { return cl.name == c.Client }) {
+			r.Cells = append(r.Cells, c)
+			r.Versions[c.Client] = old.Versions[c.Client]
+		}
+	}
+	return nil
 }
 
 // save writes what was asked for, as far as it is known.
@@ -177,7 +197,7 @@ func (r *report) matrix(b *strings.Builder, o *options, notes *footnotes) {
 	for _, c := range r.Cells {
 		at[[4]string{c.Client, c.Role, c.Tracker, c.Shape}] = c
 	}
-	for _, cl := range o.clients {
+	for _, cl := range clients {
 		for _, role := range []string{seeds, fetches, mixes} {
 			line := fmt.Sprintf("| %s | %s | %s |", cl.name, r.Versions[cl.name], role)
 			any := false

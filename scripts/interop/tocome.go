@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -71,7 +72,11 @@ func (w *world) knowsMagnets() error {
 	}
 	select {
 	case <-p.Over():
-		return fmt.Errorf("%w: it ends with %d: %s", errNotYet, p.ExitCode(), lastWords(p.Log))
+		words := lastWords(p.Log)
+		if _, after, found := strings.Cut(words, "announce "); found { // of the link, which it repeats
+			words = after
+		}
+		return fmt.Errorf("%w: a download by a magnet link ends with %d: %s", errNotYet, p.ExitCode(), words)
 	case <-time.After(3 * time.Second): // it has begun
 	}
 	return w.whole(p, nil, to, c, patience)

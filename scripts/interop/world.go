@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -113,7 +114,7 @@ func (w *world) output(host int, argv ...string) ([]byte, error) {
 	out, err := exec.CommandContext(ctx, full[0], full[1:]...).Output()
 	var ended *exec.ExitError
 	if errors.As(err, &ended) {
-		err = fmt.Errorf("%s: %w: %s", filepath.Base(argv[0]), err, ended.Stderr)
+		err = fmt.Errorf("%s: %w: %s", filepath.Base(argv[0]), err, bytes.TrimSpace(ended.Stderr))
 	}
 	return out, err
 }

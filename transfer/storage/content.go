@@ -260,8 +260,13 @@ func (c *Content) readFile(i int, p []byte, at int64) (int, error) {
 }
 
 // Rest closes the files that nobody uses now; whoever needs one opens it again. It is
-// for content that is not expected to be needed soon.
-func (c *Content) Rest() { c.handles.rest() }
+// for content that is not expected to be needed soon. Those of an unfinished target stay
+// open: opened again, a file that somebody has cut would be made as long as it should be.
+func (c *Content) Rest() {
+	if !c.now.Load().target {
+		c.handles.rest()
+	}
+}
 
 // Close closes the files; those that a Spans still holds when it is released.
 // It does not sync: see Sync and Finish.
