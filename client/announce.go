@@ -18,7 +18,7 @@ const wantPeers = 50
 // peers. The engine calls it, not twice at the same time.
 type announcer struct {
 	c        *Client
-	name     string
+	name     string // "": the ring knows it by its info hash only
 	infoHash [20]byte
 	size     int64
 
@@ -39,10 +39,23 @@ func (a *announcer) Announce(ctx context.Context, p transfer.Progress) (transfer
 			close(*first)
 		}
 	}()
+	if p.Event == transfer.Stopped && !a.c.ring.LocalAddr().IsValid() {
+		return transfer.Answer{}, nil // there was no ring to hear of it
+	}
+	if err := a.c.meetRing(ctx); err != nil {
+		return transfer.Answer{}, err
+	}
 	addr := netip.AddrPortFrom(a.c.ring.LocalAddr(), p.Port)
 	id := a.c.id.Load()
-	// The communicator writes it at most once a minute unless it changed.
-	if _, err := a.c.ring.ClientID(ctx, id, addr); err != nil {
+	var err error
+	if id == 0 { // it began without the ring
+		err = a.c.enroll(ctx, addr)
+		id = a.c.id.Load()
+	} else {
+		// The communicator writes it at most once a minute unless it changed.
+		_, err = a.c.ring.ClientID(ctx, id, addr)
+	}
+	if err != nil {
 		a.c.log.Debug("the ring did not take this client's address", "addr", addr, "err", err)
 	}
 	swarm, err := a.c.ring.Announce(ctx, communicator.Announce{

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"chordtorrent/client/trackers"
 	"chordtorrent/communicator"
 	"chordtorrent/transfer"
 )
@@ -51,7 +52,11 @@ type Client struct {
 	log     *slog.Logger
 	peerID  [20]byte
 
-	id atomic.Uint64 // as the ring knows this Storage; 0 before engine
+	id atomic.Uint64 // as the ring knows this Storage; 0 before enroll
+
+	trackers *trackers.Client
+	ctx      context.Context // ends with Close: announces stop
+	cancel   context.CancelFunc
 
 	starting sync.Mutex // one start at a time; it may wait for the ring
 
@@ -77,7 +82,9 @@ func New(cfg Config) *Client {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Client{storage: cfg.Storage, ring: cfg.Ring, cfg: cfg, log: cfg.Log, peerID: transfer.NewPeerID(), over: make(chan struct{})}
+	c := &Client{storage: cfg.Storage, ring: cfg.Ring, cfg: cfg, log: cfg.Log, peerID: transfer.NewPeerID(), over: make(chan struct{}), trackers: trackers.NewClient(cfg.Log)}
+	c.ctx, c.cancel = context.WithCancel(context.Background())
+	return c
 }
 
 // Storage is the folder this client works in.
@@ -87,18 +94,51 @@ func (c *Client) Storage() *Storage { return c.storage }
 func (c *Client) PeerID() [20]byte { return c.peerID }
 
 // start gives the engine, on first use opening its port and telling the ring
-// where this client is. It waits for a ring.
-func (c *Client) start(ctx context.Context) (*transfer.Engine, error) {
+// where this client is. It waits for a ring, unless alone says that it does without.
+func (c *Client) start(ctx context.Context, alone bool) (*transfer.Engine, error) {
 	c.starting.Lock()
 	defer c.starting.Unlock()
-	if engine, err := c.running(); engine != nil || err != nil {
+	engine, err := c.running()
+	if err != nil || engine != nil && (alone || c.id.Load() != 0) {
 		return engine, err
 	}
-	if !c.ring.LocalAddr().IsValid() {
-		if _, err := c.ring.Ring(ctx); err != nil {
+	if !alone {
+		if err := c.meetRing(ctx); err != nil {
 			return nil, fmt.Errorf("finding a ring: %w", err)
 		}
 	}
+	if engine == nil {
+		if engine, err = c.listen(); err != nil {
+			return nil, err
+		}
+	}
+	if alone {
+		return engine, nil // the ring hears of it when it is there
+	}
+	addr := netip.AddrPortFrom(c.ring.LocalAddr(), engine.Port())
+	err = c.enroll(ctx, addr)
+	if err != nil && c.id.Load() == 0 {
+		return nil, fmt.Errorf("asking the ring for this client's id: %w", err)
+	}
+	if err != nil {
+		// The id is known and the next announce tells the address again.
+		c.log.Warn("the ring did not take this client's address", "addr", addr, "err", err)
+	}
+	return engine, nil
+}
+
+// meetRing waits until the ring has been in reach once, so that this client's address
+// towards it is known.
+func (c *Client) meetRing(ctx context.Context) error {
+	if c.ring.LocalAddr().IsValid() {
+		return nil
+	}
+	_, err := c.ring.Ring(ctx)
+	return err
+}
+
+// listen opens the port and begins to move pieces.
+func (c *Client) listen() (*transfer.Engine, error) {
 	engine, err := transfer.Start(transfer.Config{
 		Listen:  listenAddr(c.ring.LocalAddr()),
 		PortMin: c.cfg.PortMin, PortMax: c.cfg.PortMax,
@@ -109,19 +149,6 @@ func (c *Client) start(ctx context.Context) (*transfer.Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening a port of %d-%d for peers: %w", c.cfg.PortMin, c.cfg.PortMax, err)
 	}
-	addr := netip.AddrPortFrom(c.ring.LocalAddr(), engine.Port())
-	id, err := c.storage.refreshClientID(ctx, func(ctx context.Context, have uint64) (uint64, error) {
-		return c.ring.ClientID(ctx, have, addr)
-	})
-	if err != nil && id == 0 {
-		engine.Close()
-		return nil, fmt.Errorf("asking the ring for this client's id: %w", err)
-	}
-	if err != nil {
-		// The id is known and the next announce tells the address again.
-		c.log.Warn("the ring did not take this client's address", "addr", addr, "err", err)
-	}
-	c.id.Store(id)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closing {
@@ -131,6 +158,15 @@ func (c *Client) start(ctx context.Context) (*transfer.Engine, error) {
 	engine.SetLimits(c.down, c.up)
 	c.engine = engine
 	return engine, nil
+}
+
+// enroll tells the ring where this client is, which on the first run gives it its id.
+func (c *Client) enroll(ctx context.Context, addr netip.AddrPort) error {
+	id, err := c.storage.refreshClientID(ctx, func(ctx context.Context, have uint64) (uint64, error) {
+		return c.ring.ClientID(ctx, have, addr)
+	})
+	c.id.Store(id)
+	return err
 }
 
 // running is the engine, nil before start, or errClosed.
@@ -195,6 +231,7 @@ func (c *Client) Close() error {
 		c.closing = true
 		engine := c.engine
 		c.mu.Unlock()
+		c.cancel()
 		// The engine waits for its announcers, which call this client.
 		if engine != nil {
 			c.closeErr = engine.Close()

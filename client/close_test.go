@@ -53,7 +53,7 @@ func TestCloseWhileTheRingIsTold(t *testing.T) {
 	}
 	defer content.Close()
 	c := New(Config{Storage: newStorage(t), Ring: w.communicator()})
-	engine, err := c.start(t.Context())
+	engine, err := c.start(t.Context(), false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,12 +13,20 @@ import (
 // as the download left it. What somebody else put there stays. ErrBusy when a
 // process works on the name.
 func (s *Storage) Discard(name, target string, complete bool) error {
-	lock, err := s.lockName(name, "download", false)
+	rec, known, err := s.Record(Downloaded, name, target)
+	if err != nil {
+		return err
+	}
+	on := name
+	if known {
+		on = rec.subject()
+	}
+	lock, err := s.lockSubject(on, name, "download", false)
 	if err != nil {
 		return err
 	}
 	defer lock.Release()
-	rec, known, err := s.Record(Downloaded, name, target)
+	rec, known, err = s.Record(Downloaded, name, target) // as it is now that nobody works on it
 	if err != nil || !known {
 		return err
 	}

@@ -1,5 +1,5 @@
-// Package client answers: what does a person want done with files and the
-// ring, and what is remembered of it?
+// Package client answers: what does a person want done with files, the
+// ring and other people's torrents, and what is remembered of it?
 //
 // Its main type is [Client]: it publishes files and downloads them by name,
 // with a [communicator.Communicator] to ask the ring and a transfer engine to
@@ -7,7 +7,12 @@
 // one for the time it runs, a daemon for its whole life; all methods may be
 // called from any goroutine, and those that take a context block until done.
 //
-// It leaves to others: how the ring stores things (package communicator),
+// What the ring does not know is foreign: a .torrent or magnet link with trackers of its
+// own, for which no ring is needed. See find.go for what a person may name, sources.go for
+// where peers come from.
+//
+// It leaves to others: how the ring stores things (package communicator), how trackers
+// are asked (package trackers),
 // sockets and pieces (package transfer), flags, terminals and signals
 // (cmd/btclient).
 //
@@ -15,10 +20,12 @@
 //
 //	client.json                the numeric id that the ring assigned on the first run: {"id": 7}
 //	torrents/NAME.torrent      the .torrent of each name published or downloaded
+//	torrents/foreign/HASH.torrent  the .torrent of what the ring does not know, by info hash
 //	files/NAME                 downloads without a target of their own, and published copies
 //	records/ID.json            one per publication or download: see Record
 //	journals/ID-HASH.journal   the verified pieces of a download that is not complete
-//	locks/HASH.lock            while a process works on a name, or serves it; says which
+//	locks/HASH.lock            while a process works on a name, or serves it, or on the info hash of
+//	                           what is foreign; says which
 //	owners/ID.lock             locked as long as such a process lives
 //	node/                      the data of a ring member inside the client (--embedded)
 //	ring-members.json          ring members seen before (the communicator's)

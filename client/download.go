@@ -10,14 +10,15 @@ import (
 	"sync/atomic"
 	"time"
 
-	"chordtorrent/communicator"
 	"chordtorrent/transfer"
 	"chordtorrent/transfer/storage"
+	"chordtorrent/transfer/wire"
 )
 
 // DownloadRequest says what to download, and where to.
 type DownloadRequest struct {
-	Source string // a name in the ring, or the path of a .torrent whose content the ring knows
+	Source string // see Client.Find
+	Name   string // what Storage calls it, if the ring does not know it; empty: as its .torrent does
 	Target string // see Client.Target; empty means into Storage
 	Path   string // the target itself, absolute, in place of Target
 	// Preallocate reserves the space for all of it before anything is fetched. Where
@@ -26,10 +27,10 @@ type DownloadRequest struct {
 	// AnySpace begins also when the disk has no room for all of it.
 	AnySpace   bool
 	OnProgress OnProgress
-	// Replacing, unless nil, ends what this client serves under the name, and returns when
-	// nothing of that is left. It is called as late as can be: an earlier version is served
-	// until all of this one is there. With nil the name has to be free.
-	Replacing func()
+	// Replacing, unless nil, ends what this client serves of the same subject, see Subject, and
+	// returns when nothing of that is left. It is called as late as can be: an earlier version
+	// is served until all of this one is there. With nil the subject has to be free.
+	Replacing func(subject string)
 }
 
 // Download is a download of this client: running, then complete and served to
@@ -40,6 +41,7 @@ type Download struct {
 	InfoHash [20]byte
 	Bytes    int64
 	Pieces   int
+	Foreign  bool // the ring does not know it
 
 	c        *Client
 	began    time.Time
@@ -52,8 +54,8 @@ type Download struct {
 	present  bool              // everything was at the target already
 	earlier  *earlier          // nil: none is known
 	replaces string            // the fingerprint of the earlier version of ours at Path, if one is there
-	metainfo []byte            // kept until it is complete: the .torrent in Storage is that of what is served
-	handOver func()            // DownloadRequest.Replacing
+	metainfo []byte            // of what has an earlier version, until it is complete: the .torrent in Storage is that of what is served
+	handOver func(string)      // DownloadRequest.Replacing
 
 	journalMu sync.Mutex
 	journal   *storage.Journal // nil before and after it is open
@@ -67,34 +69,35 @@ type Download struct {
 	took    time.Duration
 }
 
-// Download finds what is asked for in the ring and begins to fetch it. It
-// blocks until data that is there from earlier has been looked at; the rest
-// goes on until the Download's Done. communicator.ErrNotFound when the ring has
-// no such name, with near ones in the Hint; ErrBusy when a process of this
+// Download finds what is asked for, in the ring or by its trackers, and begins to fetch it. It
+// blocks until data that is there from earlier has been looked at, of a magnet link also until
+// peers have said what it means; the rest
+// goes on until the Download's Done. communicator.ErrNotFound when there is
+// no such thing, with near names in the Hint; ErrBusy when a process of this
 // Storage has the name; ErrTargetExists when something else is in the way;
 // ErrNoSpace when the disk has no room for it.
 func (c *Client) Download(ctx context.Context, req DownloadRequest) (_ *Download, err error) {
 	defer func() { err = asInterrupted(ctx, err) }()
-	version, metainfo, err := c.Find(ctx, req.Source)
+	found, err := c.Find(ctx, req.Source)
 	if err != nil {
 		return nil, err
 	}
-	layout, infoHash, err := parseTorrent(metainfo)
+	if req.Name != "" && req.Name != found.Name {
+		found.Name, found.Foreign = req.Name, true
+	}
+	lock, err := c.storage.lockSubject(Subject(found.Name, hexOf(found.InfoHash), found.Foreign), found.Name, "download", req.Replacing != nil)
 	if err != nil {
-		return nil, fmt.Errorf("the torrent of %q: %w", version.Name, err)
+		return nil, err
+	}
+	tor, metainfo, err := c.torrentOf(ctx, req, found)
+	if err != nil {
+		lock.Release()
+		return nil, err
 	}
 	d := &Download{
-		Name: version.Name, InfoHash: infoHash, Bytes: layout.Total, Pieces: layout.NumPieces(),
-		c: c, began: time.Now(), layout: layout, metainfo: metainfo, handOver: req.Replacing,
+		Name: tor.name, InfoHash: tor.infoHash, Bytes: tor.layout.Total, Pieces: tor.layout.NumPieces(), Foreign: tor.foreign,
+		c: c, began: time.Now(), lock: lock, layout: tor.layout, handOver: req.Replacing,
 		stop: make(chan struct{}), done: make(chan struct{}),
-	}
-	if d.Path = req.Path; d.Path == "" {
-		if d.Path, err = c.Target(d.Name, req.Target); err != nil {
-			return nil, err
-		}
-	}
-	if d.lock, err = c.storage.lockName(d.Name, "download", req.Replacing != nil); err != nil {
-		return nil, err
 	}
 	defer func() {
 		if err != nil {
@@ -102,8 +105,20 @@ func (c *Client) Download(ctx context.Context, req DownloadRequest) (_ *Download
 			d.release()
 		}
 	}()
-	d.earlier = c.earlierVersion(d.Name, infoHash)
-	engine, err := c.start(ctx)
+	if d.Path = req.Path; d.Path == "" {
+		if d.Path, err = c.Target(d.Name, req.Target); err != nil {
+			return nil, err
+		}
+	}
+	if !d.Foreign {
+		d.earlier = c.earlierVersion(d.Name, d.InfoHash)
+	}
+	if d.earlier != nil {
+		d.metainfo = metainfo
+	} else if err := c.storage.keep(tor, metainfo); err != nil {
+		return nil, err
+	}
+	engine, err := c.start(ctx, d.Foreign)
 	if err != nil {
 		return nil, err
 	}
@@ -111,35 +126,68 @@ func (c *Client) Download(ctx context.Context, req DownloadRequest) (_ *Download
 	if err != nil {
 		return nil, err
 	}
-	if !req.AnySpace && !have.All() {
-		if err := d.checkSpace(have); err != nil {
-			return nil, err
-		}
-	}
-	if req.Preallocate && !have.All() {
-		err := d.content.Preallocate()
-		if errors.Is(err, errors.ErrUnsupported) {
-			c.log.Warn("not preallocated", "name", d.Name, "err", err)
-		} else if err != nil {
-			return nil, hint(fmt.Errorf("preallocating %q: %w", d.Name, err), "make room, or leave out --preallocate: what there is space for is fetched then")
-		}
+	if err := d.reserve(req, have); err != nil {
+		return nil, err
 	}
 	d.earlier = nil // it has given what it had
 	d.arrived.begin(have)
+	announcer, _ := c.announcerOf(tor)
 	d.torrent, err = addInPlace(engine, transfer.Spec{
-		InfoHash: d.InfoHash, Layout: layout, Content: d.content, Have: have,
-		Announcer: c.newAnnouncer(d.Name, d.InfoHash, d.Bytes), OnPiece: d.verified, Info: c.storage.infoOf(d.Name),
-		WebSeeds: storage.WebSeeds(metainfo),
-	}, req.Replacing)
+		InfoHash: d.InfoHash, Layout: tor.layout, Content: d.content, Have: have,
+		Announcer: announcer, OnPiece: d.verified, Info: c.storage.infoOf(tor), WebSeeds: tor.webSeeds,
+	}, d.lock, req.Replacing)
 	if err != nil {
 		return nil, fmt.Errorf("starting the download of %q: %w", d.Name, err)
 	}
+	d.torrent.AddPeers(found.magnet.peers)
 	if err := c.goRun(d.run); err != nil {
 		bye, cancel := context.WithTimeout(context.Background(), stopGrace)
 		defer cancel()
 		return nil, errors.Join(err, d.torrent.Stop(bye)) // it uses the content until it is stopped
 	}
 	return d, nil
+}
+
+// torrentOf reads the .torrent of what was found; that of a magnet link is fetched first.
+func (c *Client) torrentOf(ctx context.Context, req DownloadRequest, found Found) (torrent, []byte, error) {
+	b, name := found.Metainfo, found.Name
+	if b == nil {
+		var err error
+		if b, err = c.fetchMetadata(ctx, found.magnet, req.OnProgress); err != nil {
+			return torrent{}, nil, err
+		}
+	}
+	tor, err := parseTorrent(b)
+	if err != nil {
+		return torrent{}, nil, fmt.Errorf("the torrent of %q: %w", name, err)
+	}
+	if found.Metainfo == nil && found.magnet.name == "" && req.Name == "" {
+		name = foreignName(tor.name, tor.infoHash) // known by now
+	}
+	tor.name, tor.foreign = name, found.Foreign
+	return tor, b, nil
+}
+
+// reserve sees whether there is room for what is missing, and takes it if that was asked for.
+func (d *Download) reserve(req DownloadRequest, have *wire.Bits) error {
+	if have.All() {
+		return nil
+	}
+	if !req.AnySpace {
+		if err := d.checkSpace(have); err != nil {
+			return err
+		}
+	}
+	if !req.Preallocate {
+		return nil
+	}
+	err := d.content.Preallocate()
+	if errors.Is(err, errors.ErrUnsupported) {
+		d.c.log.Warn("not preallocated", "name", d.Name, "err", err)
+	} else if err != nil {
+		return hint(fmt.Errorf("preallocating %q: %w", d.Name, err), "make room, or leave out --preallocate: what there is space for is fetched then")
+	}
+	return nil
 }
 
 // verified enters a piece into the journal. A journal that cannot be written
@@ -302,36 +350,4 @@ func (d *Download) takeJournal() *storage.Journal {
 	j := d.journal
 	d.journal = nil
 	return j
-}
-
-// Find asks the ring for what a person named: a name, or the path of a .torrent whose
-// content the ring knows. It gives the version and its .torrent.
-// communicator.ErrNotFound when the ring has no such thing, with near names in the Hint.
-func (c *Client) Find(ctx context.Context, source string) (communicator.Version, []byte, error) {
-	none := communicator.Version{}
-	path, isFile, err := torrentFile(source)
-	if err != nil {
-		return none, nil, err
-	}
-	if !isFile {
-		if err := checkName(source); err != nil {
-			return none, nil, err
-		}
-		v, metainfo, err := c.ring.Torrent(ctx, source)
-		return v, metainfo, c.notFound(ctx, source, err)
-	}
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return none, nil, err
-	}
-	_, infoHash, err := parseTorrent(b)
-	if err != nil {
-		return none, nil, fmt.Errorf("%s: %w", path, err)
-	}
-	v, metainfo, err := c.ring.TorrentOf(ctx, infoHash)
-	if errors.Is(err, communicator.ErrNotFound) {
-		return none, nil, hint(fmt.Errorf("%s: the ring does not know its info hash %x: %w", path, infoHash, err),
-			"this build downloads what was published in its ring: btclient ls shows what there is")
-	}
-	return v, metainfo, err
 }

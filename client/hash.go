@@ -16,29 +16,29 @@ import (
 // hash gives the layout and .torrent of p.Path and keeps both what they are
 // and what the path looked like, so that an unchanged path need not be read
 // again.
-func (c *Client) hash(ctx context.Context, p *Publication, req PublishRequest) (*storage.Layout, []byte, error) {
+func (c *Client) hash(ctx context.Context, p *Publication, req PublishRequest) (torrent, []byte, error) {
 	hashing := time.Now()
 	before, err := fingerprintOf(p.Path)
 	if err != nil {
-		return nil, nil, err
+		return torrent{}, nil, err
 	}
 	rec, known, err := c.storage.Record(Published, p.Name, "")
 	if err != nil {
-		return nil, nil, err
+		return torrent{}, nil, err
 	}
-	if known && rec.Path == p.Path && rec.Fingerprint == before.digest && rec.Fingerprint != "" {
-		if layout, metainfo, ok := c.savedTorrent(p, rec); ok {
+	if known && !rec.Foreign && rec.Path == p.Path && rec.Fingerprint == before.digest && rec.Fingerprint != "" {
+		if tor, metainfo, ok := c.savedTorrent(p, rec); ok {
 			rec.State, rec.Error, rec.Started = Running, "", p.began
-			return layout, metainfo, c.storage.saveRecord(rec)
+			return tor, metainfo, c.storage.saveRecord(rec)
 		}
 	}
 	layout, metainfo, infoHash, err := storage.Build(ctx, p.Path, p.Name, runtime.GOMAXPROCS(0), req.OnProgress.stage(Hashing))
 	if err != nil {
-		return nil, nil, fmt.Errorf("hashing %s: %w", p.Path, err)
+		return torrent{}, nil, fmt.Errorf("hashing %s: %w", p.Path, err)
 	}
 	after, err := fingerprintOf(p.Path)
 	if err != nil {
-		return nil, nil, err
+		return torrent{}, nil, err
 	}
 	trusted := before.trustedAt(hashing)
 	if after.digest != before.digest {
@@ -46,9 +46,9 @@ func (c *Client) hash(ctx context.Context, p *Publication, req PublishRequest) (
 	}
 	p.InfoHash = infoHash
 	if err := c.storage.SaveTorrent(p.Name, metainfo); err != nil {
-		return nil, nil, err
+		return torrent{}, nil, err
 	}
-	return layout, metainfo, c.storage.saveRecord(Record{
+	return torrent{name: p.Name, infoHash: infoHash, layout: layout}, metainfo, c.storage.saveRecord(Record{
 		ID: RecordID(Published, p.Name, ""), Kind: Published, Name: p.Name, State: Running, Path: p.Path,
 		InfoHash: hex.EncodeToString(infoHash[:]), Bytes: layout.Total, Pieces: layout.NumPieces(), Copy: req.Copy,
 		Fingerprint: trusted, Started: p.began,
@@ -56,26 +56,17 @@ func (c *Client) hash(ctx context.Context, p *Publication, req PublishRequest) (
 }
 
 // savedTorrent is the .torrent that Storage kept for an unchanged path.
-func (c *Client) savedTorrent(p *Publication, rec Record) (*storage.Layout, []byte, bool) {
-	metainfo, err := c.storage.LoadTorrent(p.Name)
+func (c *Client) savedTorrent(p *Publication, rec Record) (torrent, []byte, bool) {
+	metainfo, err := os.ReadFile(c.storage.TorrentPathOf(rec))
 	if err != nil {
-		return nil, nil, false
+		return torrent{}, nil, false
 	}
-	layout, infoHash, err := parseTorrent(metainfo)
-	if err != nil || hex.EncodeToString(infoHash[:]) != rec.InfoHash {
-		return nil, nil, false
+	tor, err := parseTorrent(metainfo)
+	if err != nil || hex.EncodeToString(tor.infoHash[:]) != rec.InfoHash {
+		return torrent{}, nil, false
 	}
-	p.InfoHash = infoHash
-	return layout, metainfo, true
-}
-
-// parseTorrent reads a .torrent; what makes it dangerous is an error.
-func parseTorrent(b []byte) (*storage.Layout, [20]byte, error) {
-	mi, layout, err := storage.ParseTorrent(b)
-	if err != nil {
-		return nil, [20]byte{}, err
-	}
-	return layout, [20]byte(mi.HashInfoBytes()), nil
+	p.InfoHash, tor.name = tor.infoHash, p.Name
+	return tor, metainfo, true
 }
 
 // copyToStorage makes files/NAME a copy of source and gives its path. A copy

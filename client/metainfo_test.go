@@ -27,15 +27,22 @@ func TestDownloadFromAWebSeed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// By its file, when the ring does not know it, and by its name in the ring.
+	check := func(source string) {
+		t.Helper()
+		d := w.download(w.client(newStorage(t)), source, "")
+		w.same(path, d.Path)
+		if from := d.Status().From; len(from) != 1 || from[0].Where() != server.URL+"/pub/" {
+			t.Errorf("from %+v", from)
+		}
+		w.stop(d)
+	}
+	check(w.file("tree.torrent", string(m.Bytes)))
 	v := communicator.Version{Name: "tree", InfoHash: m.InfoHash, Size: m.Layout.Total, Pieces: m.Layout.NumPieces(), Published: time.Now()}
 	if _, err := w.communicator().Publish(t.Context(), v, m.Bytes); err != nil {
 		t.Fatal(err)
 	}
-	d := w.download(w.client(newStorage(t)), "tree", "")
-	w.same(path, d.Path)
-	if from := d.Status().From; len(from) != 1 || from[0].Where() != server.URL+"/pub/" {
-		t.Errorf("from %+v", from)
-	}
+	check("tree")
 }
 
 func TestWhereTheDataOfATorrentIs(t *testing.T) {

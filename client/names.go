@@ -16,15 +16,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// names are those that this process works on or serves. A process may have a hundred
+// names are those that this process works on or serves. What the ring does not know is held
+// by its info hash in place of its name, see Subject. A process may have a hundred
 // thousand of them, more than it may open files: so a name's file only says whose it is,
 // and the kernel's lock, which ends with the process, is on one file for all of them.
 type names struct {
 	mu    sync.Mutex
-	held  map[string]use
-	door  *os.File // locked while somebody of any process looks whether a name is free
-	owner *os.File // locked as long as this process has any name
-	id    string   // of the owner: its file is owners/ID.lock
+	held  map[string]use // by subject
+	door  *os.File       // locked while somebody of any process looks whether a name is free
+	owner *os.File       // locked as long as this process has any name
+	id    string         // of the owner: its file is owners/ID.lock
 }
 
 // use is what this process does with a name, in the words of ErrBusy: one thing that
@@ -41,12 +42,13 @@ func (u *use) of(serving bool) *string {
 // nameLock is a name that this process holds.
 type nameLock struct {
 	s       *Storage
+	subject string
 	name    string
 	serving bool
 }
 
-func (s *Storage) namePath(name string) string {
-	sum := sha1.Sum([]byte(name))
+func (s *Storage) namePath(subject string) string {
+	sum := sha1.Sum([]byte(subject))
 	return filepath.Join(s.dir, "locks", hex.EncodeToString(sum[:])+".lock")
 }
 
@@ -54,22 +56,27 @@ func (s *Storage) namePath(name string) string {
 // says in an ErrBusy which process has it. With beside it may be served by this process
 // meanwhile, or what is to be served may be worked on.
 func (s *Storage) lockName(name, doing string, beside bool) (*nameLock, error) {
+	return s.lockSubject(name, name, doing, beside)
+}
+
+// lockSubject is lockName for what may not be told by its name.
+func (s *Storage) lockSubject(subject, name, doing string, beside bool) (*nameLock, error) {
 	n := &s.names
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	u, here := n.held[name]
+	u, here := n.held[subject]
 	serving := doing == "serve"
 	if *u.of(serving) != "" || here && !beside {
 		return nil, &ErrBusy{What: name, PID: os.Getpid(), Doing: u.shown()}
 	}
 	if !here {
-		if err := s.takeName(name, doing); err != nil {
+		if err := s.takeName(subject, name, doing); err != nil {
 			return nil, err
 		}
 	}
 	*u.of(serving) = doing
-	n.held[name] = u
-	return &nameLock{s, name, serving}, nil
+	n.held[subject] = u
+	return &nameLock{s, subject, name, serving}, nil
 }
 
 func (u use) shown() string {
@@ -85,11 +92,11 @@ func (l *nameLock) Served() error {
 	n := &l.s.names
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	u := n.held[l.name]
+	u := n.held[l.subject]
 	if u.serving != "" {
 		return &ErrBusy{What: l.name, PID: os.Getpid(), Doing: u.serving}
 	}
-	n.held[l.name] = use{serving: u.working}
+	n.held[l.subject] = use{serving: u.working}
 	l.serving = true
 	return nil
 }
@@ -102,12 +109,12 @@ func (l *nameLock) Release() {
 	n := &l.s.names
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	u := n.held[l.name]
+	u := n.held[l.subject]
 	if *u.of(l.serving) = ""; u != (use{}) {
-		n.held[l.name] = u
+		n.held[l.subject] = u
 	} else {
-		_ = os.Remove(l.s.namePath(l.name))
-		if delete(n.held, l.name); len(n.held) == 0 {
+		_ = os.Remove(l.s.namePath(l.subject))
+		if delete(n.held, l.subject); len(n.held) == 0 {
 			n.leave()
 		}
 	}
@@ -115,19 +122,19 @@ func (l *nameLock) Release() {
 }
 
 // takeName is lockName among the processes; names.mu is held.
-func (s *Storage) takeName(name, doing string) error {
+func (s *Storage) takeName(subject, name, doing string) error {
 	if err := s.comeIn(); err != nil {
 		return err
 	}
-	err := s.writeName(name, doing)
+	err := s.writeName(subject, name, doing)
 	if err != nil && len(s.names.held) == 0 {
 		s.names.leave()
 	}
 	return err
 }
 
-func (s *Storage) writeName(name, doing string) error {
-	n, path := &s.names, s.namePath(name)
+func (s *Storage) writeName(subject, name, doing string) error {
+	n, path := &s.names, s.namePath(subject)
 	if err := flock(n.door); err != nil {
 		return fmt.Errorf("taking %q: %w", name, err)
 	}

@@ -132,3 +132,23 @@ func TestNamesExcludeUnderContention(t *testing.T) {
 		t.Errorf("%d rounds", rounds.Load())
 	}
 }
+
+// What the ring does not know is held by its info hash, whatever it is called.
+func TestASubjectIsHeldAndNotWhatBearsItsName(t *testing.T) {
+	s := newStorage(t)
+	ours := take(t, s, "x", "serve", false)
+	subject := Subject("x", "0123456789012345678901234567890123456789", true)
+	theirs, err := s.lockSubject(subject, "x", "download", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, from := range []*Storage{s, another(t, s)} {
+		_, err := from.lockSubject(subject, "y", "download", false)
+		if busy, ok := errors.AsType[*ErrBusy](err); !ok || busy.What != "y" || busy.Doing != "download" {
+			t.Errorf("the same by another name: %v", err)
+		}
+	}
+	ours.Release()
+	take(t, another(t, s), "x", "publish", false).Release()
+	theirs.Release()
+}

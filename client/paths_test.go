@@ -126,8 +126,8 @@ func TestTorrentFile(t *testing.T) {
 		{"sub/any", true, nil},
 		{"sub/none", false, ErrUsage},
 		{"./sub", false, ErrUsage},
-		{"magnet:?xt=urn:btih:aa", false, ErrUsage},
-		{"HTTP://host/x.torrent", false, ErrUsage},
+		{"udp://host:1/announce", false, ErrUsage},
+		{"FTP://host/x.torrent", false, ErrUsage},
 	} {
 		_, file, err := torrentFile(c.source)
 		if file != c.file || !errors.Is(err, c.wrong) {

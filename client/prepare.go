@@ -25,9 +25,12 @@ func (d *Download) prepare(ctx context.Context, on OnProgress) (*wire.Bits, erro
 	}
 	d.rec = Record{
 		ID: RecordID(Downloaded, d.Name, d.Path), Kind: Downloaded, Name: d.Name, State: Running, Path: d.Path, Part: part,
-		InfoHash: hex.EncodeToString(d.InfoHash[:]), Bytes: d.Bytes, Pieces: d.Pieces,
-		Fingerprint: old.Fingerprint, Started: d.began,
+		InfoHash: hex.EncodeToString(d.InfoHash[:]), Foreign: d.Foreign, Bytes: d.Bytes, Pieces: d.Pieces, Started: d.began,
 	}
+	if known && old.otherThan(d.rec.InfoHash, d.Foreign) {
+		old, known = Record{}, false // nothing of that is ours to replace
+	}
+	d.rec.Fingerprint = old.Fingerprint
 	if d.rec.Earlier = old.Earlier; known && old.State == Done {
 		d.rec.Earlier = old.InfoHash
 	}
@@ -176,7 +179,7 @@ func (d *Download) lookAtTarget(ctx context.Context, old Record, on OnProgress) 
 		ours = ours || pub.Fingerprint == fp.digest
 	}
 	if !ours {
-		return false, hint(fmt.Errorf("%w: %s is there and is not %q as the ring has it", ErrTargetExists, d.Path, d.Name),
+		return false, hint(fmt.Errorf("%w: %s is there and is not %q as it is to be", ErrTargetExists, d.Path, d.Name),
 			"choose another target with -o PATH, or move it away")
 	}
 	d.replaces = fp.digest
@@ -189,7 +192,10 @@ func (d *Download) complete() error {
 	if err := d.putInPlace(); err != nil {
 		return err
 	}
-	err := d.c.storage.SaveTorrent(d.Name, d.metainfo)
+	if d.metainfo == nil {
+		return nil
+	}
+	err := writeAtomically(d.c.storage.TorrentPathOf(d.rec), d.metainfo)
 	d.metainfo = nil
 	return err
 }

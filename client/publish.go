@@ -43,7 +43,7 @@ type PublishRequest struct {
 	Copy       bool
 	OnProgress OnProgress // may be nil
 	// Replacing is as in DownloadRequest: it is called when the ring has the new version.
-	Replacing func()
+	Replacing func(subject string)
 }
 
 // Publication is something that this client published and serves.
@@ -53,14 +53,15 @@ type Publication struct {
 	InfoHash [20]byte
 	Bytes    int64
 	Pieces   int
-	Copies   int // ring members that hold its .torrent on disk
+	Foreign  bool // the ring does not know it
+	Copies   int  // ring members that hold its .torrent on disk
 
 	c         *Client
 	kind      Kind // of the record that says what it is
 	began     time.Time
 	lock      *nameLock
 	content   *storage.Content
-	announcer *announcer
+	announcer *announcer // to the ring; nil: it is not told
 	torrent   *transfer.Torrent
 	stopped   atomic.Bool
 }
@@ -112,7 +113,7 @@ func (c *Client) Publish(ctx context.Context, req PublishRequest) (_ *Publicatio
 			p.release()
 		}
 	}()
-	engine, err := c.start(ctx)
+	engine, err := c.start(ctx, false)
 	if err != nil {
 		return nil, err
 	}
@@ -121,17 +122,17 @@ func (c *Client) Publish(ctx context.Context, req PublishRequest) (_ *Publicatio
 			return nil, fmt.Errorf("copying %s into Storage: %w", source, err)
 		}
 	}
-	layout, metainfo, err := c.hash(ctx, p, req)
+	tor, metainfo, err := c.hash(ctx, p, req)
 	if err != nil {
 		return nil, err
 	}
-	p.Bytes, p.Pieces = layout.Total, layout.NumPieces()
-	if p.content, err = storage.OpenSource(layout, p.Path); err != nil {
+	p.Bytes, p.Pieces = tor.layout.Total, tor.layout.NumPieces()
+	if p.content, err = storage.OpenSource(tor.layout, p.Path); err != nil {
 		return nil, fmt.Errorf("opening %s to serve it: %w", p.Path, err)
 	}
 	// The engine announces while the ring stores the .torrent, so that whoever
 	// sees the name finds a peer.
-	if err := p.add(engine, layout, false, req.Replacing); err != nil {
+	if err := p.add(engine, tor, false, req.Replacing); err != nil {
 		return nil, err
 	}
 	if err := p.register(ctx, metainfo); err != nil {

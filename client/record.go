@@ -49,9 +49,12 @@ type Record struct {
 	// it was removed; 0 until it is there. Device numbers change with a restart.
 	PartInode uint64 `json:"part_inode,omitempty"`
 	InfoHash  string `json:"info_hash"` // 40 hex digits
-	Bytes     int64  `json:"bytes"`
-	Pieces    int    `json:"pieces"`
-	Copy      bool   `json:"copy,omitempty"` // Path is a copy that Storage made
+	// Foreign means that the ring does not know it: Name is what a .torrent or a magnet
+	// link says, and what it is is told by InfoHash alone.
+	Foreign bool  `json:"foreign,omitempty"`
+	Bytes   int64 `json:"bytes"`
+	Pieces  int   `json:"pieces"`
+	Copy    bool  `json:"copy,omitempty"` // Path is a copy that Storage made
 	// Earlier is the info hash of the version that is at Path while a later one is fetched;
 	// empty: none is. Storage keeps its .torrent until then, and Fingerprint is of it.
 	Earlier string `json:"earlier,omitempty"`
@@ -73,6 +76,23 @@ func RecordID(kind Kind, name, target string) string {
 	}
 	sum := sha1.Sum([]byte(key))
 	return hex.EncodeToString(sum[:8])
+}
+
+func (r Record) subject() string { return Subject(r.Name, r.InfoHash, r.Foreign) }
+
+// Subject is what one process at a time may work on: a name, or, of what the ring does not
+// know, an info hash.
+func Subject(name, infoHash string, foreign bool) string {
+	if foreign {
+		return "info hash " + infoHash
+	}
+	return name
+}
+
+// otherThan says whether r is about another torrent that only bears the same name as this
+// one, and no version of it.
+func (r Record) otherThan(infoHash string, foreign bool) bool {
+	return r.InfoHash != infoHash && (r.Foreign || foreign)
 }
 
 func (s *Storage) recordPath(id string) string {

@@ -23,11 +23,11 @@ func (c *Client) earlierVersion(name string, infoHash [20]byte) *earlier {
 	if err != nil {
 		return nil
 	}
-	layout, hash, err := parseTorrent(metainfo)
-	if err != nil || hash == infoHash {
+	tor, err := parseTorrent(metainfo)
+	if err != nil || tor.infoHash == infoHash {
 		return nil
 	}
-	return &earlier{layout: layout, infoHash: hex.EncodeToString(hash[:])}
+	return &earlier{layout: tor.layout, infoHash: hex.EncodeToString(tor.infoHash[:])}
 }
 
 // reuse takes what this version shares with an earlier one, or with a copy of itself

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"runtime"
 	"time"
 
@@ -25,8 +26,8 @@ import (
 // that is there as it was.
 func (c *Client) Serve(ctx context.Context, rec Record, on OnProgress) (_ *Publication, err error) {
 	defer func() { err = asInterrupted(ctx, err) }()
-	p := &Publication{Name: rec.Name, Path: rec.Path, c: c, kind: rec.Kind, began: time.Now()}
-	if p.lock, err = c.storage.lockName(p.Name, "serve", true); err != nil {
+	p := &Publication{Name: rec.Name, Path: rec.Path, Foreign: rec.Foreign, c: c, kind: rec.Kind, began: time.Now()}
+	if p.lock, err = c.storage.lockSubject(rec.subject(), p.Name, "serve", true); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -38,24 +39,19 @@ func (c *Client) Serve(ctx context.Context, rec Record, on OnProgress) (_ *Publi
 	if earlier {
 		rec.InfoHash = rec.Earlier
 	}
-	layout, err := c.storage.layoutOf(rec)
+	tor, err := c.storage.torrentOf(rec)
 	if err != nil {
 		return nil, err
 	}
-	p.Bytes, p.Pieces = layout.Total, layout.NumPieces()
-	b, err := hex.DecodeString(rec.InfoHash)
-	if err != nil || len(b) != len(p.InfoHash) {
-		return nil, fmt.Errorf("what Storage remembers about %q is damaged: its info hash is %q", rec.Name, rec.InfoHash)
-	}
-	p.InfoHash = [20]byte(b)
-	if err := p.open(ctx, layout, rec, earlier, on); err != nil {
+	p.InfoHash, p.Bytes, p.Pieces = tor.infoHash, tor.layout.Total, tor.layout.NumPieces()
+	if err := p.open(ctx, tor.layout, rec, earlier, on); err != nil {
 		return nil, err
 	}
-	engine, err := c.start(ctx)
+	engine, err := c.start(ctx, tor.foreign || hasTrackers(tor.tiers))
 	if err != nil {
 		return nil, err
 	}
-	if err := p.add(engine, layout, true, nil); err != nil {
+	if err := p.add(engine, tor, true, nil); err != nil {
 		return nil, err
 	}
 	if rec.Kind == Published && (rec.State != Running || rec.Error != "") {
@@ -67,54 +63,39 @@ func (c *Client) Serve(ctx context.Context, rec Record, on OnProgress) (_ *Publi
 
 // addInPlace adds a torrent to the engine, if need be in place of the same one that is
 // served already from elsewhere.
-func addInPlace(engine *transfer.Engine, s transfer.Spec, replacing func()) (*transfer.Torrent, error) {
+func addInPlace(engine *transfer.Engine, s transfer.Spec, lock *nameLock, replacing func(subject string)) (*transfer.Torrent, error) {
 	t, err := engine.Add(s)
 	if errors.Is(err, transfer.ErrKnown) && replacing != nil {
-		replacing()
+		replacing(lock.subject)
 		t, err = engine.Add(s)
 	}
 	return t, err
 }
 
-// takePlace has what was worked on be what is served under its name from now on.
-func takePlace(lock *nameLock, replacing func()) error {
+// takePlace has what was worked on be what is served of its subject from now on.
+func takePlace(lock *nameLock, replacing func(subject string)) error {
 	if replacing != nil {
-		replacing()
+		replacing(lock.subject)
 	}
 	return lock.Served()
 }
 
-// layoutOf reads the .torrent that Storage keeps for a record.
-func (s *Storage) layoutOf(rec Record) (*storage.Layout, error) {
-	metainfo, err := s.LoadTorrent(rec.Name)
+// torrentOf reads the .torrent that Storage keeps for a record.
+func (s *Storage) torrentOf(rec Record) (torrent, error) {
+	b, err := os.ReadFile(s.TorrentPathOf(rec))
 	if err != nil {
-		return nil, fmt.Errorf("the .torrent of %q: %w", rec.Name, err)
+		return torrent{}, fmt.Errorf("the .torrent of %q: %w", rec.Name, err)
 	}
-	layout, infoHash, err := parseTorrent(metainfo)
+	tor, err := parseTorrent(b)
 	if err != nil {
-		return nil, fmt.Errorf("the .torrent of %q: %w", rec.Name, err)
+		return torrent{}, fmt.Errorf("the .torrent of %q: %w", rec.Name, err)
 	}
-	if hex.EncodeToString(infoHash[:]) != rec.InfoHash {
-		return nil, hint(fmt.Errorf("Storage has the .torrent of another version of %q than is at %s", rec.Name, rec.Path),
+	if hex.EncodeToString(tor.infoHash[:]) != rec.InfoHash {
+		return torrent{}, hint(fmt.Errorf("Storage has the .torrent of another version of %q than is at %s", rec.Name, rec.Path),
 			"download or publish it again")
 	}
-	return layout, nil
-}
-
-// infoOf gives the means to read the info dictionary in the .torrent kept for a name.
-// By the time it is used that may be another version's, which the engine sees.
-func (s *Storage) infoOf(name string) func() ([]byte, error) {
-	return func() ([]byte, error) {
-		b, err := s.LoadTorrent(name)
-		if err != nil {
-			return nil, err
-		}
-		mi, _, err := storage.ParseTorrent(b)
-		if err != nil {
-			return nil, fmt.Errorf("the .torrent of %q: %w", name, err)
-		}
-		return mi.InfoBytes, nil
-	}
+	tor.name, tor.foreign = rec.Name, rec.Foreign
+	return tor, nil
 }
 
 // open opens the data for serving and makes sure that it is what it was. Of an earlier
@@ -153,15 +134,16 @@ func (p *Publication) open(ctx context.Context, layout *storage.Layout, rec Reco
 }
 
 // add lets the engine serve the open content; patient as in transfer.Spec.
-func (p *Publication) add(engine *transfer.Engine, layout *storage.Layout, patient bool, replacing func()) (err error) {
-	p.announcer = p.c.newAnnouncer(p.Name, p.InfoHash, p.Bytes)
+func (p *Publication) add(engine *transfer.Engine, tor torrent, patient bool, replacing func(subject string)) (err error) {
+	var announcer transfer.Announcer
+	announcer, p.announcer = p.c.announcerOf(tor)
 	have := wire.NewBits(p.Pieces)
 	have.SetAll()
-	layout.Pieces = nil // nothing is checked any more, and of a large file they are most of it
+	tor.layout.Pieces = nil // nothing is checked any more, and of a large file they are most of it
 	p.torrent, err = addInPlace(engine, transfer.Spec{
-		InfoHash: p.InfoHash, Layout: layout, Content: p.content, Have: have,
-		Announcer: p.announcer, Info: p.c.storage.infoOf(p.Name), Patient: patient,
-	}, replacing)
+		InfoHash: p.InfoHash, Layout: tor.layout, Content: p.content, Have: have,
+		Announcer: announcer, Info: p.c.storage.infoOf(tor), Patient: patient,
+	}, p.lock, replacing)
 	if err != nil {
 		return fmt.Errorf("serving %s: %w", p.Path, err)
 	}

@@ -57,8 +57,8 @@ func OpenStorage(dir string) (*Storage, error) {
 		return nil, fmt.Errorf("storage folder %s: %w", dir, err)
 	}
 	s := &Storage{dir: abs}
-	for _, sub := range []string{"torrents", "files", "records", "journals", "locks", "owners"} {
-		if err := os.MkdirAll(filepath.Join(abs, sub), 0o755); err != nil {
+	for _, sub := range []string{"torrents/foreign", "files", "records", "journals", "locks", "owners"} {
+		if err := os.MkdirAll(filepath.Join(abs, filepath.FromSlash(sub)), 0o755); err != nil {
 			return nil, fmt.Errorf("storage folder %s cannot be used: %w", abs, err)
 		}
 	}
@@ -80,6 +80,15 @@ func (s *Storage) RingCache() string { return filepath.Join(s.dir, "ring-members
 // TorrentPath is where the .torrent of a name is kept.
 func (s *Storage) TorrentPath(name string) string {
 	return filepath.Join(s.dir, "torrents", fileNameFor(name, ".torrent"))
+}
+
+// TorrentPathOf is where the .torrent of a record is kept. That of what the ring does not
+// know is kept by its info hash: names of strangers are not unique.
+func (s *Storage) TorrentPathOf(r Record) string {
+	if !r.Foreign {
+		return s.TorrentPath(r.Name)
+	}
+	return filepath.Join(s.dir, "torrents", "foreign", r.InfoHash+".torrent")
 }
 
 func (s *Storage) journalPath(id string, infoHash [20]byte) string {

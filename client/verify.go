@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -33,14 +32,12 @@ func (s *Storage) Verify(ctx context.Context, name string, on OnProgress) (v Ver
 		return v, err
 	}
 	v = Verified{Name: name, Path: rec.Path, Bytes: rec.Bytes, Pieces: rec.Pieces}
-	layout, err := s.layoutOf(rec)
+	tor, err := s.torrentOf(rec)
 	if err != nil {
 		return v, err
 	}
-	if _, err := hex.Decode(v.InfoHash[:], []byte(rec.InfoHash)); err != nil {
-		return v, fmt.Errorf("what Storage remembers about %q is damaged: %w", name, err)
-	}
-	content, err := storage.OpenSource(layout, rec.Path)
+	v.InfoHash = tor.infoHash
+	content, err := storage.OpenSource(tor.layout, rec.Path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return v, hint(fmt.Errorf("%w: %w", communicator.ErrNotFound, err), "download or publish it again")

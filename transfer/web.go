@@ -17,10 +17,12 @@ const (
 // leaves none open.
 type web struct {
 	client http.Client
+	ctx    context.Context // ends with close
+	cancel context.CancelFunc
+	dials  sync.WaitGroup // those under way; added to under mu, before ctx ends
 
-	mu     sync.Mutex
-	open   map[*webConn]bool
-	closed bool
+	mu   sync.Mutex
+	open map[*webConn]bool
 }
 
 type webConn struct {
@@ -30,17 +32,10 @@ type webConn struct {
 
 func newWeb() *web {
 	w := &web{}
-	dialer := &net.Dialer{Timeout: connectWithin}
+	w.ctx, w.cancel = context.WithCancel(context.Background())
 	transport := &http.Transport{
-		Proxy: http.ProxyFromEnvironment,
-		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-			c, err := dialer.DialContext(ctx, network, addr)
-			if err != nil {
-				return nil, err
-			}
-			return w.keep(c)
-		},
-		TLSHandshakeTimeout: handshakeWithin, MaxIdleConnsPerHost: webAtOnce, IdleConnTimeout: webSilence,
+		Proxy:       http.ProxyFromEnvironment,
+		DialContext: w.dial, TLSHandshakeTimeout: handshakeWithin, MaxIdleConnsPerHost: webAtOnce, IdleConnTimeout: webSilence,
 		MaxResponseHeaderBytes: maxWebHeader, DisableCompression: true,
 		Protocols: new(http.Protocols), // HTTP/2 reads ahead what a limit holds up
 	}
@@ -54,11 +49,33 @@ func newWeb() *web {
 	return w
 }
 
+// dial makes a connection. The transport goes on with that when nobody wants it any more,
+// but not after close.
+func (w *web) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	w.mu.Lock()
+	if w.ctx.Err() != nil {
+		w.mu.Unlock()
+		return nil, ErrClosed
+	}
+	w.dials.Add(1)
+	w.mu.Unlock()
+	defer w.dials.Done()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(w.ctx, cancel)()
+	dialer := &net.Dialer{Timeout: connectWithin}
+	c, err := dialer.DialContext(ctx, network, addr)
+	if err != nil {
+		return nil, err
+	}
+	return w.keep(c)
+}
+
 // keep notes a connection that was made.
 func (w *web) keep(c net.Conn) (net.Conn, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.closed {
+	if w.ctx.Err() != nil {
 		c.Close()
 		return nil, ErrClosed
 	}
@@ -70,17 +87,19 @@ func (w *web) keep(c net.Conn) (net.Conn, error) {
 	return kept, nil
 }
 
+// Close implements net.Conn. Who finds the connection gone from those that are open can
+// rely on it.
 func (c *webConn) Close() error {
 	c.w.mu.Lock()
+	defer c.w.mu.Unlock()
 	delete(c.w.open, c)
-	c.w.mu.Unlock()
 	return c.Conn.Close()
 }
 
 // close ends all connections, and those that are still being made.
 func (w *web) close() {
 	w.mu.Lock()
-	w.closed = true
+	w.cancel()
 	open := w.open
 	w.open = nil
 	w.mu.Unlock()
@@ -88,4 +107,5 @@ func (w *web) close() {
 		c.Close()
 	}
 	w.client.CloseIdleConnections()
+	w.dials.Wait()
 }

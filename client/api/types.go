@@ -35,7 +35,7 @@ type Job struct {
 	Path     string `json:"path"`      // absolute
 	InfoHash string `json:"info_hash"` // 40 hex digits; empty while it is not known
 	State    State  `json:"state"`
-	Stage    string `json:"stage,omitempty"` // while it runs: copying, hashing, verifying, downloading
+	Stage    string `json:"stage,omitempty"` // while it runs: copying, hashing, verifying, metadata, downloading
 	Serving  bool   `json:"serving"`         // others can fetch it from here
 	Bytes    int64  `json:"bytes_total"`     // 0: not known yet
 	Done     int64  `json:"bytes_done"`      // of the stage
@@ -90,7 +90,7 @@ type Peer struct {
 
 // AddDownload asks for a download: POST /downloads.
 type AddDownload struct {
-	Source      string `json:"source"`           // a name of the ring, or the path of a .torrent
+	Source      string `json:"source"`           // a name of the ring, a magnet link, or the path or URL of a .torrent
 	Target      string `json:"target,omitempty"` // absolute; a trailing slash means inside; empty: into Storage
 	Priority    int    `json:"priority,omitempty"`
 	LimitDown   int64  `json:"limit_down,omitempty"`
@@ -105,6 +105,9 @@ type AddPublication struct {
 	Path string `json:"path"` // absolute
 	Name string `json:"name,omitempty"`
 	Copy bool   `json:"copy,omitempty"`
+	// Torrent is the absolute path of a .torrent that the path is the content of; then it
+	// goes by the name in that, and is not copied.
+	Torrent string `json:"torrent,omitempty"`
 }
 
 // Change is what may be changed of a job: PATCH /jobs/ID. What is null stays.

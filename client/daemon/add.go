@@ -14,19 +14,19 @@ import (
 	"chordtorrent/communicator"
 )
 
-// AddDownload asks the ring for a name, or for what a .torrent describes, and queues
+// AddDownload looks for what a person named, see Client.Find, and queues
 // it. What is queued already is gone on with. The errors are those of Client.Find and
 // Client.Target.
 func (d *Daemon) AddDownload(ctx context.Context, req api.AddDownload) (api.Job, error) {
 	if err := check(req.Priority, req.LimitDown, req.LimitUp); err != nil {
 		return api.Job{}, err
 	}
-	version, metainfo, err := d.c.Find(ctx, req.Source)
+	found, err := d.c.Find(ctx, req.Source)
 	unknown := req.Follow && (errors.Is(err, communicator.ErrNotFound) || passing(err))
 	if err != nil && !unknown {
 		return api.Job{}, err
 	}
-	name := cmp.Or(version.Name, req.Source)
+	name := cmp.Or(found.Name, req.Source)
 	path, err := d.c.Target(name, req.Target)
 	if err != nil {
 		return api.Job{}, err
@@ -35,22 +35,27 @@ func (d *Daemon) AddDownload(ctx context.Context, req api.AddDownload) (api.Job,
 		return api.Job{}, fmt.Errorf("%w: the target %q is not absolute", client.ErrUsage, req.Target)
 	}
 	s := saved{
-		ID: client.RecordID(client.Downloaded, name, path), Kind: api.Download, Name: name, Source: name, Path: path,
-		Bytes: version.Size, Pieces: version.Pieces, State: api.Queued, Priority: req.Priority, Down: req.LimitDown, Up: req.LimitUp,
+		ID: client.RecordID(client.Downloaded, name, path), Kind: api.Download, Name: name, Source: name, Path: path, Foreign: found.Foreign,
+		Bytes: found.Size, Pieces: found.Pieces, State: api.Queued, Priority: req.Priority, Down: req.LimitDown, Up: req.LimitUp,
 		Follow: req.Follow, Reserve: req.Preallocate, AnySpace: req.AnySpace, Added: time.Now(),
 	}
-	if version.Name != "" {
-		s.InfoHash = hexOf(version.InfoHash[:])
+	if found.Name != "" {
+		s.InfoHash = hexOf(found.InfoHash[:])
 	}
-	if req.Source != name {
+	switch {
+	case found.Foreign && found.Metainfo == nil:
+		s.Source = req.Source // a magnet link, which says all that is known
+	case found.Foreign || req.Source != name:
 		// What a .torrent describes, and not what the name will stand for later. The file
 		// need not stay where it is.
-		s.Source = filepath.Join(d.cfg.Storage.Dir(), "daemon", s.ID+".torrent")
-		if err := client.ReplaceFile(s.Source, metainfo); err != nil {
-			return api.Job{}, err
-		}
+		s.Source = d.torrentPath(s.ID)
 	}
-	return d.add(ctx, s)
+	return d.add(ctx, s, found.Metainfo)
+}
+
+// torrentPath is where the .torrent of a job is that is not of a name.
+func (d *Daemon) torrentPath(id string) string {
+	return filepath.Join(d.cfg.Storage.Dir(), "daemon", id+".torrent")
 }
 
 // AddPublication queues a file or directory to be published. The errors are those of
@@ -63,14 +68,30 @@ func (d *Daemon) addPublication(ctx context.Context, req api.AddPublication, wat
 	if !filepath.IsAbs(req.Path) {
 		return api.Job{}, fmt.Errorf("%w: the path %q is not absolute", client.ErrUsage, req.Path)
 	}
-	if err := client.CheckPublish(client.PublishRequest{Path: req.Path, Name: req.Name}); err != nil {
-		return api.Job{}, err
+	if req.Torrent == "" {
+		if err := client.CheckPublish(client.PublishRequest{Path: req.Path, Name: req.Name}); err != nil {
+			return api.Job{}, err
+		}
 	}
-	name := cmp.Or(req.Name, filepath.Base(req.Path))
-	return d.add(ctx, saved{
-		ID: client.RecordID(client.Published, name, ""), Kind: api.Publication, Name: name, Source: filepath.Clean(req.Path), Path: filepath.Clean(req.Path),
+	s := saved{
+		Kind: api.Publication, Name: cmp.Or(req.Name, filepath.Base(req.Path)), Source: filepath.Clean(req.Path), Path: filepath.Clean(req.Path),
 		State: api.Queued, Copy: req.Copy, Watched: watched, Large: isLarge(req.Path), Added: time.Now(),
-	})
+	}
+	var metainfo []byte
+	if req.Torrent != "" {
+		if !filepath.IsAbs(req.Torrent) || req.Name != "" || req.Copy {
+			return api.Job{}, fmt.Errorf("%w: with a torrent, which is an absolute path, neither a name nor a copy can be asked for", client.ErrUsage)
+		}
+		var err error
+		if s.Name, metainfo, err = client.CheckUpload(client.UploadRequest{Path: req.Path, Torrent: req.Torrent}); err != nil {
+			return api.Job{}, err
+		}
+	}
+	s.ID = client.RecordID(client.Published, s.Name, "")
+	if metainfo != nil {
+		s.Torrent = d.torrentPath(s.ID)
+	}
+	return d.add(ctx, s, metainfo)
 }
 
 // largeFile is the size in bytes from which reading a file takes longer than
@@ -83,15 +104,25 @@ func isLarge(path string) bool {
 	return err == nil && (info.IsDir() || info.Size() >= largeFile)
 }
 
-// add queues a job, in place of an earlier one with the same id. What is under way, or
+// add queues a job, in place of an earlier one with the same id, and keeps its .torrent if
+// the job has one of its own. What is under way, or
 // done and served, is left to itself.
-func (d *Daemon) add(ctx context.Context, s saved) (api.Job, error) {
+func (d *Daemon) add(ctx context.Context, s saved, metainfo []byte) (api.Job, error) {
 	var l look
 	err := d.try(ctx, func() error {
 		if err := d.makeWay(s); err != nil {
 			return err
 		}
 		j := d.jobs[s.ID]
+		if j != nil && j.Kind == api.Download && s.otherThan(&j.saved) {
+			return &client.Hint{Err: fmt.Errorf("%w: %s is where job %s has another torrent of that name", client.ErrTargetExists, s.Path, j.ID[:8]),
+				Next: "choose another target, or remove that job"}
+		}
+		if at := d.torrentPath(s.ID); s.Source == at || s.Torrent == at {
+			if err := client.ReplaceFile(at, metainfo); err != nil {
+				return err
+			}
+		}
 		if j == nil {
 			j = &job{saved: saved{ID: s.ID, Name: s.Name}}
 			d.enter(j)
@@ -109,6 +140,7 @@ func (d *Daemon) add(ctx context.Context, s saved) (api.Job, error) {
 				d.stop(j)
 			}
 			j.saved, j.looked = s, false
+			d.enter(j)
 		}
 		j.due, j.tries = time.Time{}, 0
 		d.unwait(j)
@@ -124,10 +156,10 @@ func (d *Daemon) add(ctx context.Context, s saved) (api.Job, error) {
 	return l.view(false), nil
 }
 
-// makeWay sees to it that one job at a time works on a name: what serves an earlier
+// makeWay sees to it that one job at a time works on a subject: what serves an earlier
 // version gives way when the new one is there, what is not done does not.
 func (d *Daemon) makeWay(s saved) error {
-	for other := d.named[s.Name]; other != nil; other = other.namesake {
+	for other := d.named[s.about()]; other != nil; other = other.namesake {
 		if other.ID == s.ID || !other.wanted() && other.served == nil {
 			continue
 		}
@@ -143,11 +175,23 @@ func (d *Daemon) makeWay(s saved) error {
 
 // giveBack serves again what made way for a job that has come to nothing.
 func (d *Daemon) giveBack(j *job) {
-	for other := d.named[j.Name]; other != nil; other = other.namesake {
+	for other := d.named[j.subject]; other != nil; other = other.namesake {
 		if other.GaveWay == j.ID && other.State == api.Done {
 			other.Quiet, other.GaveWay, other.Reason = false, "", ""
 			d.wait(other)
 			d.save(other)
 		}
 	}
+}
+
+// identify notes which torrent a job turned out to be about. What made way for it and only
+// bears the same name serves on.
+func (d *Daemon) identify(j *job, infoHash [20]byte, foreign bool) {
+	now := j.saved
+	now.InfoHash, now.Foreign = hexOf(infoHash[:]), foreign
+	if now.about() != j.subject {
+		d.giveBack(j)
+	}
+	j.saved = now
+	d.enter(j)
 }

@@ -15,10 +15,16 @@ func (d *Daemon) adopt() error {
 	}
 	for _, r := range records {
 		s := saved{ID: r.ID, Kind: api.Download, Name: r.Name, Source: r.Name, Path: r.Path, InfoHash: r.InfoHash,
-			Bytes: r.Bytes, Pieces: r.Pieces, Copy: r.Copy, Added: r.Started, Finished: r.Finished, State: api.Done, Version: 1, Earlier: r.Earlier != ""}
+			Foreign: r.Foreign, Bytes: r.Bytes, Pieces: r.Pieces, Copy: r.Copy, Added: r.Started, Finished: r.Finished, State: api.Done, Version: 1, Earlier: r.Earlier != ""}
+		if r.Foreign {
+			s.Source = d.cfg.Storage.TorrentPathOf(r)
+		}
 		if r.Kind == client.Published {
 			if r.State == client.Failed || r.State == client.Unpublished || r.State == client.Interrupted {
 				continue
+			}
+			if r.Foreign {
+				s.Torrent = s.Source
 			}
 			s.Kind, s.Source = api.Publication, r.Path
 		} else {

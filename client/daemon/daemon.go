@@ -47,7 +47,7 @@ type Daemon struct {
 
 	// The rest is the loop's.
 	jobs     map[string]*job
-	named    map[string]*job // by name, the others behind job.namesake
+	named    map[string]*job // by job.subject, the others behind job.namesake
 	queues   queues
 	running  int // runs
 	settings api.Settings
@@ -115,11 +115,13 @@ func (d *Daemon) remember(e entry) {
 	}
 }
 
-// enter makes a job one of those that there are, in place of one with its id.
+// enter makes a job one of those that there are, in place of one with its id. It is
+// entered again when it is about something else.
 func (d *Daemon) enter(j *job) {
 	d.drop(d.jobs[j.ID])
 	d.jobs[j.ID] = j
-	j.namesake, d.named[j.Name] = d.named[j.Name], j
+	j.subject = j.about()
+	j.namesake, d.named[j.subject] = d.named[j.subject], j
 }
 
 // drop is the opposite of enter; nil is ignored.
@@ -128,15 +130,15 @@ func (d *Daemon) drop(j *job) {
 		return
 	}
 	delete(d.jobs, j.ID)
-	first := d.named[j.Name]
+	first := d.named[j.subject]
 	for at := &first; *at != nil; at = &(*at).namesake {
 		if *at == j {
 			*at, j.namesake = j.namesake, nil
 			break
 		}
 	}
-	if d.named[j.Name] = first; first == nil {
-		delete(d.named, j.Name)
+	if d.named[j.subject] = first; first == nil {
+		delete(d.named, j.subject)
 	}
 }
 

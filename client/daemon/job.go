@@ -15,8 +15,10 @@ type saved struct {
 	ID       string    `json:"id"`
 	Kind     api.Kind  `json:"kind"`
 	Name     string    `json:"name"`
-	Source   string    `json:"source"` // of a download: a name, or the path of a .torrent; of a publication: the path given
-	Path     string    `json:"path"`   // absolute: what is, or will be, served
+	Source   string    `json:"source"`            // of a download: a name, the path of a .torrent, or a magnet link; of a publication: the path given
+	Foreign  bool      `json:"foreign,omitempty"` // the ring does not know it
+	Torrent  string    `json:"torrent,omitempty"` // of a publication: the path of the .torrent that it is the content of
+	Path     string    `json:"path"`              // absolute: what is, or will be, served
 	InfoHash string    `json:"info_hash,omitempty"`
 	Bytes    int64     `json:"bytes,omitempty"`
 	Got      int64     `json:"got,omitempty"` // bytes that were there when it ran last
@@ -43,6 +45,14 @@ type saved struct {
 	Finished time.Time `json:"finished,omitzero"`
 }
 
+// about is what one job at a time may work on.
+func (s *saved) about() string { return client.Subject(s.Name, s.InfoHash, s.Foreign) }
+
+// otherThan says whether two jobs are about torrents that only bear the same name.
+func (s *saved) otherThan(t *saved) bool {
+	return s.InfoHash != "" && s.InfoHash != t.InfoHash && (s.Foreign || t.Foreign)
+}
+
 // job is one thing that a person asked for. It belongs to the loop.
 type job struct {
 	saved
@@ -50,7 +60,8 @@ type job struct {
 	served  served          // nil: nothing is; of a job that is not done, an earlier version
 	leaving <-chan struct{} // closed when what was served has been let go of; nil: it has
 
-	namesake *job // the next one of that name
+	subject  string // what it was about when it was entered
+	namesake *job   // the next one about that
 
 	waiting bool // in a queue of schedule.go
 	looked  bool // whether an earlier version can be served

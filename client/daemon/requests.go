@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -178,9 +177,9 @@ func (d *Daemon) Remove(ctx context.Context, id string, discard bool) error {
 		if discard {
 			err = d.cfg.Storage.Discard(job.Name, job.Path, true)
 		}
-		if rmErr := os.Remove(filepath.Join(d.cfg.Storage.Dir(), "daemon", job.ID+".torrent")); !errors.Is(rmErr, fs.ErrNotExist) {
-			err = errors.Join(err, rmErr)
-		}
+	}
+	if rmErr := os.Remove(d.torrentPath(job.ID)); !errors.Is(rmErr, fs.ErrNotExist) {
+		err = errors.Join(err, rmErr)
 	}
 	if err != nil {
 		return err

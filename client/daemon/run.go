@@ -40,8 +40,12 @@ func (d *Daemon) carry(ctx context.Context, j *job, r *run, s saved) {
 
 // fetch downloads. An earlier version is served until that is done.
 func (d *Daemon) fetch(ctx context.Context, j *job, r *run, s saved) (served, error) {
-	dl, err := d.c.Download(ctx, client.DownloadRequest{Source: s.Source, Path: s.Path, Preallocate: s.Reserve, AnySpace: s.AnySpace, OnProgress: r.onProgress,
-		Replacing: func() { d.replacing(s) }})
+	req := client.DownloadRequest{Source: s.Source, Path: s.Path, Preallocate: s.Reserve, AnySpace: s.AnySpace, OnProgress: r.onProgress,
+		Replacing: func(subject string) { d.replacing(s.ID, subject) }}
+	if s.Foreign {
+		req.Name = s.Name
+	}
+	dl, err := d.c.Download(ctx, req)
 	if err != nil {
 		return nil, err
 	}
@@ -51,7 +55,8 @@ func (d *Daemon) fetch(ctx context.Context, j *job, r *run, s saved) (served, er
 		}
 		r.d = dl
 		j.limit()
-		j.InfoHash, j.Bytes, j.Pieces = hexOf(dl.InfoHash[:]), dl.Bytes, dl.Pieces
+		d.identify(j, dl.InfoHash, dl.Foreign)
+		j.Bytes, j.Pieces = dl.Bytes, dl.Pieces
 		j.Reason, j.tries = "", 0
 		d.log.Info("downloading", "name", j.Name, "info_hash", j.InfoHash, "path", j.Path)
 		d.save(j)
@@ -77,8 +82,14 @@ func (d *Daemon) fetch(ctx context.Context, j *job, r *run, s saved) (served, er
 
 // publish hashes and registers. An earlier version is served until that is done.
 func (d *Daemon) publish(ctx context.Context, r *run, s saved) (served, error) {
-	p, err := d.c.Publish(ctx, client.PublishRequest{Path: s.Source, Name: s.Name, Copy: s.Copy, OnProgress: r.onProgress,
-		Replacing: func() { d.replacing(s) }})
+	var p *client.Publication
+	var err error
+	replacing := func(subject string) { d.replacing(s.ID, subject) }
+	if s.Torrent != "" {
+		p, err = d.c.Upload(ctx, client.UploadRequest{Path: s.Source, Torrent: s.Torrent, OnProgress: r.onProgress, Replacing: replacing})
+	} else {
+		p, err = d.c.Publish(ctx, client.PublishRequest{Path: s.Source, Name: s.Name, Copy: s.Copy, OnProgress: r.onProgress, Replacing: replacing})
+	}
 	if err != nil {
 		return nil, err // and no p
 	}

@@ -102,6 +102,36 @@ func TestJobsOfOneNameAreFoundByIt(t *testing.T) {
 	}
 }
 
+// TestAJobIsFoundByWhatItTurnedOutToBeAbout has a job of a .torrent with trackers begin when
+// the ring that knew it is gone.
+func TestAJobIsFoundByWhatItTurnedOutToBeAbout(t *testing.T) {
+	journal, err := openJournal(filepath.Join(t.TempDir(), "jobs.jsonl"), func(entry) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer journal.close()
+	d := bareDaemon(journal)
+	namesake := &job{saved: saved{ID: "1", Name: "x", State: api.Done}, served: &fakeServed{}}
+	j := &job{saved: saved{ID: "2", Name: "x", State: api.Queued}}
+	d.enter(namesake)
+	d.enter(j)
+	if err := d.makeWay(j.saved); err != nil || namesake.GaveWay != "2" {
+		t.Fatalf("%+v, %v", namesake.saved, err)
+	}
+	infoHash := [20]byte{1}
+	d.identify(j, infoHash, true)
+	if namesake.GaveWay != "" || d.named["x"] != namesake || namesake.namesake != nil {
+		t.Errorf("what only bears the name: %+v", namesake.saved)
+	}
+	if found := d.named[client.Subject("x", hexOf(infoHash[:]), true)]; found != j || d.jobs["2"] != j {
+		t.Errorf("by its info hash there is %+v", found)
+	}
+	other := saved{ID: "3", Name: "y", InfoHash: hexOf(infoHash[:]), Foreign: true}
+	if err := d.makeWay(other); err == nil {
+		t.Error("two jobs fetch one torrent")
+	}
+}
+
 func TestWhatAPersonHasStoppedIsNotFollowed(t *testing.T) {
 	followed := func(change func(*job)) bool {
 		j := &job{saved: saved{Kind: api.Download, Name: "x", Source: "x", State: api.Done, Follow: true}}

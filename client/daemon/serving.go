@@ -31,7 +31,8 @@ func (d *Daemon) arrived(j *job, r *run, got served) {
 	j.limit()
 	got.AfterFailed(func() { d.post(func() { d.servedNoMore(j, got) }) })
 	if p, published := got.(*client.Publication); published && j.State == api.Done {
-		j.Path, j.InfoHash, j.Bytes, j.Pieces = p.Path, hexOf(p.InfoHash[:]), p.Bytes, p.Pieces
+		d.identify(j, p.InfoHash, p.Foreign)
+		j.Path, j.Bytes, j.Pieces = p.Path, p.Bytes, p.Pieces
 		if p.Copies > 0 {
 			j.Copies = p.Copies
 		}
@@ -137,17 +138,19 @@ func (d *Daemon) stopAll() {
 	}()
 }
 
-// replacing ends what is served under the name of a job, which is about to have
+// replacing ends what is served of a subject that the job with an id is about to have in
 // something newer, and waits for that.
-func (d *Daemon) replacing(s saved) {
+func (d *Daemon) replacing(id, subject string) {
 	ctx := context.Background() // the loop is there as long as the run that asks
 	err := d.do(ctx, func() {
-		for j := d.named[s.Name]; j != nil; j = j.namesake {
+		if j := d.jobs[id]; j != nil {
+			d.dismiss(j, j.served)
+		}
+		for j := d.named[subject]; j != nil; j = j.namesake {
 			switch {
-			case j.ID == s.ID:
-				d.dismiss(j, j.served)
-			case j.GaveWay == s.ID || j.State == api.Done && j.busyOrServed():
-				j.GaveWay, j.Quiet, j.Earlier, j.Reason = s.ID, true, false, "replaced by a later job of that name"
+			case j.ID == id:
+			case j.GaveWay == id || j.State == api.Done && j.busyOrServed():
+				j.GaveWay, j.Quiet, j.Earlier, j.Reason = id, true, false, "replaced by a later job of that name"
 				d.unwait(j)
 				d.stop(j)
 				d.save(j)
@@ -158,11 +161,11 @@ func (d *Daemon) replacing(s saved) {
 		return
 	}
 	_ = d.await(ctx, func() <-chan struct{} {
-		for j := d.named[s.Name]; j != nil; j = j.namesake {
-			switch {
-			case j.ID == s.ID && j.leaving != nil:
-				return j.leaving
-			case j.GaveWay == s.ID && j.busy() != nil:
+		if j := d.jobs[id]; j != nil && j.leaving != nil {
+			return j.leaving
+		}
+		for j := d.named[subject]; j != nil; j = j.namesake {
+			if j.GaveWay == id && j.busy() != nil {
 				return j.busy()
 			}
 		}

@@ -50,7 +50,7 @@ func (s *Server) action(r *http.Request) (to string, err error) {
 		err = d.Unpublish(ctx, r.PostFormValue("name"))
 	case "download":
 		var j api.Job
-		j, err = d.AddDownload(ctx, api.AddDownload{Source: r.PostFormValue("name"), Target: r.PostFormValue("target"), Follow: r.PostFormValue("follow") != ""})
+		j, err = d.AddDownload(ctx, api.AddDownload{Source: strings.TrimSpace(r.PostFormValue("name")), Target: r.PostFormValue("target"), Follow: r.PostFormValue("follow") != ""})
 		to = "/downloads#job-" + j.ID
 	case "publish":
 		_, err = d.AddPublication(ctx, api.AddPublication{Path: absolute(r.PostFormValue("path")), Name: r.PostFormValue("name"), Copy: r.PostFormValue("copy") != ""})

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -351,6 +352,17 @@ func TestPagesWithoutAScript(t *testing.T) {
 		if _, body := b.do("GET", path, ""); !contains(body, words...) {
 			t.Errorf("%s lacks one of %q: %s", path, words, body)
 		}
+	}
+	// The same strings as a command takes.
+	link := "magnet:?xt=urn:btih:" + jobs[0].InfoHash + "&dn=called+otherwise&tr=http://127.0.0.1:1/announce"
+	if _, body := b.do("GET", "/downloads", ""); !contains(body, "What to download", `action="/do/download"`) {
+		t.Errorf("the page has no place for what to download: %s", body)
+	}
+	if resp, body := b.do("POST", "/do/download", url.Values{"name": {" " + link + "\n"}, "target": {t.TempDir() + "/"}}.Encode(), form...); resp.StatusCode != 303 {
+		t.Errorf("a magnet link of the ring: %s %s", resp.Status, body)
+	}
+	if resp, body := b.do("POST", "/do/download", url.Values{"name": {"magnet:?dn=nothing"}}.Encode(), form...); resp.StatusCode != 400 || !strings.Contains(body, "names no torrent") {
+		t.Errorf("a magnet link of nothing: %s %s", resp.Status, body)
 	}
 	if resp, body := b.do("POST", "/do/explode", "", form...); resp.StatusCode != 400 || !strings.Contains(body, "explode") {
 		t.Errorf("a button that is not there: %s: %s", resp.Status, body)

@@ -111,7 +111,7 @@ hashes, 5 no ring in reach, 130 interrupted (run it again to continue).`,
 	f.StringVar(&a.flags.logLevel, "log-level", "warn", "log from this `LEVEL` on: debug, info, warn, error")
 	f.StringVar(&a.flags.logFormat, "log-format", "text", "text or json")
 	f.StringVar(&a.flags.config, "config", "", "the `FILE` with values for flags that are not given (default chordtorrent/btclient.conf in the user's configuration directory)")
-	root.AddCommand(a.publishCommand(), a.downloadCommand(), a.lsCommand(), a.showCommand(), a.torrentCommand(),
+	root.AddCommand(a.publishCommand(), a.uploadCommand(), a.downloadCommand(), a.lsCommand(), a.showCommand(), a.torrentCommand(),
 		a.unpublishCommand(), a.verifyCommand(), a.serveCommand(), a.downloadsCommand(), a.limitCommand(), a.removeCommand(), a.cancelCommand(), a.manCommand())
 	root.AddCommand(a.metainfoCommand())
 	root.AddCommand(a.steerCommands()...)

@@ -28,10 +28,13 @@ func (a *app) downloadCommand() *cobra.Command {
 		follow   bool
 	)
 	cmd := &cobra.Command{
-		Use:   "download NAME|FILE.torrent [PATH]",
+		Use:   "download NAME|FILE.torrent|URL|MAGNET [PATH]",
 		Short: "Download a file or directory by its name, from everyone who has it",
-		Long: `Downloads what was published as NAME, or what a .torrent of this ring describes,
-from everyone who has it, and serves it to others while it runs.
+		Long: `Downloads what was published as NAME, or what a .torrent describes, from everyone
+who has it, and serves it to others while it runs. The .torrent may be a file, the
+http or https URL of one, or stand behind a magnet link (in quotes: the shell
+takes & for itself). What this ring knows comes from the ring; for other
+torrents their own trackers are asked, by HTTP and UDP, and no ring is needed.
 
 PATH, or -o PATH, is the file or directory itself; with a trailing slash, or if
 it is an existing directory, it goes inside. The default is files/NAME in
@@ -54,7 +57,7 @@ It then stays until no connected peer is still fetching, 60 s at most, or as
 long as --seed-for says. --exec CMD runs CMD by sh at completion with BT_NAME,
 BT_PATH and BT_INFO_HASH in its environment and its output on standard error;
 its failure is ours.`,
-		Args: takes(1, 2, "NAME|FILE.torrent [PATH]"),
+		Args: takes(1, 2, "NAME|FILE.torrent|URL|MAGNET [PATH]"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 2 {
 				if cmd.Flags().Changed("output") {
@@ -98,7 +101,11 @@ func (a *app) download(ctx context.Context, req client.DownloadRequest, follow b
 	case follow:
 		return errNoDaemon
 	}
-	ring, err := a.openRing(ctx, storage)
+	wait := time.Duration(0)
+	if !client.IsName(req.Source) {
+		wait = -1 // it may do without
+	}
+	ring, err := a.openRingWaiting(ctx, storage, wait)
 	if err != nil {
 		return err
 	}

@@ -72,21 +72,18 @@ func verdict(j api.Job) error {
 }
 
 // publishThere has the daemon publish.
-func (a *app) publishThere(ctx context.Context, r *api.Remote, paths []string, name string, keepCopy bool) error {
+func (a *app) publishThere(ctx context.Context, r *api.Remote, all []api.AddPublication) error {
 	var st api.Status
 	if err := r.Do(ctx, "GET", "/status", nil, &st); err != nil {
 		return a.interruptedOr(ctx, err)
 	}
-	for _, path := range paths {
-		abs, err := filepath.Abs(path)
-		if err != nil {
-			return err
-		}
+	for _, add := range all {
 		var j api.Job
-		if err := r.Do(ctx, "POST", "/publications", api.AddPublication{Path: abs, Name: name, Copy: keepCopy}, &j); err != nil {
+		if err := r.Do(ctx, "POST", "/publications", add, &j); err != nil {
 			return a.interruptedOr(ctx, err)
 		}
-		if j, err = a.watchJob(ctx, r, j); err != nil {
+		j, err := a.watchJob(ctx, r, j)
+		if err != nil {
 			return err
 		}
 		if err := r.Do(ctx, "GET", "/status", nil, &st); err != nil { // its port is open now

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"sync/atomic"
 	"time"
 
@@ -77,7 +78,15 @@ func (a *app) publish(ctx context.Context, paths []string, name string, keepCopy
 	if r, err := api.Find(storage.Dir()); err != nil {
 		return err
 	} else if r != nil {
-		return a.publishThere(ctx, r, paths, name, keepCopy)
+		var add []api.AddPublication
+		for _, path := range paths {
+			abs, err := filepath.Abs(path)
+			if err != nil {
+				return err
+			}
+			add = append(add, api.AddPublication{Path: abs, Name: name, Copy: keepCopy})
+		}
+		return a.publishThere(ctx, r, add)
 	}
 	ring, closeRing, err := a.openRingOrEmbed(ctx, storage, embed)
 	if err != nil {
@@ -88,15 +97,7 @@ func (a *app) publish(ctx context.Context, paths []string, name string, keepCopy
 	defer c.Close()
 
 	var pubs []*client.Publication
-	defer func() {
-		bye, cancel := farewellContext()
-		defer cancel()
-		for _, p := range pubs {
-			if stopErr := p.Stop(bye); stopErr != nil {
-				a.log.Debug("not everything ended in order", "name", p.Name, "err", stopErr)
-			}
-		}
-	}()
+	defer func() { a.stopAll(pubs) }()
 	for _, path := range paths {
 		p, err := c.Publish(ctx, client.PublishRequest{Path: path, Name: name, Copy: keepCopy, OnProgress: a.stages(path)})
 		a.meterStop()
@@ -104,15 +105,31 @@ func (a *app) publish(ctx context.Context, paths []string, name string, keepCopy
 			return err
 		}
 		pubs = append(pubs, p)
-		peerID := c.PeerID()
-		e := publishedEvent{Event: "published", Name: p.Name, InfoHash: hex.EncodeToString(p.InfoHash[:]), Bytes: p.Bytes,
-			Pieces: p.Pieces, Copies: p.Copies, Path: p.Path, Port: c.Port(), PeerID: hex.EncodeToString(peerID[:])}
-		a.out.line(e.String(), e)
-		if err := a.out.failure(); err != nil {
+		if err := a.published(c, p); err != nil {
 			return err // whoever waits for the line would wait forever
 		}
 	}
 	return a.seed(ctx, pubs, seedFor)
+}
+
+// stopAll ends publications in order.
+func (a *app) stopAll(pubs []*client.Publication) {
+	bye, cancel := farewellContext()
+	defer cancel()
+	for _, p := range pubs {
+		if err := p.Stop(bye); err != nil {
+			a.log.Debug("not everything ended in order", "name", p.Name, "err", err)
+		}
+	}
+}
+
+// published tells scripts that something is served; its error is that of standard output.
+func (a *app) published(c *client.Client, p *client.Publication) error {
+	peerID := c.PeerID()
+	e := publishedEvent{Event: "published", Name: p.Name, InfoHash: hex.EncodeToString(p.InfoHash[:]), Bytes: p.Bytes,
+		Pieces: p.Pieces, Copies: p.Copies, Path: p.Path, Port: c.Port(), PeerID: hex.EncodeToString(peerID[:])}
+	a.out.line(e.String(), e)
+	return a.out.failure()
 }
 
 // seed serves until ctx ends, the time is over, or nothing can be served any

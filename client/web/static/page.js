@@ -58,7 +58,7 @@ document.addEventListener("submit", async (event) => {
     const { to } = await (await ask(form.action, { method: "POST", body })).json();
     const menu = form.closest("details.menu");
     if (menu) menu.open = false;
-    if (form.dataset.act === "go" && to) location.assign(to);
+    if (form.dataset.act === "go" && to) form.reset(), location.assign(to);
     else if (to && document.body.dataset.page === "job") location.assign(to);
     else refresh();
   } catch (err) {
