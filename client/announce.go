@@ -66,6 +66,7 @@ func (a *announcer) Announce(ctx context.Context, p transfer.Progress) (transfer
 		ClientID: id,
 		Left:     p.Left,
 		Size:     a.size,
+		Rate:     int64(p.RateDown),
 		Have:     p.Have,
 		Event:    announceEvent(p.Event),
 		Want:     wantPeers,

@@ -48,6 +48,7 @@ type Announce struct {
 	ClientID uint64         // 0: it has none
 	Left     int64          // bytes; 0: it has everything; < 0: unknown
 	Size     int64          // bytes of the whole content; 0: unknown
+	Rate     int64          // bytes per second that it receives; 0: none, or unknown
 	// Have tells for each of at most 256 equal parts of the content how much
 	// of it there is, 0..255.
 	Have  []byte
@@ -65,6 +66,7 @@ type Peer struct {
 	ClientID uint64
 	Left     int64
 	Size     int64
+	Rate     int64
 	Have     []byte
 	Seen     time.Time // of its last announce, ring time
 }

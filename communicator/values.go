@@ -97,6 +97,7 @@ func encodePeer(a Announce) []byte {
 	b = binary.AppendUvarint(b, a.ClientID)
 	b = binary.AppendVarint(b, a.Left)
 	b = binary.AppendVarint(b, a.Size)
+	b = binary.AppendUvarint(b, uint64(max(a.Rate, 0)))
 	b = binary.AppendUvarint(b, uint64(len(a.Have)))
 	return append(b, a.Have...)
 }
@@ -108,6 +109,7 @@ func decodePeer(b []byte) (Peer, error) {
 	p.ClientID = d.uint(1<<64 - 1)
 	p.Left = d.int()
 	p.Size = d.int()
+	p.Rate = int64(d.uint(1<<63 - 1))
 	if n := d.uint(maxBuckets); n > 0 && d.err == nil {
 		p.Have = make([]byte, n)
 		d.fixed(p.Have)

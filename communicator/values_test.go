@@ -37,7 +37,7 @@ var recode = map[string]func([]byte) ([]byte, error){
 	},
 	"peer": func(b []byte) ([]byte, error) {
 		p, err := decodePeer(b)
-		return encodePeer(Announce{Addr: p.Addr, ClientID: p.ClientID, Left: p.Left, Size: p.Size, Have: p.Have}), err
+		return encodePeer(Announce{Addr: p.Addr, ClientID: p.ClientID, Left: p.Left, Size: p.Size, Rate: p.Rate, Have: p.Have}), err
 	},
 }
 
@@ -52,8 +52,8 @@ var goldenValues = []struct {
 		encodeListing(File{Size: 5, InfoHash: seq20(1)})},
 	{"address", "01" + "04" + "0a000001" + "1b58", encodeAddress(netip.MustParseAddrPort("10.0.0.1:7000"))},
 	{"address", "01" + "10" + "fe800000000000000000000000000001" + "1b58", encodeAddress(netip.MustParseAddrPort("[fe80::1%eth0]:7000"))},
-	{"peer", "01" + "04" + "7f000001" + "1b58" + "2a" + "01" + "c801" + "03" + "00ff80",
-		encodePeer(Announce{Addr: netip.MustParseAddrPort("[::ffff:127.0.0.1]:7000"), ClientID: 42, Left: -1, Size: 100, Have: []byte{0, 255, 128}})},
+	{"peer", "01" + "04" + "7f000001" + "1b58" + "2a" + "01" + "c801" + "ac02" + "03" + "00ff80",
+		encodePeer(Announce{Addr: netip.MustParseAddrPort("[::ffff:127.0.0.1]:7000"), ClientID: 42, Left: -1, Size: 100, Rate: 300, Have: []byte{0, 255, 128}})},
 }
 
 func TestGoldenValues(t *testing.T) {
@@ -93,8 +93,8 @@ func TestValuesThatAreRefused(t *testing.T) {
 		{"address", "01050a0000011b58", "an address of 5 bytes"},
 		{"address", "011000000000000000000000ffff0a0000011b58", "IPv4 written as IPv6"},
 		{"address", "01040a00", "cut short in the address"},
-		{"peer", "01047f0000011b5800000081020000", "257 buckets"},
-		{"peer", "01047f0000011b580000000500", "fewer buckets than said"},
+		{"peer", "01047f0000011b580000000081020000", "257 buckets"},
+		{"peer", "01047f0000011b58000000000500", "fewer buckets than said"},
 		{"header", "01" + "00000000" + "00" + "0102030405060708090a0b0c0d0e0f1011121314" + "7461677461677461", "a metainfo of no bytes"},
 		{"header", "01" + "00000000" + "81808020" + "0102030405060708090a0b0c0d0e0f1011121314" + "7461677461677461", "a metainfo of more than 64 MiB"},
 	} {

@@ -29,6 +29,7 @@ const (
 type Progress struct {
 	Event                      Event
 	Uploaded, Downloaded, Left int64
+	RateDown                   float64 // bytes per second that come in now
 	// Have is the share of each of up to 256 runs of pieces, see wire.Bits.Shares.
 	Have   []byte
 	PeerID [20]byte

@@ -80,6 +80,9 @@ func (t *Torrent) progress() Progress {
 		if s.quest != nil {
 			p.Left = metadataPart // nobody knows; it is no seed
 		}
+		if s.left > 0 {
+			p.RateDown = s.down.rate
+		}
 		p.Have = s.have.Shares(256)
 		return p
 	}

@@ -36,6 +36,11 @@ type Holder struct {
 	PeerID   string  `json:"peer_id"` // hex
 	ClientID uint64  `json:"client_id,omitempty"`
 	Percent  float64 `json:"percent"`
+	Rate     int64   `json:"rate_bytes_per_sec"` // as it said; 0: none, or it does not say
+	ETA      float64 `json:"eta_sec,omitempty"`  // until it has all, at that rate
+	LastSeen string  `json:"last_seen"`          // when it said so; RFC 3339, UTC
+	// Have is how much it has of each of up to 256 equal parts, 0 to 255; base64.
+	Have []byte `json:"have,omitempty"`
 }
 
 // ShownOf puts it into these words.
@@ -52,7 +57,12 @@ func ShownOf(name string, shown client.Shown) Shown {
 		if current.Size > 0 {
 			percent = 100 * float64(current.Size-max(p.Left, 0)) / float64(current.Size)
 		}
-		s.Peers = append(s.Peers, Holder{Addr: p.Addr.String(), PeerID: hex.EncodeToString(p.PeerID[:]), ClientID: p.ClientID, Percent: percent})
+		h := Holder{Addr: p.Addr.String(), PeerID: hex.EncodeToString(p.PeerID[:]), ClientID: p.ClientID, Percent: percent,
+			Rate: p.Rate, LastSeen: p.Seen.UTC().Format(time.RFC3339), Have: p.Have}
+		if p.Rate > 0 && p.Left > 0 {
+			h.ETA = float64(p.Left) / float64(p.Rate)
+		}
+		s.Peers = append(s.Peers, h)
 	}
 	return s
 }

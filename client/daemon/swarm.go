@@ -16,7 +16,7 @@ type Host struct {
 	Addr    netip.AddrPort
 	Bytes   int64         // it has
 	Size    int64         // of all
-	Rate    float64       // bytes per second, between its last two reports; 0: not known
+	Rate    float64       // bytes per second, between its last two reports, or as it says; 0: not known
 	ETA     time.Duration // until it has all, by that rate; 0: not known
 	Seen    time.Time     // of its last report
 	Have    []byte        // the share of each of at most 256 parts, 0 to 255
@@ -46,7 +46,8 @@ type reports struct {
 	peers map[[20]byte]progress
 }
 
-// Fleet asks the ring who has how much. Speeds are known from the second time on.
+// Fleet asks the ring who has how much. Speeds of ordinary clients are known from the second
+// time on.
 func (d *Daemon) Fleet(ctx context.Context, name string) (Fleet, error) {
 	shown, err := d.c.Show(ctx, name)
 	if err != nil {
@@ -70,8 +71,11 @@ func (d *Daemon) Fleet(ctx context.Context, name string) (Fleet, error) {
 			last = progress{seen: p.Seen, left: left, before: last.seen, was: last.left}
 		}
 		d.reports.peers[p.PeerID] = last
+		h.Rate = float64(p.Rate) // ordinary clients do not say it
 		if t := last.seen.Sub(last.before).Seconds(); !last.before.IsZero() && t > 0 && last.was > left {
 			h.Rate = float64(last.was-left) / t
+		}
+		if h.Rate > 0 {
 			h.ETA = time.Duration(float64(left) / h.Rate * float64(time.Second))
 		}
 		f.Hosts = append(f.Hosts, h)

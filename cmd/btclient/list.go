@@ -86,9 +86,9 @@ func (a *app) showCommand() *cobra.Command {
 		Use:   "show NAME",
 		Short: "Show what the ring knows about a name: versions and peers",
 		Long: `Shows size, info hash, versions (the current one first) and peers of a name, each
-peer with its address and how much of the file it has. With --json one object
-with event "show" and name, size, info_hash, pieces, seeders, leechers,
-versions, peers.`,
+peer with its address, how much of the file it has, how fast it gets more, when it
+will have all, and when it said so. With --json one object with event "show" and
+name, size, info_hash, pieces, seeders, leechers, versions, peers.`,
 		Args: takes(1, 1, "NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, name := cmd.Context(), args[0]
@@ -118,7 +118,11 @@ func showText(e api.Shown) string {
 		fmt.Fprintf(&b, "version    %s  %s  %d bytes%s\n", v.InfoHash, v.Published, v.Size, current)
 	}
 	for _, p := range e.Peers {
-		fmt.Fprintf(&b, "peer       %s  %.1f%%\n", p.Addr, p.Percent)
+		fmt.Fprintf(&b, "peer       %s  %.1f%%", p.Addr, p.Percent)
+		if p.Rate > 0 {
+			fmt.Fprintf(&b, "  %s/s, done in %v", client.FormatBytes(p.Rate), time.Duration(p.ETA*float64(time.Second)).Round(time.Second))
+		}
+		fmt.Fprintf(&b, "  said at %s\n", p.LastSeen)
 	}
 	return strings.TrimSuffix(b.String(), "\n")
 }

@@ -24,7 +24,7 @@ type host struct {
 	Seeds    bool      `json:"seeds"`
 	Share    *float64  `json:"share"`                 // 0..1; null: it does not say
 	Left     *int64    `json:"left"`                  // bytes; null: it does not say
-	Rate     *float64  `json:"rate_bytes_per_second"` // since it was looked at before; null: it was not
+	Rate     *float64  `json:"rate_bytes_per_second"` // since it was looked at before, else as it says; null: not known
 	ETA      *float64  `json:"eta_seconds"`           // null: not known
 	Seen     time.Time `json:"seen"`                  // its last announce
 	Have     []byte    `json:"have,omitempty"`        // of at most 256 equal parts each how much, 0..255; base64
@@ -59,7 +59,11 @@ func (t *Tracker) swarmOf(ctx context.Context, name string) (h hosts, err error)
 	last := 0.0
 	for i := range s.Peers {
 		one := hostOf(&s.Peers[i], version.Size)
-		if one.Rate = t.progress.note(version.InfoHash, &s.Peers[i]); one.Rate != nil && *one.Rate > 0 && one.Left != nil && *one.Left > 0 {
+		one.Rate = t.progress.note(version.InfoHash, &s.Peers[i])
+		if said := float64(s.Peers[i].Rate); one.Rate == nil && said > 0 {
+			one.Rate = &said
+		}
+		if one.Rate != nil && *one.Rate > 0 && one.Left != nil && *one.Left > 0 {
 			eta := float64(*one.Left) / *one.Rate
 			one.ETA = &eta
 			last = max(last, eta)
