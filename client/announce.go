@@ -22,7 +22,8 @@ type announcer struct {
 	infoHash [20]byte
 	size     int64
 
-	first atomic.Pointer[chan struct{}] // closed when the first announce has ended, well or not; nil then
+	first atomic.Pointer[chan struct{}]        // closed when the first announce has ended, well or not; nil then
+	told  map[netip.AddrPort]communicator.Peer // in the last answer
 }
 
 func (c *Client) newAnnouncer(name string, infoHash [20]byte, size int64) *announcer {
@@ -58,6 +59,15 @@ func (a *announcer) Announce(ctx context.Context, p transfer.Progress) (transfer
 	if err != nil {
 		a.c.log.Debug("the ring did not take this client's address", "addr", addr, "err", err)
 	}
+	var gone []communicator.Peer
+	for _, addr := range p.Refused {
+		if peer, known := a.told[addr]; known {
+			gone = append(gone, peer)
+		}
+	}
+	if err := a.c.ring.Doubt(ctx, a.name, a.infoHash, p.PeerID, gone); err != nil {
+		a.c.log.Debug("the ring was not told who cannot be reached", "err", err)
+	}
 	swarm, err := a.c.ring.Announce(ctx, communicator.Announce{
 		Name:     a.name,
 		InfoHash: a.infoHash,
@@ -75,7 +85,12 @@ func (a *announcer) Announce(ctx context.Context, p transfer.Progress) (transfer
 		return transfer.Answer{}, err
 	}
 	answer := transfer.Answer{Interval: swarm.Interval}
+	a.told = nil
+	if len(swarm.Peers) > 0 {
+		a.told = make(map[netip.AddrPort]communicator.Peer, len(swarm.Peers))
+	}
 	for _, peer := range swarm.Peers {
+		a.told[peer.Addr] = peer
 		answer.Peers = append(answer.Peers, peer.Addr)
 	}
 	return answer, nil

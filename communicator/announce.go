@@ -69,6 +69,8 @@ type Peer struct {
 	Rate     int64
 	Have     []byte
 	Seen     time.Time // of its last announce, ring time
+	// Doubt tells who could not reach it since, if anybody; see Doubt.
+	Doubt [4]byte
 }
 
 // Swarm is the answer to an Announce, or a look at a swarm.

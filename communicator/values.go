@@ -114,6 +114,11 @@ func decodePeer(b []byte) (Peer, error) {
 		p.Have = make([]byte, n)
 		d.fixed(p.Have)
 	}
+	if len(d.b) > 0 && d.err == nil {
+		if d.fixed(p.Doubt[:]); p.Doubt == [4]byte{} {
+			d.fail("a doubt of nobody")
+		}
+	}
 	return p, d.end()
 }
 

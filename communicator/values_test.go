@@ -37,7 +37,11 @@ var recode = map[string]func([]byte) ([]byte, error){
 	},
 	"peer": func(b []byte) ([]byte, error) {
 		p, err := decodePeer(b)
-		return encodePeer(Announce{Addr: p.Addr, ClientID: p.ClientID, Left: p.Left, Size: p.Size, Rate: p.Rate, Have: p.Have}), err
+		b = encodePeer(Announce{Addr: p.Addr, ClientID: p.ClientID, Left: p.Left, Size: p.Size, Rate: p.Rate, Have: p.Have})
+		if p.Doubt != [4]byte{} {
+			b = append(b, p.Doubt[:]...)
+		}
+		return b, err
 	},
 }
 

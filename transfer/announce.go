@@ -30,6 +30,8 @@ type Progress struct {
 	Event                      Event
 	Uploaded, Downloaded, Left int64
 	RateDown                   float64 // bytes per second that come in now
+	// Refused are peers that did not take a call since the last announce.
+	Refused []netip.AddrPort
 	// Have is the share of each of up to 256 runs of pieces, see wire.Bits.Shares.
 	Have   []byte
 	PeerID [20]byte

@@ -31,9 +31,20 @@ type candidate struct {
 // book is the addresses of one torrent. order is walked round and round, so
 // that each gets its turn.
 type book struct {
-	by    map[netip.AddrPort]*candidate
-	order []*candidate
-	at    int
+	by      map[netip.AddrPort]*candidate
+	order   []*candidate
+	at      int
+	refused []netip.AddrPort // who could not be called, since the last announce
+}
+
+// mostRefused are told of in one announce.
+const mostRefused = 20
+
+// refuses notes that nobody took a call.
+func (b *book) refuses(a netip.AddrPort) {
+	if len(b.refused) < mostRefused && !slices.Contains(b.refused, a) {
+		b.refused = append(b.refused, a)
+	}
 }
 
 func newBook() book { return book{by: make(map[netip.AddrPort]*candidate)} }

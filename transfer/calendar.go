@@ -125,6 +125,9 @@ func (l *loop) announce(t *Torrent, idle bool) {
 	t.told.hurried, t.told.granted = false, false
 	p := t.progress()
 	p.Event = t.told.event
+	if t.s != nil {
+		p.Refused, t.s.book.refused = t.s.book.refused, nil
+	}
 	l.e.side.Go(func() {
 		defer cancel()
 		answer, err := t.spec.Announcer.Announce(ctx, p)

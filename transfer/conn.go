@@ -329,6 +329,9 @@ func (c *conn) drop(why reason, err error) {
 				words += ": " + err.Error()
 			}
 			k.failed(c.l.now, words, c.l.rnd.Float64())
+			if before == connecting {
+				c.s.book.refuses(k.addr)
+			}
 		}
 	}
 	c.asked, c.queue, c.out, c.rest = nil, nil, nil, nil
