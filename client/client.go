@@ -25,9 +25,10 @@ var (
 	ErrTargetExists = errors.New("target exists already")
 )
 
-// The ports that peers reach a client at, unless Config says otherwise.
+// The ports that peers reach a client at, unless Config says otherwise. Not 7000: Wireshark
+// takes what goes there for Gryphon, whose port that is, and malformed.
 const (
-	DefaultPortMin = 7000
+	DefaultPortMin = 7001
 	DefaultPortMax = 7999
 )
 
@@ -36,7 +37,7 @@ type Config struct {
 	Storage *Storage
 	Ring    *communicator.Communicator
 	// PortMin and PortMax bound the port to listen on; the first free one from
-	// a random start is taken. Both 0 mean 7000 to 7999.
+	// a random start is taken. Both 0 mean 7001 to 7999.
 	PortMin, PortMax uint16
 	// Profile is what the network is like: transfer.LAN, unless it says otherwise.
 	Profile transfer.Profile

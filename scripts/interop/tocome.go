@@ -96,7 +96,7 @@ func (w *world) knowsEncryption() error {
 	if err != nil {
 		return err
 	}
-	if _, err := w.output(secondHost, self, "call-encrypted", w.lab.Addr(firstHost)+":7000", "tcp"); err != nil {
+	if _, err := w.output(secondHost, self, "call-encrypted", w.lab.Addr(firstHost)+":7001", "tcp"); err != nil {
 		return fmt.Errorf("%w: %w", errNotYet, err)
 	}
 	return nil

@@ -44,10 +44,9 @@ type talk struct {
 var fields = []string{"frame.number", "ip.src", "_ws.malformed", "bittorrent.protocol.name", "bittorrent.msg.type",
 	"bittorrent.msg.length", "bittorrent.piece.length", "bittorrent.continuous_data"}
 
-// dissect has tshark read a capture. Port 7000 is that of another protocol as well, so
-// what the bytes look like has to come first.
+// dissect has tshark read a capture, as it comes.
 func dissect(capture, seed, other string) (*talk, error) {
-	args := []string{"-n", "-o", "tcp.try_heuristic_first:TRUE", "-r", capture, "-Y", "tcp.len > 0 && ip.addr == " + other, "-T", "fields", "-E", "separator=|"}
+	args := []string{"-n", "-r", capture, "-Y", "tcp.len > 0 && ip.addr == " + other, "-T", "fields", "-E", "separator=|"}
 	for _, f := range fields {
 		args = append(args, "-e", f)
 	}

@@ -99,7 +99,7 @@ func (s *stage) watch(sc scene) error {
 	if sc.to == "aria2" {
 		host = othersHost
 		argv = []string{"aria2c", "--dir=" + dir, "--seed-time=0", "--enable-dht=false", "--enable-dht6=false", "--bt-enable-lpd=false",
-			"--file-allocation=none", "--listen-port=7000", "--summary-interval=0", "http://" + s.lab.Addr(ringHost) + ":6969/t/" + sc.payload + ".torrent"}
+			"--file-allocation=none", "--listen-port=6881", "--summary-interval=0", "http://" + s.lab.Addr(ringHost) + ":6969/t/" + sc.payload + ".torrent"}
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
