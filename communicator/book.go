@@ -27,6 +27,7 @@ type book struct{ entries map[string]*bookEntry }
 type bookEntry struct {
 	addr     string
 	loopback bool
+	side     bool // whoever answers there tells its ring another one
 	listed   bool // by the user: never forgotten
 	dialing  bool
 	fails    int
@@ -78,17 +79,17 @@ func (b *book) makeRoom() bool {
 
 // next gives the address to dial now, nil if none is due: those that failed
 // least, listed ones and those beyond this machine first, else any. With beyond,
-// only such as are not loopback addresses.
+// only such as are neither loopback addresses nor other than their member tells its ring.
 func (b *book) next(now time.Time, beyond bool) *bookEntry {
 	var best *bookEntry
 	ties := 0
 	for _, e := range b.entries {
-		if e.dialing || e.due.After(now) || (beyond && e.loopback) {
+		if e.dialing || e.due.After(now) || (beyond && (e.loopback || e.side)) {
 			continue
 		}
 		order := -1
 		if best != nil {
-			order = cmp.Or(cmp.Compare(e.fails, best.fails), -compareBool(e.listed, best.listed), compareBool(e.loopback, best.loopback))
+			order = cmp.Or(cmp.Compare(e.fails, best.fails), -compareBool(e.listed, best.listed), compareBool(e.loopback, best.loopback), compareBool(e.side, best.side))
 		}
 		switch {
 		case order < 0:

@@ -212,6 +212,30 @@ func TestAMemberBeyondThisMachineIsPreferred(t *testing.T) {
 	})
 }
 
+// A machine that has a bridge for containers answers at its address as well.
+func TestAMemberIsReachedByTheAddressThatItTells(t *testing.T) {
+	n := newFakeNet("172.17.0.1:8000", "10.0.0.1:8000")
+	n.ring.SetStatus(chord.Status{Self: chord.Ref{Addr: "10.0.0.1:8000"}, Members: []chord.Ref{{Addr: "10.0.0.1:8000"}}})
+	n.up["10.0.0.1:8000"] = sideGrace / 2
+	inPool(t, n, poolConfig{resolve: list("172.17.0.1:8000")}, func(t *testing.T, c *Communicator, p *pool) {
+		if _, err := status(bg, c); err != nil {
+			t.Fatal(err)
+		}
+		if at := p.at(); at != "10.0.0.1:8000" {
+			t.Errorf("now at %q", at)
+		}
+	})
+	n.kill("10.0.0.1:8000") // as it is beyond a router that the client is not
+	inPool(t, n, poolConfig{resolve: list("172.17.0.1:8000")}, func(t *testing.T, c *Communicator, p *pool) {
+		if _, err := status(bg, c); err != nil {
+			t.Fatal(err)
+		}
+		if at := p.at(); at != "172.17.0.1:8000" {
+			t.Errorf("now at %q", at)
+		}
+	})
+}
+
 func TestDeadMembersAreTriedLessAndLess(t *testing.T) {
 	n := newFakeNet()
 	inPool(t, n, poolConfig{resolve: list("10.0.0.1:8000")}, func(t *testing.T, c *Communicator, p *pool) {

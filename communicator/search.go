@@ -22,6 +22,10 @@ const (
 	// loopbackGrace is how long a member on a loopback address waits for one
 	// that is not: LocalAddr is what peers on other machines are told.
 	loopbackGrace = 20 * time.Millisecond
+	// sideGrace is the same for one that was reached by an address which it does not tell
+	// its ring, as that of a bridge for containers on its machine: from there the local
+	// address may be one that nobody else can call.
+	sideGrace = 100 * time.Millisecond
 )
 
 // dialed is the end of one attempt to connect.
@@ -29,6 +33,7 @@ type dialed struct {
 	addr    string
 	c       conn
 	members []string // of the ring, as the member says
+	front   bool     // it was reached by the address that it tells its ring
 	err     error
 }
 
@@ -73,15 +78,21 @@ func (p *pool) search() conn {
 			switch {
 			case r.err != nil:
 				step.Reset(0)
-			case !r.c.LocalAddr().IsLoopback():
+			case !r.c.LocalAddr().IsLoopback() && r.front:
 				if best != nil {
 					_ = best.Close()
 				}
 				return r.c
+			case best != nil && best.LocalAddr().IsLoopback() && !r.c.LocalAddr().IsLoopback():
+				_ = best.Close()
+				best, grace = r.c, time.After(sideGrace)
 			case best != nil:
 				_ = r.c.Close()
 			default:
-				best, grace = r.c, time.After(loopbackGrace)
+				best, grace = r.c, time.After(sideGrace)
+				if r.c.LocalAddr().IsLoopback() {
+					grace = time.After(loopbackGrace)
+				}
 				step.Reset(0)
 			}
 		case h, ok := <-hints:
@@ -126,7 +137,7 @@ func (p *pool) search() conn {
 }
 
 // take picks an address to dial and marks it. With beyond it must not be a
-// loopback address.
+// loopback address, nor one that its member does not tell its ring.
 func (p *pool) take(beyond bool) string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -142,21 +153,21 @@ func (p *pool) take(beyond bool) string {
 // answers, and hands the outcome to search, if it still wants it.
 func (p *pool) attempt(ctx context.Context, addr string, results chan<- dialed) {
 	c, err := p.cfg.dial(ctx, addr)
-	var members []string
+	r := dialed{addr: addr, c: c, err: err}
 	if err == nil {
-		if members, err = askMembers(ctx, c); err != nil {
+		if r.members, r.front, r.err = askMembers(ctx, c); r.err != nil {
 			_ = c.Close()
 		}
 	}
 	select {
-	case results <- dialed{addr, c, members, err}:
+	case results <- r:
 	case <-ctx.Done():
 		p.mu.Lock()
 		if e := p.book.entries[addr]; e != nil {
 			e.dialing = false
 		}
 		p.mu.Unlock()
-		if err == nil {
+		if r.err == nil {
 			_ = c.Close()
 		}
 	}
@@ -166,6 +177,7 @@ func (p *pool) attempted(r dialed) {
 	p.mu.Lock()
 	if e := p.book.entries[r.addr]; e != nil {
 		e.dialing = false
+		e.side = r.err == nil && !r.front
 	}
 	if r.err != nil {
 		p.lastErr = r.err

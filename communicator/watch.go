@@ -3,6 +3,7 @@ package communicator
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"chordtorrent/chord"
@@ -68,23 +69,32 @@ func (p *pool) watch(c conn) {
 }
 
 // askMembers asks for the addresses of the ring's members, the asked one's
-// first.
-func askMembers(ctx context.Context, c conn) ([]string, error) {
+// first. front: that one is reached by the host that it tells the others.
+func askMembers(ctx context.Context, c conn) (members []string, front bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, silence)
 	defer cancel()
 	rep, err := c.Call(ctx, chord.GetStatus{})
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w: %w", c.Addr(), errNoReply, err)
+		return nil, false, fmt.Errorf("%s: %w: %w", c.Addr(), errNoReply, err)
 	}
-	members := []string{c.Addr()}
+	members, front = []string{c.Addr()}, true
 	if st, ok := rep.(chord.Status); ok {
+		front = sameHost(c.Addr(), st.Self.Addr)
 		for _, m := range st.Members {
 			if m.Addr != "" && m.Addr != c.Addr() {
 				members = append(members, m.Addr)
 			}
 		}
 	}
-	return members, nil
+	return members, front, nil
+}
+
+// sameHost reports whether two addresses name one host, as far as can be told from
+// numbers.
+func sameHost(a, b string) bool {
+	x, errA := netip.ParseAddrPort(a)
+	y, errB := netip.ParseAddrPort(b)
+	return errA != nil || errB != nil || x.Addr().Unmap() == y.Addr().Unmap()
 }
 
 // learn notes the ring's members. It is called by keep's goroutine only, and
@@ -103,7 +113,7 @@ func (p *pool) learn(members []string) {
 
 // refresh learns the ring's members from c and drops c if it does not answer.
 func (p *pool) refresh(c conn) bool {
-	members, err := askMembers(p.ctx, c)
+	members, _, err := askMembers(p.ctx, c)
 	if p.ctx.Err() != nil {
 		return false
 	}

@@ -323,6 +323,7 @@ func (c *conn) drop(why reason, err error) {
 			if before == covering || before == awaiting {
 				// Who hangs up at a plain handshake may insist on a covered one.
 				k.covered = c.cover == nil && why == closedByPeer && len(c.rest) == 0
+				k.late = k.late || k.covered && c.s.complete() // a seed calls once: the plain call was none
 			}
 			words := why.String()
 			if err != nil {

@@ -72,11 +72,13 @@ func parseAnnounce(a *announce, query string, from netip.Addr, ownIP bool) error
 	}
 	a.port = uint16(p)
 	if left != "" {
-		n, err := strconv.ParseUint(left, 10, 63)
+		n, err := strconv.ParseUint(left, 10, 64)
 		if err != nil {
 			return fmt.Errorf("%w: left is %q", errRequest, shorten(left))
 		}
-		a.left = int64(n)
+		if a.left = int64(n); n > 1<<62 {
+			a.left = -1 // as some say who have a magnet link only, and do not know
+		}
 	}
 	switch event {
 	case "started":
