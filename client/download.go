@@ -165,6 +165,7 @@ func (c *Client) torrentOf(ctx context.Context, req DownloadRequest, found Found
 		name = foreignName(tor.name, tor.infoHash) // known by now
 	}
 	tor.name, tor.foreign = name, found.Foreign
+	tor.webSeeds = append(tor.webSeeds, found.webSeeds...)
 	return tor, b, nil
 }
 

@@ -24,6 +24,7 @@ type Found struct {
 	Metainfo []byte
 	Foreign  bool // the ring does not know it, or is not there
 	magnet   magnet
+	webSeeds []string // that the link or .torrent names, beside those in Metainfo
 }
 
 // Find looks for what a person named: a name in the ring; or a .torrent, by its path or
@@ -84,7 +85,10 @@ func (c *Client) findTorrent(ctx context.Context, where string, metainfo []byte)
 			return Found{}, fmt.Errorf("%s: %w", where, err)
 		}
 		if known != nil {
-			return foundInRing(v, known), nil
+			// The ring is its tracker; but it may know of nobody, where the .torrent knows more.
+			found := foundInRing(v, known)
+			found.webSeeds = tor.webSeeds
+			return found, nil
 		}
 	}
 	if tor.nodes {
@@ -105,7 +109,9 @@ func (c *Client) findMagnet(ctx context.Context, link string) (Found, error) {
 	case err != nil:
 		return Found{}, fmt.Errorf("the magnet link: %w", err)
 	case known != nil:
-		return foundInRing(v, known), nil
+		found := foundInRing(v, known)
+		found.magnet.peers, found.webSeeds = m.peers, m.webSeeds
+		return found, nil
 	}
 	f := Found{Name: foreignName(m.name, m.infoHash), InfoHash: m.infoHash, Foreign: true, magnet: m}
 	if tor, err := parseTorrent(kept); keptErr == nil && err == nil && tor.infoHash == m.infoHash {

@@ -3,8 +3,10 @@ package client
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -43,6 +45,35 @@ func TestDownloadFromAWebSeed(t *testing.T) {
 		t.Fatal(err)
 	}
 	check("tree")
+}
+
+// What the ring knows, and nobody there serves, comes from where a .torrent or link says.
+func TestALinkOfTheRingKeepsItsOwnWays(t *testing.T) {
+	w := newWorld(t)
+	path := w.file("f", w.content(120_000))
+	server := httptest.NewServer(http.FileServer(http.Dir(filepath.Dir(path))))
+	defer server.Close()
+	m, err := CreateMetainfo(t.Context(), MetainfoRequest{Paths: []string{path}, WebSeeds: []string{server.URL + "/"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	bare, err := CreateMetainfo(t.Context(), MetainfoRequest{Paths: []string{path}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := communicator.Version{Name: "f", InfoHash: m.InfoHash, Size: m.Layout.Total, Pieces: m.Layout.NumPieces(), Published: time.Now()}
+	if _, err := w.communicator().Publish(t.Context(), v, bare.Bytes); err != nil {
+		t.Fatal(err)
+	}
+	link := fmt.Sprintf("magnet:?xt=urn:btih:%x&ws=%s", m.InfoHash, url.QueryEscape(server.URL+"/"))
+	for _, source := range []string{w.file("f.torrent", string(m.Bytes)), link} {
+		d := w.download(w.client(newStorage(t)), source, "")
+		if d.Foreign {
+			t.Errorf("%s: the ring knows it", source)
+		}
+		w.same(path, d.Path)
+		w.stop(d)
+	}
 }
 
 func TestWhereTheDataOfATorrentIs(t *testing.T) {

@@ -15,8 +15,11 @@ const (
 	enough        = 8
 	fewFor        = 5 * time.Second
 	// unwantedInterval applies to a seeder whom nobody wanted anything of when it asked
-	// last: it only has to stay listed, and a machine may have thousands of such.
+	// last: it only has to stay listed, and a machine may have thousands of such. One that
+	// has few of them asks more often, as there are clients that a seed has to call.
 	unwantedInterval = 2 * time.Minute
+	leastUnwanted    = 15 * time.Second
+	unwantedSpacing  = 600 * time.Millisecond
 	// seatSpacing is how far apart the announces of all the seeders are, in one process,
 	// that nobody wants anything of: with more of them than unwantedInterval has room
 	// for, each waits longer. A hundred a second are little work for a small ring.
@@ -59,7 +62,11 @@ func (p Pace) Interval(r float64) time.Duration {
 	case !p.Seeder:
 		d = min(d, maxLeecherInterval)
 	case p.Unwanted:
-		d = min(max(d, unwantedInterval), maxSeederInterval)
+		rest := unwantedInterval
+		if p.Seats > 0 {
+			rest = min(max(time.Duration(p.Seats)*unwantedSpacing, leastUnwanted), unwantedInterval)
+		}
+		d = min(max(d, rest), maxSeederInterval)
 		d = max(d, min(time.Duration(p.Seats)*seatSpacing, maxSwarmInterval))
 	default:
 		d = min(d, maxSeederInterval)

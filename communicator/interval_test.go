@@ -19,6 +19,8 @@ func TestIntervalGrowsFromSecondsToMinutes(t *testing.T) {
 		{"a seeder after hours", Pace{Swarm: 10, Age: 5 * time.Hour, Seeder: true}, 5 * time.Minute},
 		{"a seeder that nobody wants, at its second announce", Pace{Swarm: 1, Age: 5 * time.Second, Seeder: true, Unwanted: true}, 2 * time.Minute},
 		{"one for hours", Pace{Swarm: 1, Age: 5 * time.Hour, Seeder: true, Unwanted: true}, 5 * time.Minute},
+		{"one of five in this process", Pace{Swarm: 1, Age: 5 * time.Second, Seeder: true, Unwanted: true, Seats: 5}, 15 * time.Second},
+		{"one of 100", Pace{Swarm: 1, Age: 5 * time.Second, Seeder: true, Unwanted: true, Seats: 100}, time.Minute},
 		{"one of 1,000 in this process", Pace{Swarm: 1, Age: 5 * time.Second, Seeder: true, Unwanted: true, Seats: 1000}, 2 * time.Minute},
 		{"one of 40,000", Pace{Swarm: 1, Age: 5 * time.Hour, Seeder: true, Unwanted: true, Seats: 40_000}, 400 * time.Second},
 		{"one of 200,000", Pace{Swarm: 1, Age: 5 * time.Hour, Seeder: true, Unwanted: true, Seats: 200_000}, 15 * time.Minute},
