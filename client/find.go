@@ -184,7 +184,7 @@ func (c *Client) fetchTorrent(ctx context.Context, address string) ([]byte, erro
 	if err == nil && status != http.StatusOK {
 		err = hint(fmt.Errorf("the server answers with status %d %s", status, http.StatusText(status)), "open it in a browser to see what is there")
 	}
-	return b, err
+	return trimmed(b), err
 }
 
 // torrentFile tells a local .torrent from a name in the ring: what contains a

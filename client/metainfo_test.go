@@ -66,7 +66,7 @@ func TestALinkOfTheRingKeepsItsOwnWays(t *testing.T) {
 		t.Fatal(err)
 	}
 	link := fmt.Sprintf("magnet:?xt=urn:btih:%x&ws=%s", m.InfoHash, url.QueryEscape(server.URL+"/"))
-	for _, source := range []string{w.file("f.torrent", string(m.Bytes)), link} {
+	for _, source := range []string{w.file("f.torrent", string(m.Bytes)+"\r\n"), link} {
 		d := w.download(w.client(newStorage(t)), source, "")
 		if d.Foreign {
 			t.Errorf("%s: the ring knows it", source)

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -149,5 +150,9 @@ func readTorrentFile(path string) ([]byte, error) {
 	if info.Size() > storage.MaxTorrent {
 		return nil, fmt.Errorf("%s is no .torrent: it has %d bytes, at most %d are possible", path, info.Size(), storage.MaxTorrent)
 	}
-	return os.ReadFile(path)
+	b, err := os.ReadFile(path)
+	return trimmed(b), err
 }
+
+// trimmed is a .torrent without the ends of lines that editors and servers put behind it.
+func trimmed(b []byte) []byte { return bytes.TrimRight(b, "\r\n") }
