@@ -205,7 +205,7 @@ func TestWhatIsServedIsHarmless(t *testing.T) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for name, content := range map[string]string{"page.html": "<script>alert(1)</script>", "pic.svg": "<svg onload='alert(1)'/>", "a b.txt": "text"} {
+	for name, content := range map[string]string{"page.html": "<script>alert(1)</script>", "pic.svg": "<svg onload='alert(1)'/>", "a b.txt": "text", "film.mp4": "<script>alert(1)</script>"} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -216,6 +216,7 @@ func TestWhatIsServedIsHarmless(t *testing.T) {
 		saved  bool
 		status int
 	}{
+		"/film.mp4":         {"video/mp4", false, 200},
 		"/page.html":        {"text/plain; charset=utf-8", false, 200},
 		"/pic.svg":          {"application/octet-stream", true, 200},
 		"/a%20b.txt":        {"text/plain; charset=utf-8", false, 200},
@@ -251,8 +252,12 @@ func TestWhatIsServedIsHarmless(t *testing.T) {
 		if saved := strings.HasPrefix(resp.Header.Get("Content-Disposition"), "attachment"); saved != want.saved {
 			t.Errorf("%s is to be saved: %v", path, saved)
 		}
-		if policy := resp.Header.Get("Content-Security-Policy"); !strings.Contains(policy, "sandbox") || strings.Contains(policy, "script") {
+		policy := resp.Header.Get("Content-Security-Policy")
+		if !strings.Contains(policy, "default-src 'none'") || strings.Contains(policy, "script") || strings.Contains(policy, "sandbox") == (want.kind == "video/mp4") {
 			t.Errorf("%s: %s", path, policy)
+		}
+		if resp.Header.Get("X-Content-Type-Options") != "nosniff" || resp.Header.Get("Cross-Origin-Resource-Policy") != "same-origin" {
+			t.Errorf("%s: %v", path, resp.Header)
 		}
 	}
 	if _, body := s.do("GET", "/content/"+j.ID, ""); !strings.Contains(body, "a%20b.txt") {

@@ -44,6 +44,20 @@ func contentType(name string) (kind string, save bool) {
 	return "application/octet-stream", true
 }
 
+// scriptless says that what is served as kind cannot carry a script. A browser's own
+// viewers and players do not run in a sandbox: what is in one has no origin, and may not
+// load even itself.
+func scriptless(kind string) bool {
+	family, _, _ := strings.Cut(kind, "/")
+	switch family {
+	case "video", "audio":
+		return true
+	case "image":
+		return kind != "image/svg+xml"
+	}
+	return kind == "application/pdf"
+}
+
 func attachment(name string) string {
 	plain := strings.Map(func(r rune) rune {
 		if r < ' ' || r > '~' || r == '"' || r == '\\' {
@@ -144,10 +158,9 @@ func (s *Server) send(w http.ResponseWriter, r *http.Request, name string, modif
 	kind, save := contentType(name)
 	h := w.Header()
 	h.Set("Content-Type", kind)
-	// Whatever it is, it is not one of our pages, and can do nothing in their name. A
-	// browser's own PDF viewer does not run in a sandbox.
+	// Whatever it is, it is not one of our pages, and can do nothing in their name.
 	policy := "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'; media-src 'self'; frame-ancestors 'none'"
-	if kind != "application/pdf" {
+	if !scriptless(kind) {
 		policy += "; sandbox"
 	}
 	h.Set("Content-Security-Policy", policy)
