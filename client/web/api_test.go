@@ -324,6 +324,60 @@ func TestUploads(t *testing.T) {
 	}
 }
 
+// An upload of a name that is being downloaded is refused, harms the download as little as
+// what was there before, and can be ended when the download is over.
+func TestAnUploadOfWhatIsBeingDownloaded(t *testing.T) {
+	h := daemontest.New(t)
+	a, b := open(t, h, "a", nil), open(t, h, "b", nil)
+	path := h.File("disk.img", 1<<20)
+	h.Publish(a.d, path)
+	for _, c := range []struct {
+		what, target, name string
+		status             int
+	}{
+		{"where the upload would go", "", "b/files/disk.img", http.StatusConflict},
+		{"elsewhere", filepath.Join(h.Dir, "elsewhere.img"), "elsewhere.img", http.StatusInternalServerError},
+	} {
+		j := h.Add(b.d, api.AddDownload{Source: "disk.img", Target: c.target, LimitDown: 1000})
+		h.Until(b.d, j.ID, "some of it", func(j api.Job) bool { return j.Stage == "downloading" })
+		var up struct{ ID string }
+		b.ask("POST", "/uploads", map[string]string{"name": "disk.img"}, &up)
+		if resp, body := b.do("PUT", api.Prefix+"/uploads/"+up.ID+"/chosen", "mine"); resp.StatusCode != http.StatusNoContent {
+			t.Fatalf("%s: bringing it: %s", c.what, body)
+		}
+		for range 2 {
+			if resp, body := b.do("POST", api.Prefix+"/uploads/"+up.ID, ""); resp.StatusCode != c.status || !strings.Contains(body, "is taken") {
+				t.Fatalf("%s: %s: %s", c.what, resp.Status, body)
+			}
+		}
+		if _, err := os.Stat(filepath.Join(h.Dir, "b", "files", "disk.img")); !errors.Is(err, os.ErrNotExist) {
+			t.Fatalf("%s: left in the way: %v", c.what, err)
+		}
+		none := int64(0)
+		h.Must(b.d.Change(t.Context(), j.ID, api.Change{LimitDown: &none}))
+		h.Until(b.d, j.ID, "the download", daemontest.IsServed)
+		h.Same(path, filepath.Join(h.Dir, c.name))
+		if err := b.d.Remove(t.Context(), j.ID, true); err != nil {
+			t.Fatal(err)
+		}
+		var mine api.Job
+		b.ask("POST", "/uploads/"+up.ID, nil, &mine)
+		mine = h.Until(b.d, mine.ID, "the publication", daemontest.IsServed)
+		if got, err := os.ReadFile(mine.Path); err != nil || string(got) != "mine" {
+			t.Errorf("%s: published %q, %v", c.what, got, err)
+		}
+		if left, err := os.ReadDir(filepath.Join(h.Dir, "b", "uploads")); err != nil || len(left) != 0 {
+			t.Errorf("%s: left behind: %v, %v", c.what, left, err)
+		}
+		b.ask("DELETE", "/files/disk.img", nil, nil)
+		b.ask("DELETE", "/jobs/"+mine.ID, nil, nil)
+		if err := os.Remove(mine.Path); err != nil {
+			t.Fatal(err)
+		}
+		h.Publish(a.d, h.File("disk.img", 1<<20))
+	}
+}
+
 func TestPagesWithoutAScript(t *testing.T) {
 	h := daemontest.New(t)
 	a, b := open(t, h, "a", nil), open(t, h, "b", nil)

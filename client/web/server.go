@@ -109,7 +109,7 @@ func (s *Server) browsers(mux *http.ServeMux) {
 // statusOf is the HTTP status for how an error would end a command.
 func statusOf(err error) int {
 	switch {
-	case errors.Is(err, errExists):
+	case errors.Is(err, errExists), errors.Is(err, errComing):
 		return http.StatusConflict
 	case errors.Is(err, daemon.ErrClosed), errors.Is(err, communicator.ErrNotReady), errors.Is(err, communicator.ErrUnavailable):
 		return http.StatusServiceUnavailable
