@@ -69,6 +69,29 @@ func TestPagesCarryNoScriptOfTheirOwn(t *testing.T) {
 	}
 }
 
+// On loopback the page needs no token, but a proxy that brings others to it does.
+func TestAHostOfAProxyNeedsTheToken(t *testing.T) {
+	s := open(t, daemontest.New(t), "a", func(c *web.Config) { c.Hosts = []string{"files.example.org"} })
+	for _, c := range []struct {
+		host, path string
+		headers    []string
+		status     int
+	}{
+		{"127.0.0.1:8780", "/downloads", nil, 200},
+		{"LOCALHOST", "/downloads", nil, 200},
+		{"files.example.org", "/downloads", nil, 303},
+		{"files.example.org", "/api/v1/jobs", nil, 401},
+		{"files.example.org", "/api/v1/jobs", []string{"Authorization", "Bearer " + token}, 200},
+		{"files.example.org", "/downloads", []string{"Cookie", "chordtorrent=" + token}, 200},
+		{"files.example.org", "/login", nil, 200},
+		{"192.0.2.7", "/api/v1/jobs", nil, 401},
+	} {
+		if resp, body := s.do("GET", c.path, "", append(c.headers, "Host", c.host)...); resp.StatusCode != c.status {
+			t.Errorf("%s as %s, %v: %s, want %d: %s", c.path, c.host, c.headers, resp.Status, c.status, body)
+		}
+	}
+}
+
 func TestAToken(t *testing.T) {
 	s := open(t, daemontest.New(t), "a", func(c *web.Config) { c.NeedToken, c.Hosts = true, []string{"Files.Example"} })
 	for _, c := range []struct {

@@ -28,7 +28,7 @@ type Config struct {
 	Token   string // what a program, or somebody on another machine, has to show
 	Version string
 	Cluster string
-	// NeedToken asks browsers for the token as well: others than this machine can connect.
+	// NeedToken asks everybody for the token: others than this machine can connect.
 	NeedToken bool
 	Hosts     []string // further names that this machine is reached by
 	Log       *slog.Logger
@@ -63,14 +63,14 @@ func New(cfg Config) (*Server, error) {
 	return s, nil
 }
 
-// ServeHTTP implements http.Handler.
+// ServeHTTP implements http.Handler. Without Serving everybody has to show the token.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
 
 // Serving is an http.Server for s, with limits on those who dawdle. What takes its
 // time (events, files, uploads) has none of its own.
 func (s *Server) Serving() *http.Server {
 	return &http.Server{
-		Handler: s, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
+		Handler: s, ConnContext: withUser, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 }
