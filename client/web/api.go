@@ -181,6 +181,6 @@ func (s *Server) torrent(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/x-bittorrent")
-	w.Header().Set("Content-Disposition", attachment(name+".torrent"))
+	w.Header().Set("Content-Disposition", disposition("attachment", name+".torrent"))
 	_, _ = w.Write(metainfo)
 }

@@ -265,6 +265,23 @@ func TestWhatIsServedIsHarmless(t *testing.T) {
 	}
 }
 
+// A browser titles and saves what it opens by its name, whatever is in that.
+func TestWhatIsOpenedHasItsName(t *testing.T) {
+	h := daemontest.New(t)
+	s := open(t, h, "a", nil)
+	for name, want := range map[string]string{
+		"paper 1.pdf":  `inline; filename="paper 1.pdf"; filename*=UTF-8''paper%201.pdf`,
+		"Ü\"; x=y.txt": `inline; filename="__; x=y.txt"; filename*=UTF-8''%C3%9C%22%3B%20x%3Dy.txt`,
+		"it's*.pdf":    `inline; filename="it's*.pdf"; filename*=UTF-8''it%27s%2A.pdf`,
+		"disk.img":     `attachment; filename="disk.img"; filename*=UTF-8''disk.img`,
+	} {
+		j := h.Publish(s.d, h.File(name, 100))
+		if resp, _ := s.do("GET", "/content/"+j.ID, ""); resp.Header.Get("Content-Disposition") != want {
+			t.Errorf("%q: %s, want %s", name, resp.Header.Get("Content-Disposition"), want)
+		}
+	}
+}
+
 func TestUploads(t *testing.T) {
 	h := daemontest.New(t)
 	s := open(t, h, "a", nil)

@@ -58,14 +58,16 @@ func scriptless(kind string) bool {
 	return kind == "application/pdf"
 }
 
-func attachment(name string) string {
+// disposition is a header that says under which name something is shown (inline) or saved
+// (attachment): plain for old browsers, and in full (RFC 6266).
+func disposition(how, name string) string {
 	plain := strings.Map(func(r rune) rune {
 		if r < ' ' || r > '~' || r == '"' || r == '\\' {
 			return '_'
 		}
 		return r
 	}, name)
-	return fmt.Sprintf(`attachment; filename="%s"; filename*=UTF-8''%s`, plain, strings.ReplaceAll(url.QueryEscape(name), "+", "%20"))
+	return fmt.Sprintf(`%s; filename="%s"; filename*=UTF-8''%s`, how, plain, strings.ReplaceAll(url.QueryEscape(name), "+", "%20"))
 }
 
 // content serves a file of a job, whole or in ranges, also while it is coming in: then
@@ -164,9 +166,11 @@ func (s *Server) send(w http.ResponseWriter, r *http.Request, name string, modif
 		policy += "; sandbox"
 	}
 	h.Set("Content-Security-Policy", policy)
+	how := "inline"
 	if save || r.URL.Query().Has("save") {
-		h.Set("Content-Disposition", attachment(name))
+		how = "attachment"
 	}
+	h.Set("Content-Disposition", disposition(how, name))
 	http.ServeContent(w, r, name, modified, in)
 }
 
