@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"chordtorrent/client"
@@ -82,6 +83,28 @@ func TestTheInterface(t *testing.T) {
 	b.ask("DELETE", "/jobs/"+j.ID+"?data=delete", nil, nil)
 	if _, err := os.Stat(j.Path); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("after its removal: %v", err)
+	}
+}
+
+// Two who change different settings at once do not undo what the other did.
+func TestSettingsAreChangedAtOnce(t *testing.T) {
+	h := daemontest.New(t)
+	s := open(t, h, "a", nil)
+	var both sync.WaitGroup
+	for _, key := range []string{"limit_down", "limit_up"} {
+		both.Go(func() {
+			for i := 1; i <= 50; i++ {
+				resp, body := s.do("PATCH", api.Prefix+"/settings", fmt.Sprintf(`{%q:%d}`, key, i))
+				var set map[string]int
+				if err := json.Unmarshal([]byte(body), &set); err != nil || resp.StatusCode != 200 || set[key] != i {
+					t.Errorf("%s %d: %s: %s", key, i, resp.Status, body)
+				}
+			}
+		})
+	}
+	both.Wait()
+	if set, err := s.d.Settings(t.Context()); err != nil || set != (api.Settings{LimitDown: 50, LimitUp: 50, MaxDownloads: 3}) {
+		t.Errorf("%+v, %v", set, err)
 	}
 }
 
