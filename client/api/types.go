@@ -163,6 +163,7 @@ type Files struct {
 	Total int    `json:"total"`           // that match
 	All   int    `json:"all"`             // in the ring
 	Error string `json:"error,omitempty"` // why the list may be old or incomplete
+	Hint  string `json:"hint,omitempty"`  // what to do about it
 }
 
 // Problem is the body of every answer that is not a success. Code is the exit code

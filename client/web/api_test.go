@@ -18,6 +18,8 @@ import (
 	"chordtorrent/client"
 	"chordtorrent/client/api"
 	"chordtorrent/client/daemontest"
+	"chordtorrent/communicator"
+	"chordtorrent/communicator/ringtest"
 )
 
 func TestTheInterface(t *testing.T) {
@@ -477,6 +479,20 @@ func contains(s string, words ...string) bool {
 		}
 	}
 	return true
+}
+
+// When the ring has gone, pages say so, and what to do.
+func TestWithoutARing(t *testing.T) {
+	h := daemontest.New(t)
+	s := open(t, h, "a", nil)
+	h.Publish(s.d, h.File("disk.img", 1000))
+	h.Ring.Intercept(func(int, any) *ringtest.Fault { return &ringtest.Fault{Err: communicator.ErrNoRing} })
+	defer h.Ring.Intercept(nil)
+	for _, path := range []string{"/available", "/ring"} {
+		if _, body := s.do("GET", path, ""); !contains(body, "no ring in reach", "start a ring member with `chordnode`") {
+			t.Errorf("%s: %s", path, body)
+		}
+	}
 }
 
 func TestManyNames(t *testing.T) {
