@@ -84,9 +84,7 @@ func (s *Server) programs(mux *http.ServeMux) {
 	mux.HandleFunc("PUT "+api.Prefix+"/uploads/{id}/{path...}", s.putUpload)
 	mux.HandleFunc("POST "+api.Prefix+"/uploads/{id}", s.endUpload)
 	mux.HandleFunc("DELETE "+api.Prefix+"/uploads/{id}", s.dropUpload)
-	mux.HandleFunc(api.Prefix+"/", func(w http.ResponseWriter, r *http.Request) {
-		s.refuse(w, r, http.StatusNotFound, fmt.Sprintf("there is no %s %s", r.Method, r.URL.Path), "docs/api.md lists what there is")
-	})
+	mux.HandleFunc(api.Prefix+"/", s.nothing(mux, "docs/api.md lists what there is"))
 }
 
 func (s *Server) status(r *http.Request) (api.Status, error) {

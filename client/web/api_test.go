@@ -119,6 +119,8 @@ func TestMisuseIsAnsweredInWords(t *testing.T) {
 		words              string
 	}{
 		{"GET", "/nothing", "", 404, api.CodeNotFound, "/nothing"},
+		{"DELETE", "/status", "", 405, api.CodeUsage, "use GET"},
+		{"PUT", "/jobs/abcdef", "", 405, api.CodeUsage, "use GET or PATCH or DELETE"},
 		{"GET", "/jobs/abcdef", "", 404, api.CodeNotFound, "abcdef"},
 		{"POST", "/jobs/abcdef/explode", "", 400, api.CodeUsage, "explode"},
 		{"POST", "/downloads", "", 400, api.CodeUsage, "JSON"},
@@ -464,6 +466,21 @@ func TestPagesWithoutAScript(t *testing.T) {
 	}
 	if resp, body := b.do("POST", "/do/download", url.Values{"name": {"magnet:?dn=nothing"}}.Encode(), form...); resp.StatusCode != 400 || !strings.Contains(body, "names no torrent") {
 		t.Errorf("a magnet link of nothing: %s %s", resp.Status, body)
+	}
+	if resp, body := b.do("DELETE", "/available", ""); resp.StatusCode != 405 || resp.Header.Get("Allow") != "GET" || !strings.Contains(body, "use GET") {
+		t.Errorf("a page that is to be deleted: %s %v: %s", resp.Status, resp.Header, body)
+	}
+	if resp, _ := b.do("GET", "/no/such/page", ""); resp.StatusCode != 404 {
+		t.Errorf("a page that is not there: %s", resp.Status)
+	}
+	for limit, words := range map[string]string{"1e-9": "less than a byte", "NaN": "not a speed", "-1": "not a speed", "1e7": "not a speed", "fast": "not a speed", "": "", "0": "", "0,5": "", "1e-6": ""} {
+		resp, body := b.do("POST", "/do/settings", url.Values{"limit_down": {limit}, "max_downloads": {"3"}}.Encode(), form...)
+		if words == "" && resp.StatusCode != 303 || words != "" && (resp.StatusCode != 400 || !strings.Contains(body, words)) {
+			t.Errorf("a limit of %q: %s, want %q: %s", limit, resp.Status, words, body)
+		}
+	}
+	if set, err := b.d.Settings(t.Context()); err != nil || set.MaxDownloads != 3 {
+		t.Errorf("%+v, %v", set, err)
 	}
 	if resp, body := b.do("POST", "/do/explode", "", form...); resp.StatusCode != 400 || !strings.Contains(body, "explode") {
 		t.Errorf("a button that is not there: %s: %s", resp.Status, body)

@@ -4,11 +4,13 @@ import (
 	"embed"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"chordtorrent/client"
@@ -101,9 +103,25 @@ func (s *Server) browsers(mux *http.ServeMux) {
 	mux.HandleFunc("GET /content/{id}", s.content)
 	mux.HandleFunc("GET /content/{id}/{path...}", s.content)
 	mux.HandleFunc("GET /favicon.ico", func(w http.ResponseWriter, r *http.Request) { http.ServeFileFS(w, r, files, "icon.svg") })
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		s.refuse(w, r, http.StatusNotFound, "there is no page "+r.URL.Path, "the links above lead to all there are")
-	})
+	mux.HandleFunc("/", s.nothing(mux, "the links above lead to all there are"))
+}
+
+// nothing answers for what mux has not: a path, or what is to be done with it.
+func (s *Server) nothing(mux *http.ServeMux, next string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		var allowed []string
+		for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
+			if _, pattern := mux.Handler(&http.Request{Method: method, URL: r.URL, Host: r.Host}); strings.HasPrefix(pattern, method+" ") {
+				allowed = append(allowed, method)
+			}
+		}
+		if len(allowed) == 0 {
+			s.refuse(w, r, http.StatusNotFound, "there is no "+r.URL.Path, next)
+			return
+		}
+		w.Header().Set("Allow", strings.Join(allowed, ", "))
+		s.refuse(w, r, http.StatusMethodNotAllowed, fmt.Sprintf("there is no %s %s: use %s", r.Method, r.URL.Path, strings.Join(allowed, " or ")), next)
+	}
 }
 
 // statusOf is the HTTP status for how an error would end a command.
@@ -134,8 +152,11 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, status int, what, next string) {
 	code := api.CodeFailed
-	if status == http.StatusNotFound {
+	switch status {
+	case http.StatusNotFound:
 		code = api.CodeNotFound
+	case http.StatusMethodNotAllowed:
+		code = api.CodeUsage
 	}
 	s.problem(w, r, status, api.Problem{Error: what, Hint: next, Code: code})
 }

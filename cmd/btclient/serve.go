@@ -159,7 +159,7 @@ func (a *app) open(ctx context.Context, ln net.Listener, storage *client.Storage
 	}
 	switch {
 	case cfg.NeedToken:
-		fmt.Fprintf(a.console, "open %slogin?token=%s\n", url, cfg.Token)
+		fmt.Fprintf(a.console, "open http://%s/login?token=%s\n", fromOutside(ln, cfg.Ring.LocalAddr()), cfg.Token)
 	case len(cfg.Hosts) > 0:
 		fmt.Fprintf(a.console, "who opens it as %s logs in at /login with the token %s\n", strings.Join(cfg.Hosts, " or "), cfg.Token)
 	}
@@ -231,6 +231,25 @@ func reachable(ln net.Listener) string {
 		return netip.AddrPortFrom(netip.MustParseAddr(webHost), addr.Port()).String()
 	}
 	return addr.String()
+}
+
+// fromOutside is an address by which others reach a listener. Of one at all addresses it
+// is that towards the ring, or else the first that is not for this machine alone.
+func fromOutside(ln net.Listener, towardsRing netip.Addr) string {
+	addr, err := netip.ParseAddrPort(ln.Addr().String())
+	if err != nil || !addr.Addr().IsUnspecified() {
+		return reachable(ln)
+	}
+	if towardsRing.IsValid() && !towardsRing.IsLoopback() {
+		return netip.AddrPortFrom(towardsRing, addr.Port()).String()
+	}
+	own, _ := net.InterfaceAddrs() // without it is as if there were none
+	for _, a := range own {
+		if p, err := netip.ParsePrefix(a.String()); err == nil && p.Addr().IsGlobalUnicast() && (p.Addr().Is4() || addr.Addr().Is6()) {
+			return netip.AddrPortFrom(p.Addr(), addr.Port()).String()
+		}
+	}
+	return reachable(ln)
 }
 
 // keptToken reads the token of earlier runs, so that browsers need not log in again,
