@@ -55,11 +55,16 @@ func TestPagesCarryNoScriptOfTheirOwn(t *testing.T) {
 	h := daemontest.New(t)
 	s := open(t, h, "a", nil)
 	h.Publish(s.d, h.File("<img src=x onerror=alert(1)>.iso", 1000))
-	for _, path := range []string{"/available", "/downloads", "/mine", "/publish", "/ring", "/swarm/%3Cimg%20src=x%20onerror=alert(1)%3E.iso", "/nothing"} {
+	h.Publish(s.d, h.File("photo\u202egnp.exe", 1000))
+	for _, path := range []string{"/available", "/downloads", "/mine", "/publish", "/ring", "/swarm/%3Cimg%20src=x%20onerror=alert(1)%3E.iso", "/swarm/photo%E2%80%AEgnp.exe", "/jobs/" + published("photo\u202egnp.exe"), "/nothing"} {
 		resp, body := s.do("GET", path, "")
 		policy := resp.Header.Get("Content-Security-Policy")
 		if !strings.Contains(policy, "script-src 'self'") || strings.Contains(policy, "unsafe") || resp.Header.Get("X-Content-Type-Options") != "nosniff" {
 			t.Errorf("%s: headers %v", path, resp.Header)
+		}
+		// Shown as what it is, and still what is asked for.
+		if body = strings.ReplaceAll(body, `name="name" value="photo`+"\u202e", ""); strings.Contains(body, "\u202e") {
+			t.Errorf("%s turns round what follows: %s", path, body)
 		}
 		for _, bad := range []string{"<img src=x", "onerror=alert(1)>", " style=", "javascript:", "onclick="} {
 			if strings.Contains(body, bad) {
