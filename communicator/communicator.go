@@ -99,3 +99,9 @@ func (c *Communicator) Close() error {
 // are told: the local end of the connection to a ring member. It does not
 // block; the zero Addr means that there has been no connection yet.
 func (c *Communicator) LocalAddr() netip.Addr { return c.local() }
+
+// Connected says whether there is a ring member at hand now. It does not block.
+func (c *Communicator) Connected() bool {
+	p, ok := c.caller.(*pool)
+	return !ok || p.Connected() // a member in this process is
+}

@@ -105,6 +105,13 @@ func (p *pool) LocalAddr() netip.Addr {
 	return p.local
 }
 
+// Connected says whether there is a connection.
+func (p *pool) Connected() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.cur != nil
+}
+
 // Call implements Caller. An operation whose connection dies is sent again to
 // another member: it may then be carried out twice, which does no harm as all
 // operations are reads or idempotent updates of maps (the second AssignID of

@@ -98,6 +98,20 @@ func TestASilentMemberIsGivenUp(t *testing.T) {
 	})
 }
 
+func TestWhetherAMemberIsAtHandIsKnown(t *testing.T) {
+	n := newFakeNet("10.0.0.1:8000")
+	inPool(t, n, poolConfig{resolve: list("10.0.0.1:8000")}, func(t *testing.T, c *Communicator, p *pool) {
+		if _, err := status(bg, c); err != nil || !c.Connected() {
+			t.Fatalf("connected: %v, %v", c.Connected(), err)
+		}
+		n.kill("10.0.0.1:8000")
+		synctest.Wait()
+		if c.Connected() || !c.LocalAddr().IsValid() {
+			t.Errorf("without any member: connected: %v, as %v", c.Connected(), c.LocalAddr())
+		}
+	})
+}
+
 func TestALeavingMemberIsLeft(t *testing.T) {
 	n := newFakeNet("10.0.0.1:8000", "10.0.0.2:8000")
 	inPool(t, n, poolConfig{resolve: list("10.0.0.1:8000")}, func(t *testing.T, c *Communicator, p *pool) {

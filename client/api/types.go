@@ -118,11 +118,18 @@ type Change struct {
 	Follow    *bool  `json:"follow"`
 }
 
-// Settings hold for all jobs together: GET and PATCH /settings.
+// Settings hold for all jobs together: GET /settings.
 type Settings struct {
 	LimitDown    int64 `json:"limit_down"`    // bytes per second; 0: none
 	LimitUp      int64 `json:"limit_up"`      // likewise
 	MaxDownloads int   `json:"max_downloads"` // at a time
+}
+
+// SettingsChange is what may be changed of Settings: PATCH /settings. What is null stays.
+type SettingsChange struct {
+	LimitDown    *int64 `json:"limit_down"`
+	LimitUp      *int64 `json:"limit_up"`
+	MaxDownloads *int   `json:"max_downloads"`
 }
 
 // Status is the daemon as a whole: GET /status.
@@ -156,6 +163,7 @@ type Files struct {
 	Total int    `json:"total"`           // that match
 	All   int    `json:"all"`             // in the ring
 	Error string `json:"error,omitempty"` // why the list may be old or incomplete
+	Hint  string `json:"hint,omitempty"`  // what to do about it
 }
 
 // Problem is the body of every answer that is not a success. Code is the exit code

@@ -58,7 +58,8 @@ func (c *Catalog) Find(ctx context.Context, q Query) (api.Files, error) {
 	}
 	page := api.Files{All: len(files), Files: []api.File{}}
 	if err != nil {
-		page.Error = "the list may be old or incomplete: " + api.ProblemOf(err).Error
+		p := api.ProblemOf(err)
+		page.Error, page.Hint = "the list may be old or incomplete: "+p.Error, p.Hint
 	}
 	found := match(lower, q.Search)
 	sortFound(found, files, q.Sort)

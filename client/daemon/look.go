@@ -206,7 +206,7 @@ func (d *Daemon) views(ctx context.Context, ids []string) (jobs []api.Job, gone 
 func (d *Daemon) Status(ctx context.Context) (api.Status, error) {
 	id := d.c.PeerID()
 	st := api.Status{PID: os.Getpid(), Storage: d.cfg.Storage.Dir(), Port: int(d.c.Port()), PeerID: hexOf(id[:]),
-		Ring: d.ring.LocalAddr().IsValid()}
+		Ring: d.ring.Connected()}
 	var looks []look
 	err := d.do(ctx, func() {
 		st.Settings, st.Jobs, st.Active = d.settings, len(d.jobs), d.queues.taken[fetching]

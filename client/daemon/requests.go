@@ -285,14 +285,27 @@ func (d *Daemon) Settings(ctx context.Context) (s api.Settings, err error) {
 	return s, err
 }
 
-// SetSettings changes it.
+// SetSettings changes all of it.
 func (d *Daemon) SetSettings(ctx context.Context, s api.Settings) error {
-	if s.LimitDown < 0 || s.LimitUp < 0 || s.MaxDownloads < 1 {
-		return fmt.Errorf("%w: limits cannot be negative, and one download at least has to run at a time", client.ErrUsage)
-	}
-	return d.do(ctx, func() {
+	_, err := d.ChangeSettings(ctx, api.SettingsChange{LimitDown: &s.LimitDown, LimitUp: &s.LimitUp, MaxDownloads: &s.MaxDownloads})
+	return err
+}
+
+// ChangeSettings changes what c names and gives what holds then. A client.ErrUsage when
+// that is not possible.
+func (d *Daemon) ChangeSettings(ctx context.Context, c api.SettingsChange) (s api.Settings, err error) {
+	err = d.try(ctx, func() error {
+		s = d.settings
+		set(&s.LimitDown, c.LimitDown)
+		set(&s.LimitUp, c.LimitUp)
+		set(&s.MaxDownloads, c.MaxDownloads)
+		if s.LimitDown < 0 || s.LimitUp < 0 || s.MaxDownloads < 1 {
+			return fmt.Errorf("%w: limits cannot be negative, and one download at least has to run at a time", client.ErrUsage)
+		}
 		d.settings, d.chosen = s, true
 		d.c.SetLimits(s.LimitDown, s.LimitUp)
 		d.write(entry{Settings: &s})
+		return nil
 	})
+	return s, err
 }

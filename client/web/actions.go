@@ -81,10 +81,14 @@ func perMiB(given string) (int64, error) {
 		return 0, nil
 	}
 	v, err := strconv.ParseFloat(strings.Replace(given, ",", ".", 1), 64)
-	if err != nil || v < 0 || v > 1e6 {
-		return 0, fmt.Errorf("%w: %q is not a speed in MiB per second", client.ErrUsage, given)
+	limit := v * (1 << 20)
+	switch {
+	case err != nil || !(v >= 0 && v <= 1e6): // so neither is NaN
+		return 0, fmt.Errorf("%w: %q is not a speed in MiB per second: use a number from 0 to 1000000", client.ErrUsage, given)
+	case v > 0 && limit < 1: // which would be none
+		return 0, fmt.Errorf("%w: %q MiB per second is less than a byte: pause what is not to move at all", client.ErrUsage, given)
 	}
-	return int64(v * (1 << 20)), nil
+	return int64(limit), nil
 }
 
 func (s *Server) changed(r *http.Request, id string) (api.Job, error) {

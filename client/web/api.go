@@ -36,7 +36,7 @@ func (s *Server) programs(mux *http.ServeMux) {
 	d := s.cfg.Daemon
 	handle("GET", "/status", func(r *http.Request) (any, error) { return s.status(r) })
 	handle("GET", "/settings", func(r *http.Request) (any, error) { return d.Settings(r.Context()) })
-	handle("PATCH", "/settings", s.changeSettings)
+	handle("PATCH", "/settings", func(r *http.Request) (any, error) { return take(r, d.ChangeSettings) })
 	handle("GET", "/jobs", func(r *http.Request) (any, error) { return d.Jobs(r.Context()) })
 	handle("GET", "/jobs/{id}", func(r *http.Request) (any, error) { return d.Job(r.Context(), r.PathValue("id")) })
 	handle("PATCH", "/jobs/{id}", func(r *http.Request) (any, error) {
@@ -84,9 +84,7 @@ func (s *Server) programs(mux *http.ServeMux) {
 	mux.HandleFunc("PUT "+api.Prefix+"/uploads/{id}/{path...}", s.putUpload)
 	mux.HandleFunc("POST "+api.Prefix+"/uploads/{id}", s.endUpload)
 	mux.HandleFunc("DELETE "+api.Prefix+"/uploads/{id}", s.dropUpload)
-	mux.HandleFunc(api.Prefix+"/", func(w http.ResponseWriter, r *http.Request) {
-		s.refuse(w, r, http.StatusNotFound, fmt.Sprintf("there is no %s %s", r.Method, r.URL.Path), "docs/api.md lists what there is")
-	})
+	mux.HandleFunc(api.Prefix+"/", s.nothing(mux, "docs/api.md lists what there is"))
 }
 
 func (s *Server) status(r *http.Request) (api.Status, error) {
@@ -95,20 +93,8 @@ func (s *Server) status(r *http.Request) (api.Status, error) {
 	return st, err
 }
 
-func (s *Server) changeSettings(r *http.Request) (any, error) {
-	// What the request does not name stays.
-	set, err := s.cfg.Daemon.Settings(r.Context())
-	if err != nil {
-		return nil, err
-	}
-	if err := decode(r, &set); err != nil {
-		return nil, err
-	}
-	return set, s.cfg.Daemon.SetSettings(r.Context(), set)
-}
-
 // take reads the JSON of a request and does with it what it asks for.
-func take[T any](r *http.Request, do func(context.Context, T) (api.Job, error)) (any, error) {
+func take[T, V any](r *http.Request, do func(context.Context, T) (V, error)) (any, error) {
 	var asked T
 	if err := decode(r, &asked); err != nil {
 		return nil, err
@@ -181,6 +167,6 @@ func (s *Server) torrent(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/x-bittorrent")
-	w.Header().Set("Content-Disposition", attachment(name+".torrent"))
+	w.Header().Set("Content-Disposition", disposition("attachment", name+".torrent"))
 	_, _ = w.Write(metainfo)
 }

@@ -12,11 +12,14 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"chordtorrent/client"
 	"chordtorrent/client/api"
 	"chordtorrent/client/daemontest"
+	"chordtorrent/communicator"
+	"chordtorrent/communicator/ringtest"
 )
 
 func TestTheInterface(t *testing.T) {
@@ -85,6 +88,28 @@ func TestTheInterface(t *testing.T) {
 	}
 }
 
+// Two who change different settings at once do not undo what the other did.
+func TestSettingsAreChangedAtOnce(t *testing.T) {
+	h := daemontest.New(t)
+	s := open(t, h, "a", nil)
+	var both sync.WaitGroup
+	for _, key := range []string{"limit_down", "limit_up"} {
+		both.Go(func() {
+			for i := 1; i <= 50; i++ {
+				resp, body := s.do("PATCH", api.Prefix+"/settings", fmt.Sprintf(`{%q:%d}`, key, i))
+				var set map[string]int
+				if err := json.Unmarshal([]byte(body), &set); err != nil || resp.StatusCode != 200 || set[key] != i {
+					t.Errorf("%s %d: %s: %s", key, i, resp.Status, body)
+				}
+			}
+		})
+	}
+	both.Wait()
+	if set, err := s.d.Settings(t.Context()); err != nil || set != (api.Settings{LimitDown: 50, LimitUp: 50, MaxDownloads: 3}) {
+		t.Errorf("%+v, %v", set, err)
+	}
+}
+
 func TestMisuseIsAnsweredInWords(t *testing.T) {
 	h := daemontest.New(t)
 	s := open(t, h, "a", nil)
@@ -94,6 +119,8 @@ func TestMisuseIsAnsweredInWords(t *testing.T) {
 		words              string
 	}{
 		{"GET", "/nothing", "", 404, api.CodeNotFound, "/nothing"},
+		{"DELETE", "/status", "", 405, api.CodeUsage, "use GET"},
+		{"PUT", "/jobs/abcdef", "", 405, api.CodeUsage, "use GET or PATCH or DELETE"},
 		{"GET", "/jobs/abcdef", "", 404, api.CodeNotFound, "abcdef"},
 		{"POST", "/jobs/abcdef/explode", "", 400, api.CodeUsage, "explode"},
 		{"POST", "/downloads", "", 400, api.CodeUsage, "JSON"},
@@ -205,7 +232,7 @@ func TestWhatIsServedIsHarmless(t *testing.T) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for name, content := range map[string]string{"page.html": "<script>alert(1)</script>", "pic.svg": "<svg onload='alert(1)'/>", "a b.txt": "text"} {
+	for name, content := range map[string]string{"page.html": "<script>alert(1)</script>", "pic.svg": "<svg onload='alert(1)'/>", "a b.txt": "text", "film.mp4": "<script>alert(1)</script>"} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -216,6 +243,7 @@ func TestWhatIsServedIsHarmless(t *testing.T) {
 		saved  bool
 		status int
 	}{
+		"/film.mp4":         {"video/mp4", false, 200},
 		"/page.html":        {"text/plain; charset=utf-8", false, 200},
 		"/pic.svg":          {"application/octet-stream", true, 200},
 		"/a%20b.txt":        {"text/plain; charset=utf-8", false, 200},
@@ -251,12 +279,33 @@ func TestWhatIsServedIsHarmless(t *testing.T) {
 		if saved := strings.HasPrefix(resp.Header.Get("Content-Disposition"), "attachment"); saved != want.saved {
 			t.Errorf("%s is to be saved: %v", path, saved)
 		}
-		if policy := resp.Header.Get("Content-Security-Policy"); !strings.Contains(policy, "sandbox") || strings.Contains(policy, "script") {
+		policy := resp.Header.Get("Content-Security-Policy")
+		if !strings.Contains(policy, "default-src 'none'") || strings.Contains(policy, "script") || strings.Contains(policy, "sandbox") == (want.kind == "video/mp4") {
 			t.Errorf("%s: %s", path, policy)
+		}
+		if resp.Header.Get("X-Content-Type-Options") != "nosniff" || resp.Header.Get("Cross-Origin-Resource-Policy") != "same-origin" {
+			t.Errorf("%s: %v", path, resp.Header)
 		}
 	}
 	if _, body := s.do("GET", "/content/"+j.ID, ""); !strings.Contains(body, "a%20b.txt") {
 		t.Errorf("the list of files: %s", body)
+	}
+}
+
+// A browser titles and saves what it opens by its name, whatever is in that.
+func TestWhatIsOpenedHasItsName(t *testing.T) {
+	h := daemontest.New(t)
+	s := open(t, h, "a", nil)
+	for name, want := range map[string]string{
+		"paper 1.pdf":  `inline; filename="paper 1.pdf"; filename*=UTF-8''paper%201.pdf`,
+		"Ü\"; x=y.txt": `inline; filename="__; x=y.txt"; filename*=UTF-8''%C3%9C%22%3B%20x%3Dy.txt`,
+		"it's*.pdf":    `inline; filename="it's*.pdf"; filename*=UTF-8''it%27s%2A.pdf`,
+		"disk.img":     `attachment; filename="disk.img"; filename*=UTF-8''disk.img`,
+	} {
+		j := h.Publish(s.d, h.File(name, 100))
+		if resp, _ := s.do("GET", "/content/"+j.ID, ""); resp.Header.Get("Content-Disposition") != want {
+			t.Errorf("%q: %s, want %s", name, resp.Header.Get("Content-Disposition"), want)
+		}
 	}
 }
 
@@ -319,6 +368,60 @@ func TestUploads(t *testing.T) {
 	}
 }
 
+// An upload of a name that is being downloaded is refused, harms the download as little as
+// what was there before, and can be ended when the download is over.
+func TestAnUploadOfWhatIsBeingDownloaded(t *testing.T) {
+	h := daemontest.New(t)
+	a, b := open(t, h, "a", nil), open(t, h, "b", nil)
+	path := h.File("disk.img", 1<<20)
+	h.Publish(a.d, path)
+	for _, c := range []struct {
+		what, target, name string
+		status             int
+	}{
+		{"where the upload would go", "", "b/files/disk.img", http.StatusConflict},
+		{"elsewhere", filepath.Join(h.Dir, "elsewhere.img"), "elsewhere.img", http.StatusInternalServerError},
+	} {
+		j := h.Add(b.d, api.AddDownload{Source: "disk.img", Target: c.target, LimitDown: 1000})
+		h.Until(b.d, j.ID, "some of it", func(j api.Job) bool { return j.Stage == "downloading" })
+		var up struct{ ID string }
+		b.ask("POST", "/uploads", map[string]string{"name": "disk.img"}, &up)
+		if resp, body := b.do("PUT", api.Prefix+"/uploads/"+up.ID+"/chosen", "mine"); resp.StatusCode != http.StatusNoContent {
+			t.Fatalf("%s: bringing it: %s", c.what, body)
+		}
+		for range 2 {
+			if resp, body := b.do("POST", api.Prefix+"/uploads/"+up.ID, ""); resp.StatusCode != c.status || !strings.Contains(body, "is taken") {
+				t.Fatalf("%s: %s: %s", c.what, resp.Status, body)
+			}
+		}
+		if _, err := os.Stat(filepath.Join(h.Dir, "b", "files", "disk.img")); !errors.Is(err, os.ErrNotExist) {
+			t.Fatalf("%s: left in the way: %v", c.what, err)
+		}
+		none := int64(0)
+		h.Must(b.d.Change(t.Context(), j.ID, api.Change{LimitDown: &none}))
+		h.Until(b.d, j.ID, "the download", daemontest.IsServed)
+		h.Same(path, filepath.Join(h.Dir, c.name))
+		if err := b.d.Remove(t.Context(), j.ID, true); err != nil {
+			t.Fatal(err)
+		}
+		var mine api.Job
+		b.ask("POST", "/uploads/"+up.ID, nil, &mine)
+		mine = h.Until(b.d, mine.ID, "the publication", daemontest.IsServed)
+		if got, err := os.ReadFile(mine.Path); err != nil || string(got) != "mine" {
+			t.Errorf("%s: published %q, %v", c.what, got, err)
+		}
+		if left, err := os.ReadDir(filepath.Join(h.Dir, "b", "uploads")); err != nil || len(left) != 0 {
+			t.Errorf("%s: left behind: %v, %v", c.what, left, err)
+		}
+		b.ask("DELETE", "/files/disk.img", nil, nil)
+		b.ask("DELETE", "/jobs/"+mine.ID, nil, nil)
+		if err := os.Remove(mine.Path); err != nil {
+			t.Fatal(err)
+		}
+		h.Publish(a.d, h.File("disk.img", 1<<20))
+	}
+}
+
 func TestPagesWithoutAScript(t *testing.T) {
 	h := daemontest.New(t)
 	a, b := open(t, h, "a", nil), open(t, h, "b", nil)
@@ -364,6 +467,21 @@ func TestPagesWithoutAScript(t *testing.T) {
 	if resp, body := b.do("POST", "/do/download", url.Values{"name": {"magnet:?dn=nothing"}}.Encode(), form...); resp.StatusCode != 400 || !strings.Contains(body, "names no torrent") {
 		t.Errorf("a magnet link of nothing: %s %s", resp.Status, body)
 	}
+	if resp, body := b.do("DELETE", "/available", ""); resp.StatusCode != 405 || resp.Header.Get("Allow") != "GET" || !strings.Contains(body, "use GET") {
+		t.Errorf("a page that is to be deleted: %s %v: %s", resp.Status, resp.Header, body)
+	}
+	if resp, _ := b.do("GET", "/no/such/page", ""); resp.StatusCode != 404 {
+		t.Errorf("a page that is not there: %s", resp.Status)
+	}
+	for limit, words := range map[string]string{"1e-9": "less than a byte", "NaN": "not a speed", "-1": "not a speed", "1e7": "not a speed", "fast": "not a speed", "": "", "0": "", "0,5": "", "1e-6": ""} {
+		resp, body := b.do("POST", "/do/settings", url.Values{"limit_down": {limit}, "max_downloads": {"3"}}.Encode(), form...)
+		if words == "" && resp.StatusCode != 303 || words != "" && (resp.StatusCode != 400 || !strings.Contains(body, words)) {
+			t.Errorf("a limit of %q: %s, want %q: %s", limit, resp.Status, words, body)
+		}
+	}
+	if set, err := b.d.Settings(t.Context()); err != nil || set.MaxDownloads != 3 {
+		t.Errorf("%+v, %v", set, err)
+	}
 	if resp, body := b.do("POST", "/do/explode", "", form...); resp.StatusCode != 400 || !strings.Contains(body, "explode") {
 		t.Errorf("a button that is not there: %s: %s", resp.Status, body)
 	}
@@ -378,6 +496,20 @@ func contains(s string, words ...string) bool {
 		}
 	}
 	return true
+}
+
+// When the ring has gone, pages say so, and what to do.
+func TestWithoutARing(t *testing.T) {
+	h := daemontest.New(t)
+	s := open(t, h, "a", nil)
+	h.Publish(s.d, h.File("disk.img", 1000))
+	h.Ring.Intercept(func(int, any) *ringtest.Fault { return &ringtest.Fault{Err: communicator.ErrNoRing} })
+	defer h.Ring.Intercept(nil)
+	for _, path := range []string{"/available", "/ring"} {
+		if _, body := s.do("GET", path, ""); !contains(body, "no ring in reach", "start a ring member with `chordnode`") {
+			t.Errorf("%s: %s", path, body)
+		}
+	}
 }
 
 func TestManyNames(t *testing.T) {

@@ -1,7 +1,9 @@
 package web_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"flag"
 	"fmt"
@@ -240,7 +242,7 @@ func TestAPersonWithABrowser(t *testing.T) {
 	}
 }
 
-// opens publishes a picture and opens it, in the sandbox that everything is served in.
+// opens publishes a picture and opens it.
 func (b *browser) opens(h *daemontest.House, s *site, name string) {
 	b.t.Helper()
 	path := filepath.Join(h.Dir, name)
@@ -254,6 +256,51 @@ func (b *browser) opens(h *daemontest.House, s *site, name string) {
 	j := h.Publish(s.d, path)
 	b.do("opening it", chromedp.Navigate(s.url+"/content/"+j.ID))
 	b.until("the picture", `document.images.length == 1 && document.images[0].naturalWidth == 7`)
+}
+
+// sound writes a WAV of so many seconds: 16 bits, one channel, 8,000 samples a second.
+func sound(h *daemontest.House, name string, seconds int) (path string) {
+	const rate, width = 8000, 2
+	size := uint32(seconds * rate * width)
+	var b bytes.Buffer
+	b.WriteString("RIFF")
+	for _, part := range []any{36 + size, []byte("WAVEfmt "), uint32(16), uint16(1), uint16(1), uint32(rate), uint32(rate * width), uint16(width), uint16(8 * width),
+		[]byte("data"), size} {
+		_ = binary.Write(&b, binary.LittleEndian, part) // never fails
+	}
+	for i := range seconds * rate {
+		_ = binary.Write(&b, binary.LittleEndian, int16(i%40*400))
+	}
+	path = h.File(name, b.Len())
+	if err := os.WriteFile(path, b.Bytes(), 0o644); err != nil {
+		panic(err)
+	}
+	return path
+}
+
+// Films and sound play in the browser's own player, also from the middle of what is
+// still coming in. Of the two it is a sound, which a test can make.
+func TestABrowserPlays(t *testing.T) {
+	h := daemontest.New(t)
+	here, there := open(t, h, "here", nil), open(t, h, "there", nil)
+	const seconds = 240
+	j := h.Publish(here.d, sound(h, "sound.wav", seconds))
+	b := newBrowser(t)
+	plays := func(what, url string) {
+		t.Helper()
+		b.do(what, chromedp.Navigate(url))
+		b.until(what+": its length", fmt.Sprintf(`(() => { const v = document.querySelector("video, audio"); return v && v.readyState >= 2 && Math.abs(v.duration - %d) < 0.1; })()`, seconds))
+		read[bool](b, what, fmt.Sprintf(`(document.querySelector("video, audio").currentTime = %d, true)`, seconds-5))
+		b.until(what+": its end", fmt.Sprintf(`(() => { const v = document.querySelector("video, audio"); return !v.seeking && v.readyState >= 2 && v.currentTime >= %d; })()`, seconds-5))
+	}
+	plays("what is complete", here.url+"/content/"+j.ID)
+	// So slow that all of it would take minutes.
+	arriving := h.Add(there.d, api.AddDownload{Source: "sound.wav", LimitDown: 32 << 10})
+	h.Until(there.d, arriving.ID, "the beginning", func(j api.Job) bool { return j.Stage == "downloading" })
+	plays("what is arriving", there.url+"/content/"+arriving.ID)
+	if got := h.Must(there.d.Job(t.Context(), arriving.ID)); got.State != api.Running || got.Done == got.Bytes {
+		t.Errorf("when its end was heard: %+v", got)
+	}
 }
 
 func TestANameThatIsAScript(t *testing.T) {

@@ -44,14 +44,30 @@ func contentType(name string) (kind string, save bool) {
 	return "application/octet-stream", true
 }
 
-func attachment(name string) string {
+// scriptless says that what is served as kind cannot carry a script. A browser's own
+// viewers and players do not run in a sandbox: what is in one has no origin, and may not
+// load even itself.
+func scriptless(kind string) bool {
+	family, _, _ := strings.Cut(kind, "/")
+	switch family {
+	case "video", "audio":
+		return true
+	case "image":
+		return kind != "image/svg+xml"
+	}
+	return kind == "application/pdf"
+}
+
+// disposition is a header that says under which name something is shown (inline) or saved
+// (attachment): plain for old browsers, and in full (RFC 6266).
+func disposition(how, name string) string {
 	plain := strings.Map(func(r rune) rune {
 		if r < ' ' || r > '~' || r == '"' || r == '\\' {
 			return '_'
 		}
 		return r
 	}, name)
-	return fmt.Sprintf(`attachment; filename="%s"; filename*=UTF-8''%s`, plain, strings.ReplaceAll(url.QueryEscape(name), "+", "%20"))
+	return fmt.Sprintf(`%s; filename="%s"; filename*=UTF-8''%s`, how, plain, strings.ReplaceAll(url.QueryEscape(name), "+", "%20"))
 }
 
 // content serves a file of a job, whole or in ranges, also while it is coming in: then
@@ -144,16 +160,17 @@ func (s *Server) send(w http.ResponseWriter, r *http.Request, name string, modif
 	kind, save := contentType(name)
 	h := w.Header()
 	h.Set("Content-Type", kind)
-	// Whatever it is, it is not one of our pages, and can do nothing in their name. A
-	// browser's own PDF viewer does not run in a sandbox.
+	// Whatever it is, it is not one of our pages, and can do nothing in their name.
 	policy := "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'; media-src 'self'; frame-ancestors 'none'"
-	if kind != "application/pdf" {
+	if !scriptless(kind) {
 		policy += "; sandbox"
 	}
 	h.Set("Content-Security-Policy", policy)
+	how := "inline"
 	if save || r.URL.Query().Has("save") {
-		h.Set("Content-Disposition", attachment(name))
+		how = "attachment"
 	}
+	h.Set("Content-Disposition", disposition(how, name))
 	http.ServeContent(w, r, name, modified, in)
 }
 

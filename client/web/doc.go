@@ -7,7 +7,7 @@
 // happen. Called by cmd/btclient.
 //
 //	server.go    which path is whose
-//	guard.go     who may ask: hosts, origins, tokens
+//	guard.go     who may ask: hosts, origins, tokens, users (user_linux.go)
 //	api.go       the interface for programs; stream.go its events
 //	content.go   the files themselves
 //	upload.go    files that a browser brings

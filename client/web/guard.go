@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 	"net"
@@ -8,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"strings"
+	"sync"
 )
 
 // The page can do whatever its user can. What keeps other web sites from using it in
@@ -19,7 +21,8 @@ import (
 //     http.CrossOriginProtection finds out, and nothing but a link may come from another
 //     site at all.
 //   - Content-Security-Policy: no script but our own file, whatever a name contains.
-//   - a token, when others than this machine can connect.
+//   - a token, which only the daemon's own user does without, at this machine: not when
+//     others can connect, nor through a proxy, nor as another user.
 
 // cookieName holds the token in browsers.
 const cookieName = "chordtorrent"
@@ -65,10 +68,7 @@ func isLink(r *http.Request) bool {
 
 // knownHost says whether a Host header names this machine.
 func (s *Server) knownHost(host string) bool {
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		host = h
-	}
-	host = strings.ToLower(strings.TrimSuffix(strings.Trim(host, "[]"), "."))
+	host = hostOf(host)
 	if _, err := netip.ParseAddr(host); err == nil {
 		return true // nobody can make an address point elsewhere
 	}
@@ -78,6 +78,14 @@ func (s *Server) knownHost(host string) bool {
 		}
 	}
 	return false
+}
+
+// hostOf is a Host header without its port.
+func hostOf(host string) string {
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	return strings.ToLower(strings.TrimSuffix(strings.Trim(host, "[]"), "."))
 }
 
 // ownHosts are the names that this machine goes by.
@@ -110,7 +118,7 @@ func (s *Server) admitted(w http.ResponseWriter, r *http.Request) bool {
 		s.refuse(w, r, http.StatusUnauthorized, "the token is wrong", "it is in daemon.json in Storage, and in what serve printed at its start")
 		return false
 	}
-	if !s.cfg.NeedToken || strings.HasPrefix(r.URL.Path, "/static/") || r.URL.Path == "/login" {
+	if strings.HasPrefix(r.URL.Path, "/static/") || r.URL.Path == "/login" || !s.cfg.NeedToken && isAtHome(r) {
 		return true
 	}
 	if c, err := r.Cookie(cookieName); err == nil && s.isToken(c.Value) {
@@ -120,8 +128,41 @@ func (s *Server) admitted(w http.ResponseWriter, r *http.Request) bool {
 		http.Redirect(w, r, "/login", http.StatusSeeOther)
 		return false
 	}
-	s.refuse(w, r, http.StatusUnauthorized, "a token is needed, as this page can be reached from other machines", "open the address that serve printed at its start, or log in at /login")
+	s.refuse(w, r, http.StatusUnauthorized, "a token is needed: this is not the user of btclient at its own machine", "log in at /login, or send it as a program does; it is in daemon.json in Storage")
 	return false
+}
+
+// isAtHome says whether a request comes from the daemon's user at this machine, as far as
+// can be told, and for a name that means this machine wherever it is used: what is asked
+// for by another one came through a proxy.
+func isAtHome(r *http.Request) bool {
+	if host := hostOf(r.Host); host != "localhost" {
+		if addr, err := netip.ParseAddr(host); err != nil || !addr.IsLoopback() {
+			return false
+		}
+	}
+	own, ok := r.Context().Value(ownUserKey{}).(func() bool)
+	return ok && own()
+}
+
+type ownUserKey struct{}
+
+// withUser has requests of a connection know whether it is of the daemon's own user. That
+// is looked up once, when the first of them wants to know.
+func withUser(ctx context.Context, c net.Conn) context.Context {
+	return context.WithValue(ctx, ownUserKey{}, sync.OnceValue(func() bool {
+		uid, told := userOf(addrOf(c.RemoteAddr()), addrOf(c.LocalAddr()))
+		return !told || uid == os.Geteuid()
+	}))
+}
+
+func addrOf(a net.Addr) netip.AddrPort {
+	tcp, ok := a.(*net.TCPAddr)
+	if !ok {
+		return netip.AddrPort{}
+	}
+	at := tcp.AddrPort()
+	return netip.AddrPortFrom(at.Addr().Unmap(), at.Port())
 }
 
 func (s *Server) isToken(given string) bool {

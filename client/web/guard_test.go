@@ -55,16 +55,44 @@ func TestPagesCarryNoScriptOfTheirOwn(t *testing.T) {
 	h := daemontest.New(t)
 	s := open(t, h, "a", nil)
 	h.Publish(s.d, h.File("<img src=x onerror=alert(1)>.iso", 1000))
-	for _, path := range []string{"/available", "/downloads", "/mine", "/publish", "/ring", "/swarm/%3Cimg%20src=x%20onerror=alert(1)%3E.iso", "/nothing"} {
+	h.Publish(s.d, h.File("photo\u202egnp.exe", 1000))
+	for _, path := range []string{"/available", "/downloads", "/mine", "/publish", "/ring", "/swarm/%3Cimg%20src=x%20onerror=alert(1)%3E.iso", "/swarm/photo%E2%80%AEgnp.exe", "/jobs/" + published("photo\u202egnp.exe"), "/nothing"} {
 		resp, body := s.do("GET", path, "")
 		policy := resp.Header.Get("Content-Security-Policy")
 		if !strings.Contains(policy, "script-src 'self'") || strings.Contains(policy, "unsafe") || resp.Header.Get("X-Content-Type-Options") != "nosniff" {
 			t.Errorf("%s: headers %v", path, resp.Header)
 		}
+		// Shown as what it is, and still what is asked for.
+		if body = strings.ReplaceAll(body, `name="name" value="photo`+"\u202e", ""); strings.Contains(body, "\u202e") {
+			t.Errorf("%s turns round what follows: %s", path, body)
+		}
 		for _, bad := range []string{"<img src=x", "onerror=alert(1)>", " style=", "javascript:", "onclick="} {
 			if strings.Contains(body, bad) {
 				t.Errorf("%s contains %s", path, bad)
 			}
+		}
+	}
+}
+
+// On loopback the page needs no token, but a proxy that brings others to it does.
+func TestAHostOfAProxyNeedsTheToken(t *testing.T) {
+	s := open(t, daemontest.New(t), "a", func(c *web.Config) { c.Hosts = []string{"files.example.org"} })
+	for _, c := range []struct {
+		host, path string
+		headers    []string
+		status     int
+	}{
+		{"127.0.0.1:8780", "/downloads", nil, 200},
+		{"LOCALHOST", "/downloads", nil, 200},
+		{"files.example.org", "/downloads", nil, 303},
+		{"files.example.org", "/api/v1/jobs", nil, 401},
+		{"files.example.org", "/api/v1/jobs", []string{"Authorization", "Bearer " + token}, 200},
+		{"files.example.org", "/downloads", []string{"Cookie", "chordtorrent=" + token}, 200},
+		{"files.example.org", "/login", nil, 200},
+		{"192.0.2.7", "/api/v1/jobs", nil, 401},
+	} {
+		if resp, body := s.do("GET", c.path, "", append(c.headers, "Host", c.host)...); resp.StatusCode != c.status {
+			t.Errorf("%s as %s, %v: %s, want %d: %s", c.path, c.host, c.headers, resp.Status, c.status, body)
 		}
 	}
 }

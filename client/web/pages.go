@@ -70,7 +70,7 @@ type availablePage struct {
 	Files   api.Files
 	Lines   []availableLine
 	Pages   paging
-	Problem string
+	Problem api.Problem
 }
 
 type availableLine struct {
@@ -123,11 +123,11 @@ func (s *Server) available(w http.ResponseWriter, r *http.Request) {
 	defer cancel()
 	files, err := s.cfg.Daemon.Names.Find(ctx, p.Query)
 	if err != nil {
-		p.Problem = api.ProblemOf(err).Error
+		p.Problem = api.ProblemOf(err)
 	}
 	p.Files = files
 	if files.Error != "" {
-		p.Problem = files.Error
+		p.Problem = api.Problem{Error: files.Error, Hint: files.Hint}
 	}
 	names := make([]string, len(files.Files))
 	for i, f := range files.Files {
@@ -245,12 +245,12 @@ func (s *Server) ring(w http.ResponseWriter, r *http.Request) {
 		Ring    communicator.Ring
 		Words   api.Ring
 		Picture template.HTML
-		Problem string
+		Problem api.Problem
 	}
 	var b body
 	ring, err := s.cfg.Ring.Ring(ctx)
 	if err != nil {
-		b.Problem = api.ProblemOf(err).Error
+		b.Problem = api.ProblemOf(err)
 	} else {
 		b.Ring, b.Words, b.Picture = ring, api.RingOf(ring), picture.SVG(ring.Members, ring.Self.ID)
 	}

@@ -4,11 +4,13 @@ import (
 	"embed"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"chordtorrent/client"
@@ -28,7 +30,7 @@ type Config struct {
 	Token   string // what a program, or somebody on another machine, has to show
 	Version string
 	Cluster string
-	// NeedToken asks browsers for the token as well: others than this machine can connect.
+	// NeedToken asks everybody for the token: others than this machine can connect.
 	NeedToken bool
 	Hosts     []string // further names that this machine is reached by
 	Log       *slog.Logger
@@ -63,14 +65,14 @@ func New(cfg Config) (*Server, error) {
 	return s, nil
 }
 
-// ServeHTTP implements http.Handler.
+// ServeHTTP implements http.Handler. Without Serving everybody has to show the token.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
 
 // Serving is an http.Server for s, with limits on those who dawdle. What takes its
 // time (events, files, uploads) has none of its own.
 func (s *Server) Serving() *http.Server {
 	return &http.Server{
-		Handler: s, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
+		Handler: s, ConnContext: withUser, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 }
@@ -101,15 +103,31 @@ func (s *Server) browsers(mux *http.ServeMux) {
 	mux.HandleFunc("GET /content/{id}", s.content)
 	mux.HandleFunc("GET /content/{id}/{path...}", s.content)
 	mux.HandleFunc("GET /favicon.ico", func(w http.ResponseWriter, r *http.Request) { http.ServeFileFS(w, r, files, "icon.svg") })
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		s.refuse(w, r, http.StatusNotFound, "there is no page "+r.URL.Path, "the links above lead to all there are")
-	})
+	mux.HandleFunc("/", s.nothing(mux, "the links above lead to all there are"))
+}
+
+// nothing answers for what mux has not: a path, or what is to be done with it.
+func (s *Server) nothing(mux *http.ServeMux, next string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		var allowed []string
+		for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
+			if _, pattern := mux.Handler(&http.Request{Method: method, URL: r.URL, Host: r.Host}); strings.HasPrefix(pattern, method+" ") {
+				allowed = append(allowed, method)
+			}
+		}
+		if len(allowed) == 0 {
+			s.refuse(w, r, http.StatusNotFound, "there is no "+r.URL.Path, next)
+			return
+		}
+		w.Header().Set("Allow", strings.Join(allowed, ", "))
+		s.refuse(w, r, http.StatusMethodNotAllowed, fmt.Sprintf("there is no %s %s: use %s", r.Method, r.URL.Path, strings.Join(allowed, " or ")), next)
+	}
 }
 
 // statusOf is the HTTP status for how an error would end a command.
 func statusOf(err error) int {
 	switch {
-	case errors.Is(err, errExists):
+	case errors.Is(err, errExists), errors.Is(err, errComing):
 		return http.StatusConflict
 	case errors.Is(err, daemon.ErrClosed), errors.Is(err, communicator.ErrNotReady), errors.Is(err, communicator.ErrUnavailable):
 		return http.StatusServiceUnavailable
@@ -134,8 +152,11 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, status int, what, next string) {
 	code := api.CodeFailed
-	if status == http.StatusNotFound {
+	switch status {
+	case http.StatusNotFound:
 		code = api.CodeNotFound
+	case http.StatusMethodNotAllowed:
+		code = api.CodeUsage
 	}
 	s.problem(w, r, status, api.Problem{Error: what, Hint: next, Code: code})
 }

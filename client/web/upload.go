@@ -22,6 +22,9 @@ import (
 // errExists means that Storage has something else where an upload would go.
 var errExists = errors.New("there is something of that name in Storage already")
 
+// errComing means that a download of that name is to go there.
+var errComing = errors.New("it is being downloaded")
+
 // oldSuffix ends the folder that what an upload replaces is moved to: ID.old/NAME.
 const oldSuffix = ".old"
 
@@ -186,14 +189,28 @@ func (s *Server) finish(ctx context.Context, id string) (api.Job, error) {
 	if err := replace(from, to, aside); err != nil {
 		return api.Job{}, fmt.Errorf("keeping the upload of %q: %w", name, err)
 	}
+	job, err := s.cfg.Daemon.AddPublication(ctx, api.AddPublication{Path: to, Name: name})
+	if err != nil { // the name is taken, say: all is as before, and the upload can be ended again
+		return api.Job{}, errors.Join(err, putBack(from, to, aside))
+	}
 	if err := errors.Join(u.drop(id), os.RemoveAll(aside)); err != nil {
 		s.log.Warn("leftovers of an upload stay", "name", name, "err", err)
 	}
-	return s.cfg.Daemon.AddPublication(ctx, api.AddPublication{Path: to, Name: name})
+	return job, nil
 }
 
-// mayReplace allows an earlier upload of the same name to be replaced, and nothing else.
+// mayReplace allows an earlier upload of the same name to be replaced, and nothing else;
+// nor is a place taken where a download is to go.
 func (s *Server) mayReplace(ctx context.Context, name, to string) error {
+	coming, _, err := s.cfg.Daemon.Page(ctx, func(j api.Job) bool {
+		return j.Kind == api.Download && !j.State.Ended() && j.Path == to
+	}, 0, 1)
+	switch {
+	case err != nil:
+		return err
+	case len(coming) > 0:
+		return &client.Hint{Err: fmt.Errorf("%q is taken: %w, to %s", name, errComing, to), Next: "choose another name, or cancel job " + coming[0].ID[:8]}
+	}
 	if _, err := os.Lstat(to); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	} else if err != nil {
@@ -221,6 +238,17 @@ func replace(from, to, aside string) error {
 	}
 	if err := os.Rename(from, to); err != nil {
 		return errors.Join(err, os.Rename(old, to))
+	}
+	return nil
+}
+
+// putBack undoes replace.
+func putBack(from, to, aside string) error {
+	if err := os.Rename(to, from); err != nil {
+		return err
+	}
+	if err := os.Rename(filepath.Join(aside, filepath.Base(to)), to); !errors.Is(err, fs.ErrNotExist) {
+		return errors.Join(err, os.Remove(aside))
 	}
 	return nil
 }

@@ -39,6 +39,11 @@ func TestReplaceLosesNothing(t *testing.T) {
 		holds(to, content)
 	}
 	holds(filepath.Join(aside, "disk.img"), "first")
+	// It was not wanted.
+	check(putBack(from, to, aside))
+	holds(to, "first")
+	holds(from, "second")
+	check(replace(from, to, aside))
 	// It died before it removed the old.
 	start()
 	holds(to, "second")

@@ -20,7 +20,7 @@ var words = template.FuncMap{
 	"bytes": client.FormatBytes, "rate": formatRate, "left": formatLeft, "percent": client.Percent, "ago": ago, "stamp": stamp,
 	"count": count, "magnet": magnet, "path": url.PathEscape, "plot": plot, "pieces": pieceMap, "state": stateWords,
 	"shares": shares, "order": order, "subpath": subpath, "decimal": decimal,
-	"sortkey": sortKey, "button": button, "mib": mib, "speed": speed, "eta": eta, "fleetshare": fleetShare,
+	"sortkey": sortKey, "button": button, "mib": mib, "speed": speed, "visible": client.Visible, "eta": eta, "fleetshare": fleetShare,
 }
 
 func formatRate(n int64) string {

@@ -60,7 +60,7 @@ type app struct {
 }
 
 func newApp(stdout, stderr io.Writer) *app {
-	return &app{out: &output{w: stdout}, console: &console{terminal: stderr}, progressMode: progressNone}
+	return &app{out: &output{w: stdout, seen: isTerminal(stdout)}, console: &console{terminal: stderr}, progressMode: progressNone}
 }
 
 func (a *app) rootCommand() *cobra.Command {

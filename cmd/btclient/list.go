@@ -53,7 +53,7 @@ func (a *app) list(ctx context.Context, ring *communicator.Communicator, prefix 
 	if !a.out.json {
 		var batch []byte
 		for _, f := range files {
-			batch = append(append(batch, f.Name...), '\n')
+			batch = append(append(batch, a.out.shown(f.Name)...), '\n')
 			if len(batch) >= listBatch {
 				a.out.write(batch)
 				batch = batch[:0]
@@ -93,12 +93,14 @@ name, size, info_hash, pieces, seeders, leechers, versions, peers.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, name := cmd.Context(), args[0]
 			return a.lookUp(ctx, func(ring *communicator.Communicator) error {
-				shown, err := client.New(client.Config{Ring: ring, Log: a.log}).Show(ctx, name)
+				known, err := client.New(client.Config{Ring: ring, Log: a.log}).Show(ctx, name)
 				if err != nil {
 					return err
 				}
-				e := api.ShownOf(name, shown)
-				a.out.line(showText(e), e)
+				e := api.ShownOf(name, known)
+				shown := e
+				shown.Name = a.out.shown(name)
+				a.out.line(showText(shown), e)
 				return nil
 			})
 		},

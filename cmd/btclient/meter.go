@@ -181,6 +181,7 @@ func peers(n int) string {
 
 // shorten cuts a name for the terminal, by characters.
 func shorten(name string, n int) string {
+	name = client.Visible(name)
 	if r := []rune(name); len(r) > n {
 		return string(r[:n-1]) + "…"
 	}

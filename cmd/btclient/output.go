@@ -20,6 +20,7 @@ type output struct {
 	mu   sync.Mutex
 	w    io.Writer
 	json bool
+	seen bool  // it is a terminal
 	gone bool  // nothing is written any more
 	err  error // why, unless the reader went away
 }
@@ -31,6 +32,15 @@ func (o *output) line(text string, object any) {
 		return
 	}
 	o.object(object)
+}
+
+// shown is a name as it is printed: to people with nothing hidden in it, to scripts as it
+// is.
+func (o *output) shown(name string) string {
+	if o.seen {
+		return client.Visible(name)
+	}
+	return name
 }
 
 // object prints an object whatever the mode.

@@ -52,6 +52,16 @@ type brokenPipe struct{}
 
 func (brokenPipe) Write([]byte) (int, error) { return 0, fmt.Errorf("write: %w", syscall.EPIPE) }
 
+func TestPeopleSeeWhatANameHides(t *testing.T) {
+	const name = "photo\u202egnp.exe"
+	if got := (&output{seen: true}).shown(name); got != `photo\u202egnp.exe` {
+		t.Errorf("a person is shown %q", got)
+	}
+	if got := (&output{}).shown(name); got != name {
+		t.Errorf("a script is given %q", got)
+	}
+}
+
 func TestAReaderThatLeavesIsNoError(t *testing.T) {
 	o := &output{w: brokenPipe{}}
 	o.line("x", nil)

@@ -60,9 +60,10 @@ As soon as the page can be opened, one line on standard output:
 
   ready web=http://127.0.0.1:8780/ storage="/where" pid=<n>
 
-The page is for this machine alone unless --web names another address; then it
-asks for a token, which is printed on standard error and kept in daemon.json in
-Storage. docs/api.md describes the interface for programs.
+The page is for its user at this machine alone, unless --web names another address,
+or --web-host the name that a proxy makes it known by. Others are asked for a token,
+which is then printed on standard error, and kept in daemon.json in Storage.
+docs/api.md describes the interface for programs.
 
 --watch DIR publishes what is in a folder, each top-level entry under its name, as
 files come, change and go. --follow NAME fetches a name, and every newer version of
@@ -156,8 +157,11 @@ func (a *app) open(ctx context.Context, ln net.Listener, storage *client.Storage
 		srv.Close()
 		return err
 	}
-	if cfg.NeedToken {
-		fmt.Fprintf(a.console, "open %slogin?token=%s\n", url, cfg.Token)
+	switch {
+	case cfg.NeedToken:
+		fmt.Fprintf(a.console, "open http://%s/login?token=%s\n", fromOutside(ln, cfg.Ring.LocalAddr()), cfg.Token)
+	case len(cfg.Hosts) > 0:
+		fmt.Fprintf(a.console, "who opens it as %s logs in at /login with the token %s\n", strings.Join(cfg.Hosts, " or "), cfg.Token)
 	}
 	e := readyEvent{Event: "ready", Web: url, Storage: storage.Dir(), PID: os.Getpid()}
 	a.out.line(fmt.Sprintf("ready web=%s storage=%q pid=%d", e.Web, e.Storage, e.PID), e)
@@ -227,6 +231,25 @@ func reachable(ln net.Listener) string {
 		return netip.AddrPortFrom(netip.MustParseAddr(webHost), addr.Port()).String()
 	}
 	return addr.String()
+}
+
+// fromOutside is an address by which others reach a listener. Of one at all addresses it
+// is that towards the ring, or else the first that is not for this machine alone.
+func fromOutside(ln net.Listener, towardsRing netip.Addr) string {
+	addr, err := netip.ParseAddrPort(ln.Addr().String())
+	if err != nil || !addr.Addr().IsUnspecified() {
+		return reachable(ln)
+	}
+	if towardsRing.IsValid() && !towardsRing.IsLoopback() {
+		return netip.AddrPortFrom(towardsRing, addr.Port()).String()
+	}
+	own, _ := net.InterfaceAddrs() // without it is as if there were none
+	for _, a := range own {
+		if p, err := netip.ParsePrefix(a.String()); err == nil && p.Addr().IsGlobalUnicast() && (p.Addr().Is4() || addr.Addr().Is6()) {
+			return netip.AddrPortFrom(p.Addr(), addr.Port()).String()
+		}
+	}
+	return reachable(ln)
 }
 
 // keptToken reads the token of earlier runs, so that browsers need not log in again,

@@ -39,7 +39,9 @@ type jobEvent struct {
 }
 
 func (a *app) printJob(j api.Job) {
-	a.out.line(jobLine(j), jobEvent{"job", j})
+	shown := j
+	shown.Name = a.out.shown(j.Name)
+	a.out.line(jobLine(shown), jobEvent{"job", j})
 }
 
 func jobLine(j api.Job) string {
