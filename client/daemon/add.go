@@ -105,15 +105,20 @@ func isLarge(path string) bool {
 }
 
 // add queues a job, in place of an earlier one with the same id, and keeps its .torrent if
-// the job has one of its own. What is under way, or
+// the job has one of its own. A download that is under way, or
 // done and served, is left to itself.
 func (d *Daemon) add(ctx context.Context, s saved, metainfo []byte) (api.Job, error) {
 	var l look
-	err := d.try(ctx, func() error {
+	err := d.tryUnlessRemoved(ctx, func() error {
+		j := d.jobs[s.ID]
+		if j != nil {
+			if err := j.stays(); err != nil {
+				return err
+			}
+		}
 		if err := d.makeWay(s); err != nil {
 			return err
 		}
-		j := d.jobs[s.ID]
 		if j != nil && j.Kind == api.Download && s.otherThan(&j.saved) {
 			return &client.Hint{Err: fmt.Errorf("%w: %s is where job %s has another torrent of that name", client.ErrTargetExists, s.Path, j.ID[:8]),
 				Next: "choose another target, or remove that job"}

@@ -59,6 +59,7 @@ type job struct {
 	run     *run            // nil: nothing is under way
 	served  served          // nil: nothing is; of a job that is not done, an earlier version
 	leaving <-chan struct{} // closed when what was served has been let go of; nil: it has
+	removal <-chan struct{} // closed when it has been removed, or could not be; nil: it is not to be
 
 	subject  string // what it was about when it was entered
 	namesake *job   // the next one about that
@@ -130,7 +131,9 @@ func (j *job) wantsOpening() bool {
 }
 
 // wantsRun says whether there is something to do for it now.
-func (j *job) wantsRun() bool { return j.State == api.Queued || j.wantsOpening() }
+func (j *job) wantsRun() bool {
+	return j.removal == nil && (j.State == api.Queued || j.wantsOpening())
+}
 
 // limit has what is under way keep to the job's limits.
 func (j *job) limit() {

@@ -50,8 +50,11 @@ func (d *Daemon) find(id string) (*job, error) {
 // with has the loop carry out f on a job and gives the job as it is then.
 func (d *Daemon) with(ctx context.Context, id string, f func(j *job) error) (api.Job, error) {
 	var l look
-	err := d.try(ctx, func() error {
+	err := d.tryUnlessRemoved(ctx, func() error {
 		j, err := d.find(id)
+		if err == nil {
+			err = j.stays()
+		}
 		if err == nil {
 			err = f(j)
 		}
@@ -64,6 +67,36 @@ func (d *Daemon) with(ctx context.Context, id string, f func(j *job) error) (api
 		return api.Job{}, err
 	}
 	return l.view(false), nil
+}
+
+// beingRemoved is why nothing can be done about a job now.
+type beingRemoved struct{ over <-chan struct{} }
+
+func (e *beingRemoved) Error() string { return "the job is being removed" }
+
+// stays is a beingRemoved, unless the job is to stay.
+func (j *job) stays() error {
+	if j.removal != nil {
+		return &beingRemoved{j.removal}
+	}
+	return nil
+}
+
+// tryUnlessRemoved is try for what waits until a job that is being removed is gone: whatever
+// would be done to it before would go with it.
+func (d *Daemon) tryUnlessRemoved(ctx context.Context, f func() error) error {
+	for {
+		err := d.try(ctx, f)
+		removed, ok := errors.AsType[*beingRemoved](err)
+		if !ok {
+			return err
+		}
+		select {
+		case <-removed.over:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 // Pause stops a job, and serving it, until Resume.
@@ -162,21 +195,31 @@ func (d *Daemon) Cancel(ctx context.Context, id string, discard bool) (api.Job, 
 // the download left it; published files stay. It blocks until nothing works on it any
 // more.
 func (d *Daemon) Remove(ctx context.Context, id string, discard bool) error {
+	over := make(chan struct{})
+	var removed *job
+	defer func() {
+		if removed != nil {
+			d.post(func() {
+				removed.removal = nil
+				d.wait(removed)
+			})
+		}
+		close(over)
+	}()
 	job, err := d.halt(ctx, id, func(j *job) error {
 		if j.State != api.Done {
 			j.State = api.Cancelled
 		}
 		j.Quiet = true
+		removed, j.removal = j, over
 		d.save(j) // as it is if what follows fails
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	if job.Kind == api.Download {
-		if discard {
-			err = d.cfg.Storage.Discard(job.Name, job.Path, true)
-		}
+	if job.Kind == api.Download && discard {
+		err = d.cfg.Storage.Discard(job.Name, job.Path, true)
 	}
 	if rmErr := os.Remove(d.torrentPath(job.ID)); !errors.Is(rmErr, fs.ErrNotExist) {
 		err = errors.Join(err, rmErr)
@@ -188,10 +231,8 @@ func (d *Daemon) Remove(ctx context.Context, id string, discard bool) error {
 		return err
 	}
 	return d.do(ctx, func() {
-		if j := d.jobs[job.ID]; j != nil {
-			d.giveBack(j)
-		}
-		d.drop(d.jobs[job.ID])
+		d.giveBack(removed)
+		d.drop(removed)
 		d.log.Info("removed", "name", job.Name, "id", job.ID)
 		d.write(entry{Gone: job.ID})
 		d.changed(job.ID)

@@ -158,3 +158,54 @@ func TestWhatAPersonHasStoppedIsNotFollowed(t *testing.T) {
 		}
 	}
 }
+
+// TestWhatIsAskedForDuringARemovalComesAfterIt has a download be asked for anew while the one
+// before is being removed.
+func TestWhatIsAskedForDuringARemovalComesAfterIt(t *testing.T) {
+	journal, err := openJournal(filepath.Join(t.TempDir(), "jobs.jsonl"), func(entry) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer journal.close()
+	s, err := client.OpenStorage(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := bareDaemon(journal)
+	d.cfg.Storage = s
+	again := saved{ID: "12345678", Kind: api.Download, Name: "x", Path: "/x", State: api.Queued}
+	old := again
+	old.State, old.Version = api.Done, 3
+	d.enter(&job{saved: old})
+	removed, added := make(chan error, 1), make(chan error, 1)
+	go func() { removed <- d.Remove(t.Context(), again.ID, false) }()
+	(<-d.asks)() // it has begun
+	go func() {
+		_, err := d.add(t.Context(), again, nil)
+		added <- err
+	}()
+	for range 2 { // one of each, and the removal has one more
+		(<-d.asks)()
+	}
+	for done := 0; done < 2; {
+		select {
+		case ask := <-d.asks:
+			ask()
+		case err := <-removed:
+			if err != nil {
+				t.Fatal(err)
+			}
+			removed = nil
+			done++
+		case err := <-added:
+			if err != nil {
+				t.Fatal(err)
+			}
+			added = nil
+			done++
+		}
+	}
+	if j := d.jobs[again.ID]; j == nil || j.State != api.Queued || j.Version != 0 || !j.waiting {
+		t.Errorf("what was asked for: %+v", j)
+	}
+}
