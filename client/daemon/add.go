@@ -123,6 +123,9 @@ func (d *Daemon) add(ctx context.Context, s saved, metainfo []byte) (api.Job, er
 			return &client.Hint{Err: fmt.Errorf("%w: %s is where job %s has another torrent of that name", client.ErrTargetExists, s.Path, j.ID[:8]),
 				Next: "choose another target, or remove that job"}
 		}
+		if j != nil && j.Kind == api.Publication && j.State == api.Queued && j.Source != s.Source {
+			return taken(j)
+		}
 		if at := d.torrentPath(s.ID); s.Source == at || s.Torrent == at {
 			if err := client.ReplaceFile(at, metainfo); err != nil {
 				return err
@@ -138,6 +141,7 @@ func (d *Daemon) add(ctx context.Context, s saved, metainfo []byte) (api.Job, er
 			j.limit()
 		} else {
 			s.Version, s.Got = j.Version, j.Got
+			s.Watched = s.Watched || j.Watched && j.Source == s.Source
 			if s.Kind == api.Download {
 				s.Earlier = j.hasEarlier() // which is served until the new one is there
 				j.cancel()
@@ -169,13 +173,18 @@ func (d *Daemon) makeWay(s saved) error {
 			continue
 		}
 		if other.State == api.Queued {
-			return &client.Hint{Err: fmt.Errorf("%q is taken: the daemon works on it already, at %s", s.Name, other.Path),
-				Next: "wait for job " + other.ID + ", or cancel it: btclient cancel " + other.ID}
+			return taken(other)
 		}
 		other.GaveWay = s.ID
 		d.save(other)
 	}
 	return nil
+}
+
+// taken says that a job has the name that another one would have.
+func taken(by *job) error {
+	return &client.Hint{Err: fmt.Errorf("%q is taken: the daemon works on it already, at %s", by.Name, by.Path),
+		Next: "wait for job " + by.ID + ", or cancel it: btclient cancel " + by.ID}
 }
 
 // giveBack serves again what made way for a job that has come to nothing.

@@ -1,6 +1,7 @@
 package daemon_test
 
 import (
+	"context"
 	"errors"
 	"net/netip"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"chordtorrent/client/daemon"
 	"chordtorrent/client/daemontest"
 	"chordtorrent/communicator"
+	"chordtorrent/communicator/ringtest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -264,6 +266,37 @@ func TestASecondCopyIsMadeOfTheFirst(t *testing.T) {
 	third := h.Add(a, api.AddDownload{Source: "x", Target: h.File("in the way", 10)})
 	h.Until(a, third.ID, "the failure", daemontest.Is(api.Failed))
 	h.Until(a, first.ID, "the first copy to be served again", daemontest.IsServed)
+}
+
+func TestAPublicationIsNotReplacedByAnotherBeforeItIsDone(t *testing.T) {
+	h := daemontest.New(t)
+	a := h.Daemon("a")
+	first, second := h.File("first/x", 1<<20), h.File("second/x", 1000)
+	answers := make(chan struct{})
+	h.Ring.Intercept(func(int, any) *ringtest.Fault {
+		return &ringtest.Fault{Before: func(ctx context.Context) {
+			select {
+			case <-answers:
+			case <-ctx.Done():
+			}
+		}}
+	})
+	j := h.Must(a.AddPublication(t.Context(), api.AddPublication{Path: first}))
+	_, err := a.AddPublication(t.Context(), api.AddPublication{Path: second})
+	h.Mentions(err, `"x" is taken`, first)
+	// The same once more is no other.
+	h.Must(a.AddPublication(t.Context(), api.AddPublication{Path: first}))
+	close(answers)
+	j = h.Until(a, j.ID, "the first one", daemontest.IsServed)
+	if j.Path != first || j.Bytes != 1<<20 {
+		t.Errorf("published %+v", j)
+	}
+	// When it is done, the next one is a new version.
+	j = h.Must(a.AddPublication(t.Context(), api.AddPublication{Path: second}))
+	j = h.Until(a, j.ID, "the second one", func(j api.Job) bool { return daemontest.IsServed(j) && j.Path == second })
+	if j.Bytes != 1000 {
+		t.Errorf("published %+v", j)
+	}
 }
 
 func TestADaemonPerStorage(t *testing.T) {

@@ -20,6 +20,7 @@ var errEnded = errors.New("it has ended")
 // When ctx ends before, the daemon goes on with it.
 func (a *app) watchJob(ctx context.Context, r *api.Remote, j api.Job) (api.Job, error) {
 	var mu sync.Mutex
+	asked := j
 	a.startMeter(j.Name, func() sample {
 		mu.Lock()
 		defer mu.Unlock()
@@ -39,6 +40,9 @@ func (a *app) watchJob(ctx context.Context, r *api.Remote, j api.Job) (api.Job, 
 			return fmt.Errorf("job %s was removed", j.ID)
 		case e.Job == nil || e.Job.ID != j.ID:
 			return nil
+		case replaced(asked, *e.Job):
+			return &client.Hint{Err: fmt.Errorf("%q was published, and then something else under the same name", j.Name),
+				Next: "btclient show prints the versions of a name"}
 		}
 		mu.Lock()
 		j = *e.Job
@@ -56,6 +60,13 @@ func (a *app) watchJob(ctx context.Context, r *api.Remote, j api.Job) (api.Job, 
 		return j, err
 	}
 	return j, verdict(j)
+}
+
+// replaced says whether what a person asked to be published is done, and the job is about
+// a later one by now.
+func replaced(asked, now api.Job) bool {
+	later := now.Version - asked.Version
+	return asked.Kind == api.Publication && (later > 1 || later == 1 && !now.State.Ended() && now.State != api.Paused)
 }
 
 // verdict is how a job has ended, as an error.

@@ -1,0 +1,31 @@
+package main
+
+import (
+	"testing"
+
+	"chordtorrent/client/api"
+)
+
+// Whoever waits for a publication is not told what was published after it.
+func TestALaterPublicationIsNotTakenForTheOneThatWasAskedFor(t *testing.T) {
+	asked := api.Job{Kind: api.Publication, State: api.Queued, Version: 2}
+	for _, c := range []struct {
+		now  api.Job
+		want bool
+	}{
+		{api.Job{State: api.Running, Version: 2}, false},
+		{api.Job{State: api.Done, Version: 3}, false},
+		{api.Job{State: api.Failed, Version: 3}, false}, // done, and changed since
+		{api.Job{State: api.Running, Version: 3}, true},
+		{api.Job{State: api.Done, Version: 4}, true},
+	} {
+		if got := replaced(asked, c.now); got != c.want {
+			t.Errorf("%s, version %d: %v", c.now.State, c.now.Version, got)
+		}
+	}
+	// A download that follows its name goes on to the newest.
+	asked.Kind = api.Download
+	if replaced(asked, api.Job{State: api.Running, Version: 3}) {
+		t.Error("a download that goes on with a newer version")
+	}
+}
