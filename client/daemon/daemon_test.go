@@ -138,7 +138,9 @@ func TestCancelRetryRemove(t *testing.T) {
 	h.Publish(a, path)
 	j := h.Add(b, api.AddDownload{Source: "x", LimitDown: 1000})
 	h.Until(b, j.ID, "some of it", func(j api.Job) bool { return j.Stage == "downloading" })
-	h.Must(b.Cancel(t.Context(), j.ID, true))
+	if j := h.Must(b.Cancel(t.Context(), j.ID, true)); j.State != api.Cancelled || j.Done != 0 || j.RateDown != 0 || j.Peers != 0 || j.Serving {
+		t.Errorf("cancelled, without its data: %+v", j)
+	}
 	if _, err := os.Stat(j.Path + ".part"); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the partial data after a cancel that discards: %v", err)
 	}

@@ -116,6 +116,15 @@ func (j *job) wanted() bool {
 	return j.State == api.Queued || (j.State == api.Done && !j.Quiet)
 }
 
+// halted says whether a person has stopped it.
+func (j *job) halted() bool { return j.State == api.Paused || j.State == api.Done && j.Quiet }
+
+// cancellable says whether it may still be brought to its end, and has not been given up.
+func (j *job) cancellable() bool { return j.State != api.Done && j.State != api.Cancelled }
+
+// gaveUp says whether it has ended without being done.
+func (j *job) gaveUp() bool { return j.State == api.Failed || j.State == api.Cancelled }
+
 // hasEarlier says whether a version is at the path of a download, whatever is done next.
 func (j *job) hasEarlier() bool { return j.State == api.Done || j.Earlier }
 
