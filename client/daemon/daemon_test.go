@@ -31,7 +31,7 @@ func TestWhatOneDaemonPublishesAnotherDownloadsAndServes(t *testing.T) {
 	j := h.Add(b, api.AddDownload{Source: "disk.img"})
 	j = h.Until(b, j.ID, "the download", daemontest.IsServed)
 	h.Same(path, j.Path)
-	if j.InfoHash != published.InfoHash || j.Done != 3<<20 {
+	if j.InfoHash != published.InfoHash || j.Done != 3<<20 || len(j.From) != 1 || j.From[0].Bytes != 3<<20 || len(j.From[0].PeerID) != 40 {
 		t.Errorf("downloaded %+v", j)
 	}
 	// The publisher goes; what was downloaded is served.
@@ -207,9 +207,12 @@ func TestWhatFailsSaysWhy(t *testing.T) {
 	id := client.RecordID(client.Published, "x", "")
 	j = h.Until(a, id, "the change to be noticed", daemontest.Is(api.Failed))
 	h.Mentions(errors.New(j.Error), "changed")
+	if j.Code != api.CodeMismatch {
+		t.Errorf("a change has the code %d", j.Code)
+	}
 	h.Must(a.Retry(t.Context(), id)) // which publishes it as it is now
 	j = h.Until(a, id, "the new version", daemontest.IsServed)
-	if j.Bytes != 5 {
+	if j.Bytes != 5 || j.Code != 0 {
 		t.Errorf("published again: %+v", j)
 	}
 }

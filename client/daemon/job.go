@@ -31,6 +31,7 @@ type saved struct {
 	Reason   string    `json:"reason,omitempty"`
 	Error    string    `json:"error,omitempty"`
 	Hint     string    `json:"hint,omitempty"`
+	Code     int       `json:"code,omitempty"` // of Error
 	Priority int       `json:"priority,omitempty"`
 	Down     int64     `json:"limit_down,omitempty"`
 	Up       int64     `json:"limit_up,omitempty"`

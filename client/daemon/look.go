@@ -27,7 +27,7 @@ type look struct {
 func (d *Daemon) look(j *job) look {
 	l := look{served: j.served, job: api.Job{
 		ID: j.ID, Kind: j.Kind, Name: j.Name, Path: j.Path, InfoHash: j.InfoHash, State: j.state(), Serving: j.serving(),
-		Bytes: j.Bytes, Pieces: j.Pieces, Reason: j.Reason, Error: j.Error, Hint: j.Hint,
+		Bytes: j.Bytes, Pieces: j.Pieces, Reason: j.Reason, Error: j.Error, Hint: j.Hint, Code: j.Code,
 		Priority: j.Priority, LimitDown: j.Down, LimitUp: j.Up, Follow: j.Follow, Copies: j.Copies, Watched: j.Watched,
 		New:   j.Finished.After(d.visited) && (j.State == api.Done || j.State == api.Failed),
 		Added: api.Time{Time: j.Added}, Finished: api.Time{Time: j.Finished}, Version: j.Version,
@@ -96,6 +96,9 @@ func (l look) detail(job *api.Job, st transfer.Status) {
 		for _, share := range d.Shares(haveRuns) {
 			job.Have = append(job.Have, int(share))
 		}
+	}
+	for _, s := range st.From {
+		job.From = append(job.From, api.From{Addr: s.Where(), PeerID: hexOf(s.PeerID[:]), Bytes: s.Bytes})
 	}
 	for _, p := range st.Peers {
 		percent := 100.0

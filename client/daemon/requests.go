@@ -159,7 +159,7 @@ func (d *Daemon) Retry(ctx context.Context, id string) (api.Job, error) {
 		if err := d.makeWay(s); err != nil {
 			return err
 		}
-		j.State, j.Quiet, j.Reason, j.Error, j.Hint, j.Finished = api.Queued, false, "", "", "", time.Time{}
+		j.State, j.Quiet, j.Reason, j.Error, j.Hint, j.Code, j.Finished = api.Queued, false, "", "", "", 0, time.Time{}
 		j.due, j.tries = time.Time{}, 0
 		d.wait(j)
 		d.log.Info("tried again", "name", j.Name, "id", j.ID)
@@ -179,7 +179,7 @@ func (d *Daemon) Cancel(ctx context.Context, id string, discard bool) (api.Job, 
 		if j.State == api.Done {
 			return ended(j, "btclient remove takes it out of the list")
 		}
-		j.State, j.Reason, j.Error, j.Hint, j.Finished = api.Cancelled, "", "", "", time.Now()
+		j.State, j.Reason, j.Error, j.Hint, j.Code, j.Finished = api.Cancelled, "", "", "", 0, time.Now()
 		d.log.Info("cancelled", "name", j.Name, "id", j.ID)
 		d.save(j)
 		return nil

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 
 	"chordtorrent/client"
 	"chordtorrent/client/api"
@@ -75,11 +77,18 @@ func verdict(j api.Job) error {
 	case api.Done:
 		return nil
 	case api.Failed:
-		return &api.Failure{Problem: api.Problem{Error: j.Error, Hint: j.Hint, Code: api.CodeFailed}}
+		return &api.Failure{Problem: api.Problem{Error: j.Error, Hint: j.Hint, Code: cmp.Or(j.Code, api.CodeFailed)}}
 	case api.Paused:
 		return &client.Hint{Err: fmt.Errorf("%q was paused", j.Name), Next: "btclient resume " + j.ID[:8] + " goes on with it"}
 	}
 	return fmt.Errorf("%q was %s", j.Name, j.State)
+}
+
+// servesOn says so to whoever asked for a time to serve, which is not the daemon's.
+func (a *app) servesOn(seedFor time.Duration) {
+	if seedFor >= 0 {
+		fmt.Fprintln(a.console, "btclient: the daemon serves on, whatever --seed-for says: btclient pause ends that")
+	}
 }
 
 // publishThere has the daemon publish.
@@ -139,8 +148,16 @@ func (a *app) downloadThere(ctx context.Context, r *api.Remote, req api.AddDownl
 	e := downloadedEvent{Event: "downloaded", Name: j.Name, Path: j.Path, InfoHash: j.InfoHash, Bytes: j.Bytes}
 	a.out.line(e.String(), e)
 	if a.out.json {
+		var whole api.Job // with its sources
+		if err := r.Do(ctx, "GET", api.JobPath(j.ID), nil, &whole); err != nil {
+			return a.interruptedOr(ctx, err)
+		}
+		from := whole.From
+		if from == nil {
+			from = []api.From{}
+		}
 		a.out.object(doneEvent{Event: "done", Name: j.Name, Path: j.Path, InfoHash: j.InfoHash, Bytes: j.Bytes,
-			Seconds: j.Finished.Sub(j.Added.Time).Seconds(), Fetched: j.Fetched, From: []sourceInfo{}})
+			Seconds: j.Finished.Sub(j.Added.Time).Seconds(), Fetched: j.Fetched, From: from})
 	}
 	if hook == "" {
 		return nil

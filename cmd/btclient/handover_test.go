@@ -29,3 +29,15 @@ func TestALaterPublicationIsNotTakenForTheOneThatWasAskedFor(t *testing.T) {
 		t.Error("a download that goes on with a newer version")
 	}
 }
+
+func TestAFailedJobEndsWithTheCodeOfItsError(t *testing.T) {
+	for code, want := range map[int]int{api.CodeMismatch: api.CodeMismatch, api.CodeNoRing: api.CodeNoRing, 0: api.CodeFailed} {
+		err := verdict(api.Job{State: api.Failed, Error: "it is so", Hint: "do that", Code: code})
+		if p := api.ProblemOf(err); p.Code != want || p.Error != "it is so" || p.Hint != "do that" {
+			t.Errorf("%d: %+v", code, p)
+		}
+	}
+	if err := verdict(api.Job{State: api.Done}); err != nil {
+		t.Error(err)
+	}
+}
