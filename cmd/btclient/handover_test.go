@@ -41,3 +41,16 @@ func TestAFailedJobEndsWithTheCodeOfItsError(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestRatesAreReadAsTheyArePrinted(t *testing.T) {
+	for given, want := range map[string]int64{"none": 0, "0": 0, "7": 7, "500K": 500 << 10, "60KiB": 60 << 10, "1.5m": 3 << 19, "20MiB": 20 << 20, "1GiB": 1 << 30, "2gib": 2 << 30} {
+		if got, err := parseRate(given); err != nil || got != want {
+			t.Errorf("%s: %d, %v", given, got, err)
+		}
+	}
+	for _, given := range []string{"", "fast", "-1K", "5B", "5Ki", "5KB", "KiB", "5KKiB", "NaN", "InfK", "1e30G"} {
+		if got, err := parseRate(given); err == nil {
+			t.Errorf("%s: %d", given, got)
+		}
+	}
+}
