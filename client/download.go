@@ -126,7 +126,7 @@ func (c *Client) Download(ctx context.Context, req DownloadRequest) (_ *Download
 	if err != nil {
 		return nil, err
 	}
-	if err := d.reserve(req, have); err != nil {
+	if err := d.fill(ctx, req, have); err != nil {
 		return nil, err
 	}
 	d.earlier = nil // it has given what it had
@@ -167,6 +167,15 @@ func (c *Client) torrentOf(ctx context.Context, req DownloadRequest, found Found
 	tor.name, tor.foreign = name, found.Foreign
 	tor.webSeeds = append(tor.webSeeds, found.webSeeds...)
 	return tor, b, nil
+}
+
+// fill takes what is here already of what is missing. There has to be room for that as for
+// what is fetched.
+func (d *Download) fill(ctx context.Context, req DownloadRequest, have *wire.Bits) error {
+	if err := d.reserve(req, have); err != nil {
+		return err
+	}
+	return d.reuse(ctx, have)
 }
 
 // reserve sees whether there is room for what is missing, and takes it if that was asked for.

@@ -15,8 +15,8 @@ import (
 	"chordtorrent/transfer/wire"
 )
 
-// prepare looks at what is on disk from earlier, takes what is good of it, and
-// opens the rest for writing. It gives the pieces that need not be fetched.
+// prepare looks at what is on disk of this download from earlier and opens it for
+// writing. It gives the pieces that are there.
 func (d *Download) prepare(ctx context.Context, on OnProgress) (*wire.Bits, error) {
 	part := partPath(d.Path)
 	old, known, err := d.c.storage.Record(Downloaded, d.Name, d.Path)
@@ -58,11 +58,7 @@ func (d *Download) prepare(ctx context.Context, on OnProgress) (*wire.Bits, erro
 	if err := d.c.storage.saveRecord(d.rec); err != nil {
 		return nil, err
 	}
-	have, err := d.openPart(ctx, part, continued, old, on)
-	if err != nil {
-		return nil, err
-	}
-	return have, d.reuse(ctx, have)
+	return d.openPart(ctx, part, continued, old, on)
 }
 
 // openPart opens the partial data, continued or new.

@@ -32,6 +32,7 @@ func (c *Client) earlierVersion(name string, infoHash [20]byte) *earlier {
 
 // reuse takes what this version shares with an earlier one, or with a copy of itself
 // elsewhere, from the files of those, where they still are; the network brings the rest.
+// When the disk is full meanwhile that is no failure: fetching waits for room.
 func (d *Download) reuse(ctx context.Context, have *wire.Bits) error {
 	if have.All() {
 		return nil
@@ -72,6 +73,10 @@ func (d *Download) takeOver(ctx context.Context, have *wire.Bits, layout *storag
 		}
 		err = storage.Reuse(ctx, d.content, have, old, 0, d.verified)
 		old.Close()
+		if storage.IsFull(err) {
+			d.c.log.Warn("not all is taken over that is here", "name", d.Name, "path", path, "err", err)
+			break
+		}
 		if err != nil {
 			return fmt.Errorf("taking over from %s: %w", path, err)
 		}

@@ -16,6 +16,9 @@ import (
 // ErrNoSpace means that the disk has no room for a download.
 var ErrNoSpace = errors.New("not enough space")
 
+// DiskFull says whether an error is about a disk, or a quota, that has no room left.
+func DiskFull(err error) bool { return storage.IsFull(err) }
+
 // checkSpace says before anything is fetched whether what is missing fits on the
 // target's disk. Others may fill the disk meanwhile: then the download waits.
 func (d *Download) checkSpace(have *wire.Bits) error {

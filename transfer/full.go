@@ -1,11 +1,8 @@
 package transfer
 
 import (
-	"errors"
 	"fmt"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // A disk without space does not end a download. It asks for nothing more, keeps the
@@ -13,8 +10,6 @@ import (
 // and then: when there is space, everything goes on.
 
 const fullPause = 5 * time.Second // between two tries
-
-func isFull(err error) bool { return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) }
 
 // paused tells whether the disk had no space when a piece was written last.
 func (s *swarm) paused() bool { return len(s.stuck) > 0 || s.full != nil }

@@ -5,6 +5,7 @@ import (
 	"hash/maphash"
 
 	"chordtorrent/transfer/picker"
+	"chordtorrent/transfer/storage"
 )
 
 // partial is a piece that is being fetched, with room for its buffer. A block is either
@@ -208,7 +209,7 @@ func (h *hashing) run() {
 	if h.right {
 		h.err = spec.content.WritePiece(h.p.piece, buf)
 	}
-	if !isFull(h.err) {
+	if !storage.IsFull(h.err) {
 		h.s.freeBuffer(h.p)
 	}
 	if h.right && h.err == nil && spec.OnPiece != nil {
@@ -221,7 +222,7 @@ func (h *hashing) run() {
 func (h *hashing) handle(l *loop) {
 	s, piece := h.s, h.p.piece
 	s.away--
-	if isFull(h.err) {
+	if storage.IsFull(h.err) {
 		s.wait(h)
 		if s.halted() {
 			s.dropStuck()

@@ -53,11 +53,13 @@ func ProblemOf(err error) Problem {
 		p.Hint = h.Next
 		return p
 	}
-	switch p.Code {
-	case CodeNoRing:
+	switch {
+	case client.DiskFull(err):
+		p.Hint = "make room on that disk, then run the same command again, or btclient retry for a job of the daemon"
+	case p.Code == CodeNoRing:
 		p.Hint = "start a ring member with `chordnode`, or use --embedded, which starts one inside btclient; " +
 			"a ring that multicast does not reach is named with --ring HOST:PORT"
-	case CodeNotFound:
+	case p.Code == CodeNotFound:
 		p.Hint = "btclient ls shows what the ring has"
 	}
 	return p

@@ -174,7 +174,7 @@ func (r *Remote) send(ctx context.Context, method, path string, in any) (*http.R
 	}
 	resp, err := r.http.Do(req)
 	if err != nil {
-		return nil, fmt.Errorf("the daemon (pid %d) at %s does not answer: %w", r.PID, r.URL, err)
+		return nil, r.gone(fmt.Errorf("the daemon (pid %d) at %s does not answer: %w", r.PID, r.URL, err))
 	}
 	if resp.StatusCode < 300 {
 		return resp, nil
@@ -186,6 +186,11 @@ func (r *Remote) send(ctx context.Context, method, path string, in any) (*http.R
 		f.Problem = Problem{Error: fmt.Sprintf("the daemon (pid %d) answered %s: %s", r.PID, resp.Status, bytes.TrimSpace(b)), Code: 1}
 	}
 	return nil, f
+}
+
+// gone is an error of a daemon that is there no longer.
+func (r *Remote) gone(err error) error {
+	return &client.Hint{Err: err, Next: "start it again with btclient serve: it goes on with all that it was asked for, which btclient downloads shows"}
 }
 
 // Event is something that the daemon tells as it happens: GET /events. Job is set,
@@ -235,7 +240,7 @@ func (r *Remote) Follow(ctx context.Context, give func(Event) error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	return fmt.Errorf("the daemon (pid %d) has ended: %w", r.PID, cmp.Or(lines.Err(), io.EOF))
+	return r.gone(fmt.Errorf("the daemon (pid %d) has ended: %w", r.PID, cmp.Or(lines.Err(), io.EOF)))
 }
 
 // JobPath is the path of a job, or of something about it.

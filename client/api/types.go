@@ -49,6 +49,7 @@ type Job struct {
 	Reason   string `json:"reason,omitempty"`
 	Error    string `json:"error,omitempty"`
 	Hint     string `json:"hint,omitempty"`
+	Code     int    `json:"code,omitempty"` // of Error, as in a Problem
 
 	Priority  int    `json:"priority"`            // larger ones first
 	LimitDown int64  `json:"limit_down"`          // bytes per second; 0: none
@@ -63,6 +64,7 @@ type Job struct {
 	Have      Have   `json:"have,omitempty"`      // in the answer about one job only: what is there
 	Swarm     []Peer `json:"peer_list,omitempty"` // likewise
 	Rates     []Rate `json:"rates,omitempty"`     // likewise: the last two minutes, one a second
+	From      []From `json:"from,omitempty"`      // likewise: who sent how much of use, the largest first
 }
 
 // Time is a moment, null when it has not come.
@@ -75,6 +77,13 @@ type Have []int
 type Rate struct {
 	Down int64 `json:"down"`
 	Up   int64 `json:"up"`
+}
+
+// From is how much one peer has sent.
+type From struct {
+	Addr   string `json:"addr"`    // the URL of a web seed
+	PeerID string `json:"peer_id"` // hex; zeros for a web seed
+	Bytes  int64  `json:"bytes"`
 }
 
 // Peer is somebody whom a job is connected to.

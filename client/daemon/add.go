@@ -105,18 +105,26 @@ func isLarge(path string) bool {
 }
 
 // add queues a job, in place of an earlier one with the same id, and keeps its .torrent if
-// the job has one of its own. What is under way, or
+// the job has one of its own. A download that is under way, or
 // done and served, is left to itself.
 func (d *Daemon) add(ctx context.Context, s saved, metainfo []byte) (api.Job, error) {
 	var l look
-	err := d.try(ctx, func() error {
+	err := d.tryUnlessRemoved(ctx, func() error {
+		j := d.jobs[s.ID]
+		if j != nil {
+			if err := j.stays(); err != nil {
+				return err
+			}
+		}
 		if err := d.makeWay(s); err != nil {
 			return err
 		}
-		j := d.jobs[s.ID]
 		if j != nil && j.Kind == api.Download && s.otherThan(&j.saved) {
 			return &client.Hint{Err: fmt.Errorf("%w: %s is where job %s has another torrent of that name", client.ErrTargetExists, s.Path, j.ID[:8]),
 				Next: "choose another target, or remove that job"}
+		}
+		if j != nil && j.Kind == api.Publication && j.State == api.Queued && j.Source != s.Source {
+			return taken(j)
 		}
 		if at := d.torrentPath(s.ID); s.Source == at || s.Torrent == at {
 			if err := client.ReplaceFile(at, metainfo); err != nil {
@@ -133,6 +141,7 @@ func (d *Daemon) add(ctx context.Context, s saved, metainfo []byte) (api.Job, er
 			j.limit()
 		} else {
 			s.Version, s.Got = j.Version, j.Got
+			s.Watched = s.Watched || j.Watched && j.Source == s.Source
 			if s.Kind == api.Download {
 				s.Earlier = j.hasEarlier() // which is served until the new one is there
 				j.cancel()
@@ -164,13 +173,18 @@ func (d *Daemon) makeWay(s saved) error {
 			continue
 		}
 		if other.State == api.Queued {
-			return &client.Hint{Err: fmt.Errorf("%q is taken: the daemon works on it already, at %s", s.Name, other.Path),
-				Next: "wait for job " + other.ID + ", or cancel it: btclient cancel " + other.ID}
+			return taken(other)
 		}
 		other.GaveWay = s.ID
 		d.save(other)
 	}
 	return nil
+}
+
+// taken says that a job has the name that another one would have.
+func taken(by *job) error {
+	return &client.Hint{Err: fmt.Errorf("%q is taken: the daemon works on it already, at %s", by.Name, by.Path),
+		Next: "wait for job " + by.ID + ", or cancel it: btclient cancel " + by.ID}
 }
 
 // giveBack serves again what made way for a job that has come to nothing.

@@ -1,6 +1,7 @@
 package daemon_test
 
 import (
+	"context"
 	"errors"
 	"net/netip"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"chordtorrent/client/daemon"
 	"chordtorrent/client/daemontest"
 	"chordtorrent/communicator"
+	"chordtorrent/communicator/ringtest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -29,7 +31,7 @@ func TestWhatOneDaemonPublishesAnotherDownloadsAndServes(t *testing.T) {
 	j := h.Add(b, api.AddDownload{Source: "disk.img"})
 	j = h.Until(b, j.ID, "the download", daemontest.IsServed)
 	h.Same(path, j.Path)
-	if j.InfoHash != published.InfoHash || j.Done != 3<<20 {
+	if j.InfoHash != published.InfoHash || j.Done != 3<<20 || len(j.From) != 1 || j.From[0].Bytes != 3<<20 || len(j.From[0].PeerID) != 40 {
 		t.Errorf("downloaded %+v", j)
 	}
 	// The publisher goes; what was downloaded is served.
@@ -136,7 +138,9 @@ func TestCancelRetryRemove(t *testing.T) {
 	h.Publish(a, path)
 	j := h.Add(b, api.AddDownload{Source: "x", LimitDown: 1000})
 	h.Until(b, j.ID, "some of it", func(j api.Job) bool { return j.Stage == "downloading" })
-	h.Must(b.Cancel(t.Context(), j.ID, true))
+	if j := h.Must(b.Cancel(t.Context(), j.ID, true)); j.State != api.Cancelled || j.Done != 0 || j.RateDown != 0 || j.Peers != 0 || j.Serving {
+		t.Errorf("cancelled, without its data: %+v", j)
+	}
 	if _, err := os.Stat(j.Path + ".part"); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the partial data after a cancel that discards: %v", err)
 	}
@@ -203,9 +207,12 @@ func TestWhatFailsSaysWhy(t *testing.T) {
 	id := client.RecordID(client.Published, "x", "")
 	j = h.Until(a, id, "the change to be noticed", daemontest.Is(api.Failed))
 	h.Mentions(errors.New(j.Error), "changed")
+	if j.Code != api.CodeMismatch {
+		t.Errorf("a change has the code %d", j.Code)
+	}
 	h.Must(a.Retry(t.Context(), id)) // which publishes it as it is now
 	j = h.Until(a, id, "the new version", daemontest.IsServed)
-	if j.Bytes != 5 {
+	if j.Bytes != 5 || j.Code != 0 {
 		t.Errorf("published again: %+v", j)
 	}
 }
@@ -264,6 +271,37 @@ func TestASecondCopyIsMadeOfTheFirst(t *testing.T) {
 	third := h.Add(a, api.AddDownload{Source: "x", Target: h.File("in the way", 10)})
 	h.Until(a, third.ID, "the failure", daemontest.Is(api.Failed))
 	h.Until(a, first.ID, "the first copy to be served again", daemontest.IsServed)
+}
+
+func TestAPublicationIsNotReplacedByAnotherBeforeItIsDone(t *testing.T) {
+	h := daemontest.New(t)
+	a := h.Daemon("a")
+	first, second := h.File("first/x", 1<<20), h.File("second/x", 1000)
+	answers := make(chan struct{})
+	h.Ring.Intercept(func(int, any) *ringtest.Fault {
+		return &ringtest.Fault{Before: func(ctx context.Context) {
+			select {
+			case <-answers:
+			case <-ctx.Done():
+			}
+		}}
+	})
+	j := h.Must(a.AddPublication(t.Context(), api.AddPublication{Path: first}))
+	_, err := a.AddPublication(t.Context(), api.AddPublication{Path: second})
+	h.Mentions(err, `"x" is taken`, first)
+	// The same once more is no other.
+	h.Must(a.AddPublication(t.Context(), api.AddPublication{Path: first}))
+	close(answers)
+	j = h.Until(a, j.ID, "the first one", daemontest.IsServed)
+	if j.Path != first || j.Bytes != 1<<20 {
+		t.Errorf("published %+v", j)
+	}
+	// When it is done, the next one is a new version.
+	j = h.Must(a.AddPublication(t.Context(), api.AddPublication{Path: second}))
+	j = h.Until(a, j.ID, "the second one", func(j api.Job) bool { return daemontest.IsServed(j) && j.Path == second })
+	if j.Bytes != 1000 {
+		t.Errorf("published %+v", j)
+	}
 }
 
 func TestADaemonPerStorage(t *testing.T) {

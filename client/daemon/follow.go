@@ -83,7 +83,7 @@ func (d *Daemon) askForNewer(followed []saved) {
 // from the old one.
 func (d *Daemon) renew(s saved, newest string) {
 	j := d.jobs[s.ID]
-	if j == nil || j.InfoHash != s.InfoHash || (j.State != api.Queued && j.State != api.Done) {
+	if j == nil || j.removal != nil || j.InfoHash != s.InfoHash || (j.State != api.Queued && j.State != api.Done) {
 		return
 	}
 	d.log.Info("a newer version is in the ring", "name", j.Name, "info_hash", newest)

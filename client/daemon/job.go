@@ -31,6 +31,7 @@ type saved struct {
 	Reason   string    `json:"reason,omitempty"`
 	Error    string    `json:"error,omitempty"`
 	Hint     string    `json:"hint,omitempty"`
+	Code     int       `json:"code,omitempty"` // of Error
 	Priority int       `json:"priority,omitempty"`
 	Down     int64     `json:"limit_down,omitempty"`
 	Up       int64     `json:"limit_up,omitempty"`
@@ -59,6 +60,7 @@ type job struct {
 	run     *run            // nil: nothing is under way
 	served  served          // nil: nothing is; of a job that is not done, an earlier version
 	leaving <-chan struct{} // closed when what was served has been let go of; nil: it has
+	removal <-chan struct{} // closed when it has been removed, or could not be; nil: it is not to be
 
 	subject  string // what it was about when it was entered
 	namesake *job   // the next one about that
@@ -115,6 +117,15 @@ func (j *job) wanted() bool {
 	return j.State == api.Queued || (j.State == api.Done && !j.Quiet)
 }
 
+// halted says whether a person has stopped it.
+func (j *job) halted() bool { return j.State == api.Paused || j.State == api.Done && j.Quiet }
+
+// cancellable says whether it may still be brought to its end, and has not been given up.
+func (j *job) cancellable() bool { return j.State != api.Done && j.State != api.Cancelled }
+
+// gaveUp says whether it has ended without being done.
+func (j *job) gaveUp() bool { return j.State == api.Failed || j.State == api.Cancelled }
+
 // hasEarlier says whether a version is at the path of a download, whatever is done next.
 func (j *job) hasEarlier() bool { return j.State == api.Done || j.Earlier }
 
@@ -130,7 +141,9 @@ func (j *job) wantsOpening() bool {
 }
 
 // wantsRun says whether there is something to do for it now.
-func (j *job) wantsRun() bool { return j.State == api.Queued || j.wantsOpening() }
+func (j *job) wantsRun() bool {
+	return j.removal == nil && (j.State == api.Queued || j.wantsOpening())
+}
 
 // limit has what is under way keep to the job's limits.
 func (j *job) limit() {

@@ -129,9 +129,6 @@ func (j *journal) rewrite(all []entry) error {
 	if err == nil {
 		err = os.Rename(tmp, j.path)
 	}
-	if err == nil {
-		err = client.SyncDir(filepath.Dir(j.path))
-	}
 	if err != nil {
 		f.Close()
 		if rmErr := os.Remove(tmp); !errors.Is(rmErr, fs.ErrNotExist) {
@@ -139,11 +136,15 @@ func (j *journal) rewrite(all []entry) error {
 		}
 		return fmt.Errorf("writing the journal of jobs: %w", err)
 	}
+	// From here on the new one is what is read later, whatever else goes wrong.
 	j.mu.Lock()
-	defer j.mu.Unlock()
 	old := j.f
 	j.f, j.lines = f, len(all)
-	return old.Close()
+	j.mu.Unlock()
+	if err := errors.Join(client.SyncDir(filepath.Dir(j.path)), old.Close()); err != nil {
+		return fmt.Errorf("writing the journal of jobs: %w", err)
+	}
+	return nil
 }
 
 func (j *journal) close() error {

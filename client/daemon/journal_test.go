@@ -2,9 +2,12 @@ package daemon
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"chordtorrent/client/api"
 )
@@ -84,6 +87,44 @@ func TestTheJournalSurvivesACutAtAnyByte(t *testing.T) {
 	}
 	if got := readJournal(t, path); !equal(got, []string{"three"}) {
 		t.Errorf("with a damaged line: %v", got)
+	}
+}
+
+// TestARewriteThatEndsInTroubleLosesNothing has the folder of a journal not be opened, for want
+// of a file descriptor, after the new one has taken its place.
+func TestARewriteThatEndsInTroubleLosesNothing(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "jobs.jsonl")
+	j, err := openJournal(path, func(entry) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	next, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fd := next.Fd() // the lowest that is free: the new journal will have it
+	if err := next.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: uint64(fd) + 1, Max: limit.Max}); err != nil {
+		t.Fatal(err)
+	}
+	err = j.rewrite([]entry{{Job: &saved{ID: "1", Name: "one"}}})
+	if restoreErr := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); restoreErr != nil {
+		t.Fatal(restoreErr)
+	}
+	if !errors.Is(err, unix.EMFILE) {
+		t.Fatalf("without a file descriptor: %v", err)
+	}
+	if err := errors.Join(j.add(entry{Job: &saved{ID: "2", Name: "two"}}), j.close()); err != nil {
+		t.Fatal(err)
+	}
+	if got := readJournal(t, path); !equal(got, []string{"one", "two"}) {
+		t.Errorf("afterwards: %v", got)
 	}
 }
 

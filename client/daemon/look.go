@@ -27,7 +27,7 @@ type look struct {
 func (d *Daemon) look(j *job) look {
 	l := look{served: j.served, job: api.Job{
 		ID: j.ID, Kind: j.Kind, Name: j.Name, Path: j.Path, InfoHash: j.InfoHash, State: j.state(), Serving: j.serving(),
-		Bytes: j.Bytes, Pieces: j.Pieces, Reason: j.Reason, Error: j.Error, Hint: j.Hint,
+		Bytes: j.Bytes, Pieces: j.Pieces, Reason: j.Reason, Error: j.Error, Hint: j.Hint, Code: j.Code,
 		Priority: j.Priority, LimitDown: j.Down, LimitUp: j.Up, Follow: j.Follow, Copies: j.Copies, Watched: j.Watched,
 		New:   j.Finished.After(d.visited) && (j.State == api.Done || j.State == api.Failed),
 		Added: api.Time{Time: j.Added}, Finished: api.Time{Time: j.Finished}, Version: j.Version,
@@ -49,6 +49,9 @@ func (l look) view(detailed bool) api.Job {
 	case l.d != nil:
 		st = l.d.Status()
 		job.Done, job.Bytes = st.BytesDone, st.BytesTotal
+		if job.State != api.Running {
+			return job // its run is about to end: nothing moves any more
+		}
 	case l.stage != nil && job.State == api.Running:
 		job.Stage, job.Done, job.Bytes = string(l.stage.name), l.stage.done, l.stage.total
 		return job
@@ -94,6 +97,9 @@ func (l look) detail(job *api.Job, st transfer.Status) {
 			job.Have = append(job.Have, int(share))
 		}
 	}
+	for _, s := range st.From {
+		job.From = append(job.From, api.From{Addr: s.Where(), PeerID: hexOf(s.PeerID[:]), Bytes: s.Bytes})
+	}
 	for _, p := range st.Peers {
 		percent := 100.0
 		if job.Pieces > 0 {
@@ -136,8 +142,8 @@ func (d *Daemon) Page(ctx context.Context, keep func(api.Job) bool, offset, limi
 	return jobs, total, nil
 }
 
-// Named gives, for each of these names that has some, the job that is furthest from its
-// end, as far as the daemon itself knows it.
+// Named gives, for each of these names that has some, the job that says most about it, as far
+// as the daemon itself knows it: one that is under way, else one that is done.
 func (d *Daemon) Named(ctx context.Context, names []string) (map[string]api.Job, error) {
 	found := make(map[string]api.Job)
 	err := d.do(ctx, func() {
@@ -149,12 +155,19 @@ func (d *Daemon) Named(ctx context.Context, names []string) (map[string]api.Job,
 			if !wanted[j.Name] {
 				continue
 			}
-			if known, ok := found[j.Name]; !ok || inOrder(d.look(j).job, known) < 0 {
+			if known, ok := found[j.Name]; !ok || saysMore(d.look(j).job, known) {
 				found[j.Name] = d.look(j).job
 			}
 		}
 	})
 	return found, err
+}
+
+func saysMore(a, b api.Job) bool {
+	if a.State.Ended() && b.State.Ended() && (a.State == api.Done) != (b.State == api.Done) {
+		return a.State == api.Done
+	}
+	return inOrder(a, b) < 0
 }
 
 func inOrder(a, b api.Job) int {
@@ -171,7 +184,7 @@ func inOrder(a, b api.Job) int {
 func (d *Daemon) Job(ctx context.Context, id string) (api.Job, error) {
 	var l look
 	err := d.try(ctx, func() error {
-		j, err := d.find(id)
+		j, err := d.find(id, nil)
 		if err == nil {
 			l = d.look(j)
 			l.rates = slices.Clone(j.rates)
@@ -231,7 +244,7 @@ func (d *Daemon) Status(ctx context.Context) (api.Status, error) {
 // that is under way, or else the path of what is complete.
 func (d *Daemon) Content(ctx context.Context, id string) (dl *client.Download, found api.Job, err error) {
 	err = d.try(ctx, func() error {
-		j, err := d.find(id)
+		j, err := d.find(id, nil)
 		if err != nil {
 			return err
 		}

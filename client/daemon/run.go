@@ -166,7 +166,7 @@ func (d *Daemon) failed(j *job, err error) {
 			d.log.Warn("to be tried again", "name", j.Name, "err", err)
 		}
 	default:
-		j.State, j.Reason, j.Error, j.Hint, j.Finished = api.Failed, "", problem.Error, problem.Hint, time.Now()
+		j.State, j.Reason, j.Error, j.Hint, j.Code, j.Finished = api.Failed, "", problem.Error, problem.Hint, problem.Code, time.Now()
 		d.log.Warn("failed", "name", j.Name, "err", err)
 		d.save(j)
 		d.giveBack(j)

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"chordtorrent/client"
 	"chordtorrent/client/api"
@@ -155,6 +156,121 @@ func TestWhatAPersonHasStoppedIsNotFollowed(t *testing.T) {
 	} {
 		if got := followed(c.change); got != c.want {
 			t.Errorf("%s: %v", what, got)
+		}
+	}
+}
+
+// TestWhatIsAskedForDuringARemovalComesAfterIt has a download be asked for anew while the one
+// before is being removed.
+func TestWhatIsAskedForDuringARemovalComesAfterIt(t *testing.T) {
+	journal, err := openJournal(filepath.Join(t.TempDir(), "jobs.jsonl"), func(entry) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer journal.close()
+	s, err := client.OpenStorage(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := bareDaemon(journal)
+	d.cfg.Storage = s
+	again := saved{ID: "12345678", Kind: api.Download, Name: "x", Path: "/x", State: api.Queued}
+	old := again
+	old.State, old.Version = api.Done, 3
+	d.enter(&job{saved: old})
+	removed, added := make(chan error, 1), make(chan error, 1)
+	go func() { removed <- d.Remove(t.Context(), again.ID, false) }()
+	(<-d.asks)() // it has begun
+	go func() {
+		_, err := d.add(t.Context(), again, nil)
+		added <- err
+	}()
+	for range 2 { // one of each, and the removal has one more
+		(<-d.asks)()
+	}
+	for done := 0; done < 2; {
+		select {
+		case ask := <-d.asks:
+			ask()
+		case err := <-removed:
+			if err != nil {
+				t.Fatal(err)
+			}
+			removed = nil
+			done++
+		case err := <-added:
+			if err != nil {
+				t.Fatal(err)
+			}
+			added = nil
+			done++
+		}
+	}
+	if j := d.jobs[again.ID]; j == nil || j.State != api.Queued || j.Version != 0 || !j.waiting {
+		t.Errorf("what was asked for: %+v", j)
+	}
+}
+
+func TestAJobIsMeantByItsNameIfItIsTheOnlyOneThatCanBe(t *testing.T) {
+	d := bareDaemon(nil)
+	for id, state := range map[string]api.State{"queued": api.Queued, "paused": api.Paused, "failed": api.Failed, "gone": api.Cancelled} {
+		d.enter(&job{saved: saved{ID: id, Name: "x", State: state}})
+	}
+	d.enter(&job{saved: saved{ID: "quiet", Name: "x", State: api.Done, Quiet: true}})
+	d.enter(&job{saved: saved{ID: "alone", Name: "y", State: api.Done}})
+	meant := func(name string, fits func(*job) bool) string {
+		j, err := d.find(name, fits)
+		if err != nil {
+			return err.Error()
+		}
+		return j.ID
+	}
+	several := client.ErrUsage.Error() + `: "x" is the beginning or the name of several jobs`
+	for _, c := range []struct {
+		fits      func(*job) bool
+		want      string
+		want2     string // without the first one
+		whichever string
+	}{
+		{(*job).wanted, "queued", several, "queued"},
+		{(*job).halted, several, "quiet", "paused"},
+		{(*job).gaveUp, several, "gone", "failed"},
+		{(*job).cancellable, several, several, "queued"},
+		{nil, several, several, "queued"},
+	} {
+		if got := meant("x", c.fits); got != c.want {
+			t.Errorf("%s, want %s", got, c.want)
+		}
+		j := d.jobs[c.whichever]
+		d.drop(j)
+		if got := meant("x", c.fits); got != c.want2 {
+			t.Errorf("without %s: %s, want %s", c.whichever, got, c.want2)
+		}
+		d.enter(j)
+	}
+	// An only one is meant, whatever it can do.
+	if got := meant("y", (*job).gaveUp); got != "alone" {
+		t.Error(got)
+	}
+}
+
+func TestANameIsSpokenForByWhatIsDone(t *testing.T) {
+	now := time.Now()
+	of := func(s api.State, ago time.Duration) api.Job {
+		return api.Job{State: s, Finished: api.Time{Time: now.Add(-ago)}}
+	}
+	for _, c := range []struct {
+		a, b api.Job
+		want bool
+	}{
+		{of(api.Done, time.Hour), of(api.Failed, 0), true},
+		{of(api.Cancelled, 0), of(api.Done, time.Hour), false},
+		{of(api.Done, 0), of(api.Done, time.Hour), true},
+		{of(api.Running, 0), of(api.Done, 0), true},
+		{of(api.Done, 0), of(api.Paused, 0), false},
+	} {
+		if got := saysMore(c.a, c.b); got != c.want {
+			t.Errorf("%s before %s: %v", c.a.State, c.b.State, got)
 		}
 	}
 }

@@ -48,7 +48,7 @@ func (d *Daemon) arrived(j *job, r *run, got served) {
 // complete notes that all is there.
 func (d *Daemon) complete(j *job) {
 	j.State, j.Earlier = api.Done, false
-	j.Reason, j.Error, j.Hint = "", "", ""
+	j.Reason, j.Error, j.Hint, j.Code = "", "", "", 0
 	j.Version++
 	j.Finished = time.Now()
 }

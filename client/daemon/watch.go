@@ -45,12 +45,13 @@ type watcher struct {
 // watched is an entry of the folder.
 type watched struct {
 	seen      string // what it looked like last
-	published string // what it looked like when it was handed over; empty: never
+	published string // what it looked like when it was handed over, or is to stay out; empty: never
 }
 
 // Watch publishes what is in the folder dir, and follows what comes, changes and goes,
 // until the daemon ends. Something that is being written waits. Names that begin with
-// a dot, or end in .part, are left alone. The error says why dir cannot be watched.
+// a dot, or end in .part or ~, are left alone, as are symbolic links and what else is neither
+// a file nor a folder. The error says why dir cannot be watched.
 func (d *Daemon) Watch(dir string) error {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -117,12 +118,17 @@ func (w *watcher) recall() {
 		return
 	}
 	for _, j := range jobs {
-		if j.Kind != api.Publication || !j.Watched || filepath.Dir(j.Path) != w.dir || j.State == api.Cancelled {
+		if j.Kind != api.Publication || !j.Watched || filepath.Dir(j.Path) != w.dir {
 			continue
 		}
 		e := &watched{}
-		if rec, known, err := w.d.cfg.Storage.Record(client.Published, j.Name, ""); err == nil && known && rec.Path == j.Path && j.State == api.Done {
+		rec, known, err := w.d.cfg.Storage.Record(client.Published, j.Name, "")
+		if err == nil && known && rec.Path == j.Path && (j.State == api.Done || rec.State == client.Unpublished) {
 			e.published = rec.Fingerprint
+		}
+		if j.State == api.Cancelled && e.published == "" {
+			// A person does not want it as it is.
+			e.published, _ = client.LookAt(j.Path) // what has gone is found out below
 		}
 		w.entries[filepath.Base(j.Path)] = e
 	}
@@ -175,7 +181,7 @@ func (w *watcher) scan() {
 	there := make(map[string]bool, len(list))
 	for _, e := range list {
 		name := e.Name()
-		if ignored(name) || (!e.IsDir() && !e.Type().IsRegular()) {
+		if ignored(name) || !publishable(e.Type()) {
 			continue
 		}
 		there[name] = true
@@ -186,7 +192,7 @@ func (w *watcher) scan() {
 		if _, waits := w.dirty[name]; waits {
 			continue
 		}
-		if look, err := client.LookAt(filepath.Join(w.dir, name)); known == nil || err != nil || look != known.published {
+		if look, err := w.look(name); known == nil || err != nil || look != known.published {
 			w.dirty[name] = time.Now()
 		}
 	}
@@ -206,7 +212,7 @@ func (w *watcher) settle() {
 			continue
 		}
 		path := filepath.Join(w.dir, name)
-		look, err := client.LookAt(path)
+		look, err := w.look(name)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			if _, err := os.Stat(w.dir); err != nil {
@@ -237,14 +243,33 @@ func (w *watcher) settle() {
 			w.dirty[name] = now.Add(quiet)
 		default:
 			delete(w.dirty, name)
-			e.published = look
-			w.publish(name, path)
+			if w.publish(name, path) {
+				e.published = look
+			} // else the next scan tries again
 		}
 	}
 	w.leave(gone)
 }
 
-func (w *watcher) publish(name, path string) {
+// look is client.LookAt for an entry. To the watcher there are only files and folders.
+func (w *watcher) look(name string) (string, error) {
+	path := filepath.Join(w.dir, name)
+	info, err := os.Lstat(path)
+	if err != nil {
+		return "", err
+	}
+	if !publishable(info.Mode()) {
+		return "", fs.ErrNotExist
+	}
+	return client.LookAt(path)
+}
+
+// publishable leaves out links in particular: what they lead to is not in the folder, and may
+// not be meant for others.
+func publishable(m fs.FileMode) bool { return m.IsDir() || m.IsRegular() }
+
+// publish hands an entry over and says whether that was possible.
+func (w *watcher) publish(name, path string) bool {
 	_, err := w.d.addPublication(w.d.ctx, api.AddPublication{Path: path}, true)
 	switch {
 	case err == nil:
@@ -254,6 +279,7 @@ func (w *watcher) publish(name, path string) {
 		w.said[name] = true
 		w.d.log.Warn("not published", "path", path, "err", err)
 	}
+	return err == nil
 }
 
 // leave takes names out of the ring whose files are gone.
@@ -281,8 +307,8 @@ func (w *watcher) leave(gone []string) {
 	}
 }
 
-// unpublish takes a name out of the ring, unless somebody else has published something
-// newer under it.
+// unpublish takes the name of an entry that is gone out of the ring, unless somebody else
+// has published something newer under it, or a person something from elsewhere.
 func (w *watcher) unpublish(ctx context.Context, name string) error {
 	id := client.RecordID(client.Published, name, "")
 	j, err := w.d.Job(ctx, id)
@@ -291,6 +317,9 @@ func (w *watcher) unpublish(ctx context.Context, name string) error {
 	}
 	if err != nil {
 		return err
+	}
+	if !j.Watched || j.Path != filepath.Join(w.dir, name) {
+		return nil
 	}
 	versions, err := w.d.ring.Versions(ctx, name)
 	if err != nil && !errors.Is(err, communicator.ErrNotFound) {

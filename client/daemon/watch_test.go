@@ -90,16 +90,24 @@ func TestWhatIsBeingWrittenWaits(t *testing.T) {
 	if _, err := f.WriteString("half"); err != nil {
 		t.Fatal(err)
 	}
+	link := func(name string) {
+		t.Helper()
+		if err := os.Symlink(h.File("outside", 10), filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	link("link before")
 	if err := a.Watch(dir); err != nil {
 		t.Fatal(err)
 	}
-	// Hidden and partial files never come, the open one not yet: when what is made after
-	// them is there, they have been looked at.
-	for _, name := range []string{".hidden", "x.part", "closed"} {
+	// Hidden and partial files and links never come, the open one not yet: when what is made
+	// after them is there, they have been looked at.
+	link("link")
+	for _, name := range []string{".hidden", "x.part", "x~", "closed"} {
 		h.File("in/"+name, 10)
 	}
 	h.Until(a, published("closed"), "the closed file", daemontest.IsServed)
-	for _, name := range []string{".hidden", "x.part", "open"} {
+	for _, name := range []string{".hidden", "x.part", "x~", "link before", "link", "open"} {
 		if _, err := a.Job(t.Context(), published(name)); !errors.Is(err, daemon.ErrNoJob) {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -109,6 +117,53 @@ func TestWhatIsBeingWrittenWaits(t *testing.T) {
 	}
 	f.Close()
 	h.Until(a, published("open"), "the file that was open", func(j api.Job) bool { return daemontest.IsServed(j) && j.Bytes == 14 })
+}
+
+func TestWhatAPersonDidIsLeftAlone(t *testing.T) {
+	h := daemontest.New(t)
+	a := h.Daemon("a")
+	dir := mkdir(t, filepath.Join(h.Dir, "in"))
+	h.File("in/out", 1000)
+	if err := a.Watch(dir); err != nil {
+		t.Fatal(err)
+	}
+	path := h.File("in/moved", 1000)
+	again := h.File("in/again", 1000)
+	for _, name := range []string{"out", "moved", "again"} {
+		h.Until(a, published(name), "the publication", daemontest.IsServed)
+	}
+	// What somebody has published from elsewhere is not the folder's any more; what was
+	// published from it by hand is.
+	elsewhere := h.File("elsewhere/moved", 2000)
+	h.Publish(a, again)
+	h.Must(a.AddPublication(t.Context(), api.AddPublication{Path: elsewhere}))
+	h.Until(a, published("moved"), "the one from elsewhere", func(j api.Job) bool { return daemontest.IsServed(j) && j.Path == elsewhere })
+	if err := errors.Join(os.Remove(path), os.Remove(again)); err != nil {
+		t.Fatal(err)
+	}
+	h.Gone(a, published("again"))
+	h.File("in/later", 10)
+	h.Until(a, published("later"), "what came afterwards", daemontest.IsServed)
+	if j := h.Must(a.Job(t.Context(), published("moved"))); !daemontest.IsServed(j) || j.Bytes != 2000 {
+		t.Errorf("what was published from elsewhere: %+v", j)
+	}
+
+	// What was taken out stays out until it changes, also over a restart.
+	if err := a.Unpublish(t.Context(), "out"); err != nil {
+		t.Fatal(err)
+	}
+	h.Close(a)
+	a = h.Daemon("a")
+	h.File("in/last", 10)
+	if err := a.Watch(dir); err != nil {
+		t.Fatal(err)
+	}
+	h.Until(a, published("last"), "what came afterwards", daemontest.IsServed)
+	if j := h.Must(a.Job(t.Context(), published("out"))); j.State != api.Cancelled {
+		t.Errorf("what was taken out: %+v", j)
+	}
+	h.File("in/out", 3000)
+	h.Until(a, published("out"), "the change", func(j api.Job) bool { return daemontest.IsServed(j) && j.Bytes == 3000 })
 }
 
 func TestManyFilesAtOnce(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -56,11 +57,12 @@ type app struct {
 	progress     string // as the flag says
 	progressMode string // what it means here
 	meter        *meter
-	started      bool // a command of ours has begun
+	started      bool              // a command of ours has begun
+	given        map[string]string // by flag: where its value stands, unless on the command line
 }
 
 func newApp(stdout, stderr io.Writer) *app {
-	return &app{out: &output{w: stdout, seen: isTerminal(stdout)}, console: &console{terminal: stderr}, progressMode: progressNone}
+	return &app{out: &output{w: stdout, seen: isTerminal(stdout)}, console: &console{terminal: stderr}, progressMode: progressNone, given: map[string]string{}}
 }
 
 func (a *app) rootCommand() *cobra.Command {
@@ -133,7 +135,7 @@ hashes, 5 no ring in reach, 130 interrupted (run it again to continue).`,
 func (a *app) begin() error {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(a.flags.logLevel)); err != nil {
-		return fmt.Errorf("--log-level %s: use debug, info, warn or error", a.flags.logLevel)
+		return a.badFlag("log-level", a.flags.logLevel, "use debug, info, warn or error")
 	}
 	options := &slog.HandlerOptions{Level: level}
 	switch a.flags.logFormat {
@@ -142,13 +144,13 @@ func (a *app) begin() error {
 	case "json":
 		a.log = slog.New(slog.NewJSONHandler(a.console, options))
 	default:
-		return fmt.Errorf("--log-format %s: use text or json", a.flags.logFormat)
+		return a.badFlag("log-format", a.flags.logFormat, "use text or json")
 	}
 	if a.flags.cluster == "" {
-		return errors.New("--cluster is empty: give the ring's name, or leave the flag out")
+		return a.badFlag("cluster", "is empty", "give the ring's name, or leave the flag out")
 	}
 	if a.flags.multicastTTL < 0 || a.flags.multicastTTL > 255 {
-		return fmt.Errorf("--multicast-ttl %d: use 0 to 255", a.flags.multicastTTL)
+		return a.badFlag("multicast-ttl", strconv.Itoa(a.flags.multicastTTL), "use 0 to 255")
 	}
 	switch a.progress {
 	case "", progressAuto:
@@ -158,12 +160,21 @@ func (a *app) begin() error {
 	case progressBar, progressJSON, progressNone:
 		a.progressMode = a.progress
 	default:
-		return fmt.Errorf("--progress %s: use auto, bar, json or none", a.progress)
+		return a.badFlag("progress", a.progress, "use auto, bar, json or none")
 	}
 	// Progress in JSON makes all of standard output JSON, so that every line parses.
 	a.out.json = a.flags.json || a.progressMode == progressJSON
 	a.started = true
 	return nil
+}
+
+// badFlag is an error about a flag's value, with where it stands, unless that is the command line.
+func (a *app) badFlag(flag, value, next string) error {
+	err := fmt.Errorf("--%s %s: %s", flag, value, next)
+	if where := a.given[flag]; where != "" {
+		return fmt.Errorf("%s: %w", where, err)
+	}
+	return err
 }
 
 func isTerminal(w io.Writer) bool {

@@ -60,7 +60,7 @@ func (a *app) configure(cmd *cobra.Command) error {
 		}
 		from := envPrefix + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
 		if value, ok := os.LookupEnv(from); ok {
-			problem = set(cmd, f.Name, []string{value}, "$"+from)
+			problem = a.set(cmd, f.Name, []string{value}, "$"+from)
 			return
 		}
 		// What is said for the command comes before what is said for all.
@@ -73,7 +73,7 @@ func (a *app) configure(cmd *cobra.Command) error {
 				}
 			}
 			if len(values) > 0 {
-				problem = set(cmd, f.Name, values, where)
+				problem = a.set(cmd, f.Name, values, where)
 				return
 			}
 		}
@@ -81,7 +81,8 @@ func (a *app) configure(cmd *cobra.Command) error {
 	return problem
 }
 
-func set(cmd *cobra.Command, flag string, values []string, from string) error {
+func (a *app) set(cmd *cobra.Command, flag string, values []string, from string) error {
+	a.given[flag] = from
 	for _, v := range values {
 		if err := cmd.Flags().Set(flag, v); err != nil {
 			return fmt.Errorf("%s: --%s %q: %w", from, flag, v, err)

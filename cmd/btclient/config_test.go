@@ -68,6 +68,22 @@ func TestMistakesInTheConfigurationAreNamed(t *testing.T) {
 			t.Errorf("%.40q: %v", file, err)
 		}
 	}
+	// What only shows when the values are used, too.
+	for line, words := range map[string]string{
+		"log-level = debg":    `btclient.conf:2: --log-level debg: use debug`,
+		"log-format = xml":    `btclient.conf:2: --log-format xml`,
+		"multicast-ttl = 999": `btclient.conf:2: --multicast-ttl 999`,
+		"cluster =":           `btclient.conf:2: --cluster is empty`,
+	} {
+		path := filepath.Join(t.TempDir(), "btclient.conf")
+		if err := os.WriteFile(path, []byte("\n"+line+"\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		var out, errs bytes.Buffer
+		if code := run(context.Background(), []string{"ls", "--config", path}, &out, &errs); code != api.CodeUsage || !strings.Contains(errs.String(), words) {
+			t.Errorf("%s: exit code %d: %s", line, code, errs.String())
+		}
+	}
 	// One that was named has to be there; the usual one need not.
 	var out, errs bytes.Buffer
 	if code := run(context.Background(), []string{"ls", "--config", "/does/not/exist"}, &out, &errs); code != api.CodeUsage || !strings.Contains(errs.String(), "/does/not/exist") {

@@ -54,7 +54,8 @@ With --json {"event":"downloaded", the same keys}, then as the last object
 "rate_bytes_per_sec":n,"peers":n,"eta_sec":n or null,"state":...}.
 
 It then stays until no connected peer is still fetching, 60 s at most, or as
-long as --seed-for says. --exec CMD runs CMD by sh at completion with BT_NAME,
+long as --seed-for says; a daemon, if one of this Storage runs, fetches it in its
+place and serves it for good. --exec CMD runs CMD by sh at completion with BT_NAME,
 BT_PATH and BT_INFO_HASH in its environment and its output on standard error;
 its failure is ours.`,
 		Args: takes(1, 2, "NAME|FILE.torrent|URL|MAGNET [PATH]"),
@@ -77,7 +78,7 @@ its failure is ours.`,
 	}
 	f := cmd.Flags()
 	f.StringVarP(&target, "output", "o", "", "the target `PATH`")
-	f.DurationVar(&seedFor, "seed-for", 0, "serve for so long (`D` as 90s, 2h) after it is complete; 0s leaves at once")
+	f.DurationVar(&seedFor, "seed-for", 0, "serve for so long (`D` as 90s, 2h) after it is complete; 0s leaves at once; a daemon serves on")
 	f.StringVar(&hook, "exec", "", "run `CMD` by sh at completion")
 	f.BoolVar(&follow, "follow", false, "keep to the newest version of NAME from now on; needs the daemon, see btclient serve")
 	f.BoolVar(&anySpace, "no-space-check", false, "begin although the disk has no room for all of it, and wait when it is full")
@@ -97,6 +98,7 @@ func (a *app) download(ctx context.Context, req client.DownloadRequest, follow b
 	case err != nil:
 		return err
 	case r != nil:
+		a.servesOn(stay)
 		return a.downloadThere(ctx, r, api.AddDownload{Source: req.Source, Target: req.Target, Follow: follow, Preallocate: req.Preallocate, AnySpace: req.AnySpace}, hook)
 	case follow:
 		return errNoDaemon
@@ -234,9 +236,9 @@ func (a *app) report(d *client.Download) {
 	}
 	st := d.Status()
 	done := doneEvent{Event: "done", Name: d.Name, Path: d.Path, InfoHash: infoHash, Bytes: d.Bytes,
-		Seconds: d.Took().Seconds(), Fetched: st.Downloaded, From: []sourceInfo{}}
+		Seconds: d.Took().Seconds(), Fetched: st.Downloaded, From: []api.From{}}
 	for _, from := range st.From {
-		done.From = append(done.From, sourceInfo{Addr: from.Where(), PeerID: hex.EncodeToString(from.PeerID[:]), Bytes: from.Bytes})
+		done.From = append(done.From, api.From{Addr: from.Where(), PeerID: hex.EncodeToString(from.PeerID[:]), Bytes: from.Bytes})
 	}
 	a.out.object(done)
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 
 	"chordtorrent/client"
 	"chordtorrent/client/api"
@@ -20,6 +22,7 @@ var errEnded = errors.New("it has ended")
 // When ctx ends before, the daemon goes on with it.
 func (a *app) watchJob(ctx context.Context, r *api.Remote, j api.Job) (api.Job, error) {
 	var mu sync.Mutex
+	asked := j
 	a.startMeter(j.Name, func() sample {
 		mu.Lock()
 		defer mu.Unlock()
@@ -39,6 +42,9 @@ func (a *app) watchJob(ctx context.Context, r *api.Remote, j api.Job) (api.Job, 
 			return fmt.Errorf("job %s was removed", j.ID)
 		case e.Job == nil || e.Job.ID != j.ID:
 			return nil
+		case replaced(asked, *e.Job):
+			return &client.Hint{Err: fmt.Errorf("%q was published, and then something else under the same name", j.Name),
+				Next: "btclient show prints the versions of a name"}
 		}
 		mu.Lock()
 		j = *e.Job
@@ -58,17 +64,31 @@ func (a *app) watchJob(ctx context.Context, r *api.Remote, j api.Job) (api.Job, 
 	return j, verdict(j)
 }
 
+// replaced says whether what a person asked to be published is done, and the job is about
+// a later one by now.
+func replaced(asked, now api.Job) bool {
+	later := now.Version - asked.Version
+	return asked.Kind == api.Publication && (later > 1 || later == 1 && !now.State.Ended() && now.State != api.Paused)
+}
+
 // verdict is how a job has ended, as an error.
 func verdict(j api.Job) error {
 	switch j.State {
 	case api.Done:
 		return nil
 	case api.Failed:
-		return &api.Failure{Problem: api.Problem{Error: j.Error, Hint: j.Hint, Code: api.CodeFailed}}
+		return &api.Failure{Problem: api.Problem{Error: j.Error, Hint: j.Hint, Code: cmp.Or(j.Code, api.CodeFailed)}}
 	case api.Paused:
 		return &client.Hint{Err: fmt.Errorf("%q was paused", j.Name), Next: "btclient resume " + j.ID[:8] + " goes on with it"}
 	}
 	return fmt.Errorf("%q was %s", j.Name, j.State)
+}
+
+// servesOn says so to whoever asked for a time to serve, which is not the daemon's.
+func (a *app) servesOn(seedFor time.Duration) {
+	if seedFor >= 0 {
+		fmt.Fprintln(a.console, "btclient: the daemon serves on, whatever --seed-for says: btclient pause ends that")
+	}
 }
 
 // publishThere has the daemon publish.
@@ -128,8 +148,16 @@ func (a *app) downloadThere(ctx context.Context, r *api.Remote, req api.AddDownl
 	e := downloadedEvent{Event: "downloaded", Name: j.Name, Path: j.Path, InfoHash: j.InfoHash, Bytes: j.Bytes}
 	a.out.line(e.String(), e)
 	if a.out.json {
+		var whole api.Job // with its sources
+		if err := r.Do(ctx, "GET", api.JobPath(j.ID), nil, &whole); err != nil {
+			return a.interruptedOr(ctx, err)
+		}
+		from := whole.From
+		if from == nil {
+			from = []api.From{}
+		}
 		a.out.object(doneEvent{Event: "done", Name: j.Name, Path: j.Path, InfoHash: j.InfoHash, Bytes: j.Bytes,
-			Seconds: j.Finished.Sub(j.Added.Time).Seconds(), Fetched: j.Fetched, From: []sourceInfo{}})
+			Seconds: j.Finished.Sub(j.Added.Time).Seconds(), Fetched: j.Fetched, From: from})
 	}
 	if hook == "" {
 		return nil

@@ -124,20 +124,14 @@ func (e downloadedEvent) String() string {
 
 // doneEvent closes a download for scripts that follow it by JSON.
 type doneEvent struct {
-	Event    string       `json:"event"` // "done"
-	Name     string       `json:"name"`
-	Path     string       `json:"path"`
-	InfoHash string       `json:"info_hash"`
-	Bytes    int64        `json:"bytes"`
-	Seconds  float64      `json:"seconds"`
-	Fetched  int64        `json:"fetched"` // payload bytes that came over the network in this run
-	From     []sourceInfo `json:"from"`
-}
-
-type sourceInfo struct {
-	Addr   string `json:"addr"`    // the URL of a web seed
-	PeerID string `json:"peer_id"` // hex; zeros for a web seed
-	Bytes  int64  `json:"bytes"`
+	Event    string     `json:"event"` // "done"
+	Name     string     `json:"name"`
+	Path     string     `json:"path"`
+	InfoHash string     `json:"info_hash"`
+	Bytes    int64      `json:"bytes"`
+	Seconds  float64    `json:"seconds"`
+	Fetched  int64      `json:"fetched"` // payload bytes that came over the network in this run
+	From     []api.From `json:"from"`
 }
 
 type progressEvent struct {

@@ -29,7 +29,7 @@ func TestLinesThatScriptsRelyOn(t *testing.T) {
 			`{"event":"published","name":"a \"b\" ü","info_hash":"` + hash + `","bytes":5,"pieces":1,"copies":3,"path":"/p","port":7001,"peer_id":"00"}`},
 		{downloaded, `downloaded name="a b" path="/t/a b" info_hash=` + hash + ` bytes=5`,
 			`{"event":"downloaded","name":"a b","path":"/t/a b","info_hash":"` + hash + `","bytes":5}`},
-		{doneEvent{Event: "done", Name: "n", Path: "/t", InfoHash: hash, Bytes: 5, Seconds: 1.5, Fetched: 5, From: []sourceInfo{{Addr: "1.2.3.4:7000", PeerID: "ff", Bytes: 5}}},
+		{doneEvent{Event: "done", Name: "n", Path: "/t", InfoHash: hash, Bytes: 5, Seconds: 1.5, Fetched: 5, From: []api.From{{Addr: "1.2.3.4:7000", PeerID: "ff", Bytes: 5}}},
 			"", `{"event":"done","name":"n","path":"/t","info_hash":"` + hash + `","bytes":5,"seconds":1.5,"fetched":5,"from":[{"addr":"1.2.3.4:7000","peer_id":"ff","bytes":5}]}`},
 		{progressEvent{Event: "progress", Name: "n", BytesDone: 1, BytesTotal: 10, Rate: 1, Peers: 2, ETA: &eta, State: "downloading"},
 			"", `{"event":"progress","name":"n","bytes_done":1,"bytes_total":10,"rate_bytes_per_sec":1,"peers":2,"eta_sec":9,"state":"downloading"}`},

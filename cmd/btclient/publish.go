@@ -30,7 +30,8 @@ func (a *app) publishCommand() *cobra.Command {
 		Long: `Hashes each PATH, stores its .torrent in the ring under its name and serves it
 until interrupted, or for the time that --seed-for gives. The data stays where
 it is: a file that changes is served no longer. Published again under the same
-name it becomes a new version.
+name it becomes a new version. A daemon, if one of this Storage runs, does all that
+in its place, and serves for good: this command ends when it has been published.
 
 As soon as the ring has acknowledged, one line per PATH on standard output:
 
@@ -62,7 +63,7 @@ Interrupting what has been published ends it in order, with exit code 0.`,
 	f := cmd.Flags()
 	f.StringVar(&name, "name", "", "publish under this `NAME` instead of the path's last element")
 	f.BoolVar(&keepCopy, "copy", false, "keep a copy in Storage and serve that")
-	f.DurationVar(&seedFor, "seed-for", 0, "serve for so long (`D` as 90s, 2h), then end; 0s ends at once")
+	f.DurationVar(&seedFor, "seed-for", 0, "serve for so long (`D` as 90s, 2h), then end; 0s ends at once; a daemon serves on")
 	embed.addFlags(f)
 	profileFlag(f, &profile)
 	a.progressFlag(cmd)
@@ -86,6 +87,7 @@ func (a *app) publish(ctx context.Context, paths []string, name string, keepCopy
 			}
 			add = append(add, api.AddPublication{Path: abs, Name: name, Copy: keepCopy})
 		}
+		a.servesOn(seedFor)
 		return a.publishThere(ctx, r, add)
 	}
 	ring, closeRing, err := a.openRingOrEmbed(ctx, storage, embed)

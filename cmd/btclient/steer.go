@@ -249,7 +249,8 @@ func (a *app) limitCommand() *cobra.Command {
 		Long: `Without an ID bounds what the daemon receives (--down) and sends (--up) in all, and
 how many downloads run at a time (--max-downloads); with one those of a job, and its
 place in the queue (--priority, larger ones first). It takes effect at once and is
-remembered. A RATE is in bytes per second, as 500K, 20M (powers of 1024), or none.
+remembered. A RATE is in bytes per second, as 500K or 500KiB, 20M (powers of 1024),
+or none.
 Without flags it prints what holds.`,
 		Args: takes(0, 1, "[ID]"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -307,26 +308,16 @@ func (a *app) limit(ctx context.Context, args []string, change map[string]any) e
 	return nil
 }
 
-// parseRate reads a number of bytes with a unit.
+// parseRate reads a number of bytes with a unit, as 20M or, as it is printed, 20MiB.
 func parseRate(given string) (int64, error) {
 	if given == "none" || given == "0" {
 		return 0, nil
 	}
-	number, shift := strings.TrimRight(given, "KMGkmg"), 0
-	switch unit := strings.ToUpper(given[len(number):]); unit {
-	case "":
-	case "K":
-		shift = 10
-	case "M":
-		shift = 20
-	case "G":
-		shift = 30
-	default:
-		return 0, errors.New("use a number of bytes per second as 500K or 20M, or none")
-	}
+	number := strings.TrimRight(given, "KMGIBkmgib")
+	shift, known := map[string]int{"": 0, "K": 10, "M": 20, "G": 30, "KIB": 10, "MIB": 20, "GIB": 30}[strings.ToUpper(given[len(number):])]
 	v, err := strconv.ParseFloat(number, 64)
-	if err != nil || v <= 0 || v > math.MaxInt64>>31 {
-		return 0, errors.New("use a number of bytes per second as 500K or 20M, or none")
+	if !known || err != nil || !(v > 0 && v <= math.MaxInt64>>31) {
+		return 0, errors.New("use a number of bytes per second as 500K, 500KiB or 20M, or none")
 	}
 	return int64(v * float64(int64(1)<<shift)), nil
 }

@@ -47,7 +47,7 @@ has no .torrent yet.`,
 		},
 	}
 	f := cmd.Flags()
-	f.DurationVar(&seedFor, "seed-for", 0, "serve for so long (`D` as 90s, 2h), then end; 0s ends at once")
+	f.DurationVar(&seedFor, "seed-for", 0, "serve for so long (`D` as 90s, 2h), then end; 0s ends at once; a daemon serves on")
 	profileFlag(f, &profile)
 	a.progressFlag(cmd)
 	return cmd
@@ -69,6 +69,7 @@ func (a *app) upload(ctx context.Context, req client.UploadRequest, seedFor time
 		if add.Torrent, err = filepath.Abs(req.Torrent); err != nil {
 			return err
 		}
+		a.servesOn(seedFor)
 		return a.publishThere(ctx, r, []api.AddPublication{add})
 	}
 	ring, err := a.openRingWaiting(ctx, storage, -1)

@@ -16,7 +16,7 @@ import (
 // hashes: what has changed in old is passed over. It works on so many workers (0: one
 // per core) and calls got, if not nil, after each piece that was written, by one of
 // them at a time. The error is that of ctx, or of writing the target; what was written
-// until then is in have.
+// until then is in have. See IsFull for a disk without room.
 //
 // Only torrents of the same piece length have pieces in common.
 func Reuse(ctx context.Context, target *Content, have *wire.Bits, old *Content, workers int, got func(piece int)) error {

@@ -143,6 +143,9 @@ func (c *Content) Preallocate() error {
 	return nil
 }
 
+// IsFull says whether an error is about a disk, or a quota, that has no room left.
+func IsFull(err error) bool { return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) }
+
 // WritePiece writes the verified bytes of piece i: one pwrite per file, except
 // that runs of zeros are left, or made, holes. It does not wait for the disk
 // (see Sync). An error names the file; errors.Is tells syscall.ENOSPC and EIO.
