@@ -23,7 +23,7 @@
 //	keep.go       when the ring is told and asked; queue.go in which order; look.go what comes of it
 //	sources.go    what one address may do; counts.go what was done and what was refused
 //	names.go      info hashes and their names
-//	http.go       the paths; serve.go the connections
+//	http.go       the paths; serve.go the connections; admit.go how many of them
 //	udp.go        the packets; packets_linux.go many at a time; connid.go connection ids
 //	files.go      .torrents, and the list; hosts.go who has how much
 //
