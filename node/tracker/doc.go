@@ -8,7 +8,7 @@
 // those of other nodes, for which it looks in the ring again and again while the swarm is in
 // use. The ring stays the truth: any node answers for any swarm, and any node may die.
 //
-// A view's records are 56 bytes each, a byte more to find them by, and have no pointers; a
+// A view's records are 56 bytes each, two bytes more to find them by, and have no pointers; a
 // node holds four million and half a million swarms at most, and those that nobody announced to for the
 // longest time go first.
 //
