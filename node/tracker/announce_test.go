@@ -1,6 +1,7 @@
 package tracker
 
 import (
+	"fmt"
 	"net/netip"
 	"net/url"
 	"strings"
@@ -61,7 +62,7 @@ func TestAnAddressMayNotAskTooMuch(t *testing.T) {
 	hash := w.publish("x")
 	var words []string
 	for _, peer := range []string{"a", "b", "c", "a", "b", "a", "a", "a"} {
-		words = append(words, w.ask("10.0.0.7:1", query(hash, peer)).Failure)
+		words = append(words, w.ask("10.0.0.7:1", query(hash, peer, "port", fmt.Sprint(7000+int(peer[0])))).Failure)
 	}
 	if words[0] != "" || words[1] != "" || !strings.Contains(words[2], "too many peers") || words[3] != "" || !strings.Contains(words[len(words)-1], "too many announces") {
 		t.Errorf("%q", words)

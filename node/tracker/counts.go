@@ -11,6 +11,7 @@ type counts struct {
 
 	malformed, unauthorized, passkey, tooFast, tooMany, ring atomic.Uint64
 	short, unconnected, unknown, busy                        atomic.Uint64 // of UDP packets
+	conns, connsOfOne, slow                                  atomic.Uint64 // of TCP connections
 }
 
 // refused counts an error that a client was told.
@@ -26,6 +27,10 @@ func (c *counts) refused(err error) {
 		c.tooFast.Add(1)
 	case errors.Is(err, errTooManyPeers):
 		c.tooMany.Add(1)
+	case errors.Is(err, errTooManyConns):
+		c.conns.Add(1)
+	case errors.Is(err, errTooManyOfOne):
+		c.connsOfOne.Add(1)
 	default:
 		c.ring.Add(1)
 	}
@@ -38,7 +43,8 @@ func (t *Tracker) Refused() map[string]uint64 {
 	for reason, n := range map[string]*atomic.Uint64{
 		"malformed": &c.malformed, "not_registered": &c.unauthorized, "no_passkey": &c.passkey, "source_rate": &c.tooFast,
 		"source_peers": &c.tooMany, "ring_silent": &c.ring, "short_packet": &c.short, "not_connected": &c.unconnected,
-		"unknown_action": &c.unknown, "busy": &c.busy, "no_room": &t.view.evicted,
+		"unknown_action": &c.unknown, "busy": &c.busy,
+		"connections": &c.conns, "source_connections": &c.connsOfOne, "slow_request": &c.slow, "no_room": &t.view.evicted,
 	} {
 		if n := n.Load(); n > 0 {
 			reasons[reason] = n

@@ -8,7 +8,7 @@
 // those of other nodes, for which it looks in the ring again and again while the swarm is in
 // use. The ring stays the truth: any node answers for any swarm, and any node may die.
 //
-// A view's records are 56 bytes each, a byte more to find them by, and have no pointers; a
+// A view's records are 56 bytes each, two bytes more to find them by, and have no pointers; a
 // node holds four million and half a million swarms at most, and those that nobody announced to for the
 // longest time go first.
 //
@@ -23,7 +23,7 @@
 //	keep.go       when the ring is told and asked; queue.go in which order; look.go what comes of it
 //	sources.go    what one address may do; counts.go what was done and what was refused
 //	names.go      info hashes and their names
-//	http.go       the paths; serve.go the connections
+//	http.go       the paths; serve.go the connections; admit.go how many of them
 //	udp.go        the packets; packets_linux.go many at a time; connid.go connection ids
 //	files.go      .torrents, and the list; hosts.go who has how much
 //

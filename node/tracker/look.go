@@ -3,7 +3,6 @@ package tracker
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"chordtorrent/communicator"
@@ -70,7 +69,7 @@ func (v *view) gather(j job) (name string, entries []communicator.Entry, ok bool
 		r.flags |= inRing
 		entries = append(entries, r.entry(now))
 	}
-	for _, id := range s.gone {
+	for id := range s.gone {
 		entries = append(entries, communicator.Entry{PeerID: id})
 	}
 	return s.name, entries, true
@@ -93,7 +92,7 @@ func (v *view) registered(j job, entries []communicator.Entry, err error) {
 	}
 	for k := range entries {
 		if entries[k].Life == 0 {
-			s.gone = slices.DeleteFunc(s.gone, func(id [20]byte) bool { return id == entries[k].PeerID })
+			delete(s.gone, entries[k].PeerID)
 		}
 	}
 }
@@ -128,7 +127,7 @@ func (v *view) seen(j job, found communicator.Swarm) {
 	seeders, leechers := 0, 0
 	for k := range found.Peers {
 		p := &found.Peers[k]
-		if s.find(&p.PeerID) >= 0 || slices.Contains(s.gone, p.PeerID) {
+		if _, left := s.gone[p.PeerID]; left || s.find(&p.PeerID) >= 0 {
 			continue
 		}
 		if p.Left == 0 {

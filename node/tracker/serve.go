@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -19,6 +20,8 @@ const (
 	// idleConn is how long a connection may take for its next request; connRenew how often
 	// that is told to the system, as it costs more than an answer.
 	idleConn, connRenew = 70 * time.Second, 10 * time.Second
+	// headWait is how long the head of a request may take from its first byte on.
+	headWait = 5 * time.Second
 )
 
 // listener answers announces on connections by itself, as nearly everything that comes is
@@ -27,6 +30,7 @@ const (
 type listener struct {
 	net.Listener
 	t     *Tracker
+	door  *doorkeeper
 	other chan net.Conn // for Accept
 	done  chan struct{} // closed by Close
 	err   error         // why nothing is accepted any more; set before failed is closed
@@ -42,7 +46,7 @@ type listener struct {
 // all else, to be served by net/http with the Tracker or another handler before it. Close
 // ends both and waits for the answers under way.
 func (t *Tracker) Announces(ln net.Listener) net.Listener {
-	l := &listener{Listener: ln, t: t, other: make(chan net.Conn), done: make(chan struct{}), fails: make(chan struct{}), conns: make(map[net.Conn]bool)}
+	l := &listener{Listener: ln, t: t, door: newDoorkeeper(), other: make(chan net.Conn), done: make(chan struct{}), fails: make(chan struct{}), conns: make(map[net.Conn]bool)}
 	l.wg.Go(l.accept)
 	return l
 }
@@ -97,12 +101,18 @@ func (l *listener) accept() {
 			}
 		}
 		pause = 0
+		conn, err := l.door.admit(c)
+		if err != nil {
+			l.t.counts.refused(err)
+			_ = c.Close()
+			continue
+		}
 		l.mu.Lock()
 		if l.ended {
-			_ = c.Close()
+			_ = conn.Close()
 		} else {
-			l.conns[c] = true
-			l.wg.Go(func() { l.serve(c) })
+			l.conns[conn] = true
+			l.wg.Go(func() { l.serve(conn) })
 		}
 		l.mu.Unlock()
 	}
@@ -165,10 +175,10 @@ func (t *Tracker) announces(c *connection) (other bool) {
 		return false
 	}
 	c.from = t.here(at.Addr().Unmap().WithZone(""))
-	var renewed time.Time
+	var renewed time.Time // when idleConn began; zero: headWait has
 	for {
 		now := t.view.now()
-		if now.Sub(renewed) > connRenew {
+		if c.have == 0 && now.Sub(renewed) > connRenew {
 			renewed = now
 			if c.conn.SetDeadline(time.Now().Add(idleConn)) != nil {
 				return false
@@ -179,12 +189,27 @@ func (t *Tracker) announces(c *connection) (other bool) {
 			if c.have == len(c.in) || !mayBeAnnounce(c.in[:c.have]) {
 				return true
 			}
+			if c.have > 0 && !renewed.IsZero() {
+				renewed = time.Time{}
+				if c.conn.SetDeadline(time.Now().Add(headWait)) != nil {
+					return false
+				}
+			}
 			n, err := c.conn.Read(c.in[c.have:])
 			if n <= 0 || err != nil {
+				if c.have > 0 && errors.Is(err, os.ErrDeadlineExceeded) {
+					t.counts.slow.Add(1)
+				}
 				return false
 			}
 			c.have += n
 			continue
+		}
+		if renewed.IsZero() { // the answer has time of its own
+			renewed = now
+			if c.conn.SetDeadline(time.Now().Add(idleConn)) != nil {
+				return false
+			}
 		}
 		path, query, closes, ok := parseRequest(c.in[:end+2])
 		if !ok {

@@ -76,7 +76,7 @@ func TestAConnectionMayAskForAnything(t *testing.T) {
 		return head{resp.StatusCode, resp.ContentLength, resp.Header.Get("Date"), resp.Close}, d
 	}
 	for i, peer := range []string{"a", "b", "c"} {
-		h, d := get(query(hash, peer), "")
+		h, d := get(query(hash, peer, "port", fmt.Sprint(7001+i)), "")
 		if h.code != 200 || d.Failure != "" || d.Incomplete != i+1 || h.date == "" || h.length <= 0 {
 			t.Errorf("announce %d: %+v %+v", i, h, d)
 		}
@@ -91,7 +91,7 @@ func TestAConnectionMayAskForAnything(t *testing.T) {
 	if h, _ := get("/files.json", ""); h.code != 200 {
 		t.Errorf("the list: %+v", h)
 	}
-	if h, d := get(query(hash, "d"), "Connection: close\r\n"); h.code != 200 || d.Incomplete != 4 || !h.closes {
+	if h, d := get(query(hash, "d", "port", "7004"), "Connection: close\r\n"); h.code != 200 || d.Incomplete != 4 || !h.closes {
 		t.Errorf("an announce after it: %+v %+v", h, d)
 	}
 	if _, err := in.ReadByte(); err != io.EOF {

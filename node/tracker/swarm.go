@@ -64,14 +64,17 @@ type swarm struct {
 	hash  [20]byte
 	name  string // in the ring; "": it has none
 	named bool   // name is what the ring said; it had not answered otherwise
-	// 0 <= seeds <= len(peers) = len(tags); peers[:seeds] have everything. A tag is a byte
-	// that depends on a peer's id, to find it by.
+	// 0 <= seeds <= len(peers) = len(tags) = len(homes); peers[:seeds] have everything. A
+	// tag is a byte that depends on a peer's id, to find it by, and a home one that depends
+	// on its address.
 	peers []record
 	tags  []byte
+	homes []byte
 	seeds int
 	// beyond are peers of other nodes that are known by number only.
 	beyond struct{ seeders, leechers int }
-	gone   [][20]byte // peers that have left, of which the ring has to be told
+	// gone are peers that have left, of which the ring has to be told, and where they were.
+	gone map[[20]byte][16]byte
 
 	meeting chan struct{} // closed after the first look at the ring; nil: long ago
 	refused error         // what the first look came to, if no swarm; set before meeting is closed
@@ -93,18 +96,44 @@ func tagOf(id *[20]byte) byte {
 	return byte(binary.LittleEndian.Uint64(id[12:]) * 0x9e3779b97f4a7c15 >> 56)
 }
 
+func homeOf(ip *[16]byte, port uint16) byte {
+	x := binary.LittleEndian.Uint64(ip[:8]) ^ binary.LittleEndian.Uint64(ip[8:])
+	return byte((x ^ x>>32 + uint64(port)<<16) * 0x9e3779b97f4a7c15 >> 56)
+}
+
 // find gives the place of a peer, or -1.
 func (s *swarm) find(id *[20]byte) int {
-	tag := tagOf(id)
+	return search(s.tags, tagOf(id), func(i int) bool { return s.peers[i].id == *id })
+}
+
+// at gives the place of a peer that is at an address, or -1.
+func (s *swarm) at(ip *[16]byte, port uint16) int {
+	return search(s.homes, homeOf(ip, port), func(i int) bool { return s.peers[i].port == port && s.peers[i].ip == *ip })
+}
+
+// search gives the first index of a byte in a row at which is is true, or -1.
+func search(row []byte, b byte, is func(i int) bool) int {
 	for from := 0; ; from++ {
-		i := bytes.IndexByte(s.tags[from:], tag)
+		i := bytes.IndexByte(row[from:], b)
 		if i < 0 {
 			return -1
 		}
-		if from += i; s.peers[from].id == *id {
+		if from += i; is(from) {
 			return from
 		}
 	}
+}
+
+// isAnothers reports whether the peer id of an announce is that of somebody who is at
+// another address, or was when the ring was last told: i is where the id was found. The ids
+// of peers are no secret.
+func (s *swarm) isAnothers(i int, a *announce, now uint32) bool {
+	if i < 0 {
+		ip, ok := s.gone[a.peerID]
+		return ok && ip != a.ip
+	}
+	r := &s.peers[i]
+	return r.ip != a.ip && (r.until >= now || r.flags&foreign != 0 || a.event == communicator.Stopped)
 }
 
 // add puts a peer in that is not there, and gives its place.
@@ -112,7 +141,7 @@ func (s *swarm) add(r record) int {
 	if n := len(s.peers); n == cap(s.peers) {
 		s.resize(n + max(n/8, 2))
 	}
-	s.peers, s.tags = append(s.peers, r), append(s.tags, tagOf(&r.id))
+	s.peers, s.tags, s.homes = append(s.peers, r), append(s.tags, tagOf(&r.id)), append(s.homes, homeOf(&r.ip, r.port))
 	i := len(s.peers) - 1
 	if r.left == 0 {
 		s.swap(i, s.seeds)
@@ -126,11 +155,13 @@ func (s *swarm) add(r record) int {
 func (s *swarm) resize(n int) {
 	s.peers = append(make([]record, 0, n), s.peers...)
 	s.tags = append(make([]byte, 0, n), s.tags...)
+	s.homes = append(make([]byte, 0, n), s.homes...)
 }
 
 func (s *swarm) swap(i, j int) {
 	s.peers[i], s.peers[j] = s.peers[j], s.peers[i]
 	s.tags[i], s.tags[j] = s.tags[j], s.tags[i]
+	s.homes[i], s.homes[j] = s.homes[j], s.homes[i]
 }
 
 // remove takes a peer out; those behind it may change places.
@@ -142,7 +173,13 @@ func (s *swarm) remove(i int) {
 	}
 	last := len(s.peers) - 1
 	s.swap(i, last)
-	s.peers, s.tags = s.peers[:last], s.tags[:last]
+	s.peers, s.tags, s.homes = s.peers[:last], s.tags[:last], s.homes[:last]
+}
+
+// move changes where a peer is.
+func (s *swarm) move(i int, ip [16]byte, port uint16) {
+	s.peers[i].ip, s.peers[i].port = ip, port
+	s.homes[i] = homeOf(&ip, port)
 }
 
 // setLeft changes what a peer has left, and gives its new place.

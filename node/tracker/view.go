@@ -92,16 +92,21 @@ func (v *view) announce(a *announce, out *answer, now time.Time) (known bool, er
 	}
 	s.used = ms
 	i := s.find(&a.peerID)
+	anothers := s.isAnothers(i, a, sec)
 	if a.event == communicator.Stopped {
 		out.interval = stoppedInterval
-		if i >= 0 {
+		if i >= 0 && !anothers {
 			v.leave(sh, s, i, ms)
 		}
 		out.seeders, out.leechers = s.seeders(), s.leechers()
 		return true, nil
 	}
-	if i, err = v.enter(sh, s, i, a, ms, sec); err != nil {
-		return true, err
+	since := sec
+	if !anothers { // else it is told of peers, and nobody of it
+		if i, err = v.enter(sh, s, i, a, ms, sec); err != nil {
+			return true, err
+		}
+		since = s.peers[i].since
 	}
 	seeding := a.left == 0
 	had := len(out.peers)
@@ -112,11 +117,13 @@ func (v *view) announce(a *announce, out *answer, now time.Time) (known bool, er
 	if !s.named {
 		out.warning = warnNoRing
 	}
-	out.interval = v.interval(s, &s.peers[i], seeding, len(out.peers)-had, a.want, sec)
-	r := &s.peers[i]
-	r.until = sec + uint32(seconds(communicator.Lifetime(out.interval)))
-	if r.lacks(sec) {
-		v.tellLater(sh, s, ms, r.ring == 0)
+	out.interval = v.interval(s, since, seeding, len(out.peers)-had, a.want, sec)
+	if !anothers {
+		r := &s.peers[i]
+		r.until = sec + uint32(seconds(communicator.Lifetime(out.interval)))
+		if r.lacks(sec) {
+			v.tellLater(sh, s, ms, r.ring == 0)
+		}
 	}
 	v.lookLater(sh, s, ms, !seeding)
 	return true, nil
@@ -129,10 +136,13 @@ const stoppedInterval = 3 * time.Minute
 func (v *view) enter(sh *shard, s *swarm, i int, a *announce, ms int64, sec uint32) (int, error) {
 	left := packLeft(a.left)
 	if i < 0 {
+		if old := s.at(&a.ip, a.port); old >= 0 {
+			v.leave(sh, s, old, ms) // it was started anew, and has another id
+		}
 		if !v.sources.hold(&a.ip, ms) {
 			return i, errTooManyPeers
 		}
-		s.gone = slices.DeleteFunc(s.gone, func(id [20]byte) bool { return id == a.peerID })
+		delete(s.gone, a.peerID)
 		v.own.Add(1)
 		return v.put(sh, s, record{id: a.peerID, ip: a.ip, port: a.port, left: left, flags: heard, since: sec}), nil
 	}
@@ -155,7 +165,8 @@ func (v *view) enter(sh *shard, s *swarm, i int, a *announce, ms int64, sec uint
 	if a.event == communicator.Started {
 		r.since = sec
 	}
-	r.ip, r.port, r.flags = a.ip, a.port, heard|r.flags&inRing
+	r.flags = heard | r.flags&inRing
+	s.move(i, a.ip, a.port)
 	return s.setLeft(i, left), nil
 }
 
@@ -165,13 +176,19 @@ const mostGone = 4096
 
 // leave removes a peer that has announced here or elsewhere.
 func (v *view) leave(sh *shard, s *swarm, i int, ms int64) {
-	id, told := s.peers[i].id, s.peers[i].flags&inRing != 0
+	id, ip, told := s.peers[i].id, s.peers[i].ip, s.peers[i].flags&inRing != 0
 	v.drop(sh, s, i)
 	if told {
-		if len(s.gone) == mostGone {
-			s.gone = s.gone[:copy(s.gone, s.gone[1:])]
+		if s.gone == nil {
+			s.gone = make(map[[20]byte][16]byte)
 		}
-		s.gone = append(s.gone, id)
+		if len(s.gone) == mostGone {
+			for any := range s.gone {
+				delete(s.gone, any)
+				break
+			}
+		}
+		s.gone[id] = ip
 		v.tellLater(sh, s, ms, true)
 	}
 }
@@ -199,11 +216,11 @@ func (v *view) forgetOwn(r *record) {
 	v.own.Add(-1)
 }
 
-// interval is the time to the peer's next announce.
-func (v *view) interval(s *swarm, r *record, seeding bool, told, want int, sec uint32) time.Duration {
+// interval is the time to the next announce of a peer that is here since a second.
+func (v *view) interval(s *swarm, since uint32, seeding bool, told, want int, sec uint32) time.Duration {
 	leechers := s.leechers()
-	p := communicator.Pace{Swarm: s.seeders() + leechers, Age: time.Duration(sec-min(r.since, sec)) * time.Second, Seeder: seeding, Known: told,
-		Needs: !seeding && want > 0, Unwanted: seeding && leechers == 0 && r.since != sec}
+	p := communicator.Pace{Swarm: s.seeders() + leechers, Age: time.Duration(sec-min(since, sec)) * time.Second, Seeder: seeding, Known: told,
+		Needs: !seeding && want > 0, Unwanted: seeding && leechers == 0 && since != sec}
 	draw := rand.Float64()
 	d := p.Interval(draw)
 	if load := max(time.Duration(v.own.Load())*loadSpacing, time.Duration(v.queued.Load())*tellSpacing); load > d {

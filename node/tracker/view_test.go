@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"runtime"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -138,6 +139,83 @@ func TestWhoStopsAtAnotherNodeIsForgotten(t *testing.T) {
 		}
 		if ans := w.announce(0, somebody(1, 0, 5)); ans.leechers != 2 {
 			t.Errorf("%+v", ans)
+		}
+	})
+}
+
+// elsewhere is the same peer, or somebody who says so, at another address.
+func elsewhere(a announce) announce {
+	a.ip = netip.MustParseAddr("10.9.9.9").As16()
+	return a
+}
+
+func TestWhoKnowsAPeersIDCannotRemoveOrMoveIt(t *testing.T) {
+	inTown(t, 2, func(w *town) {
+		seeder := somebody(1, 1, 0)
+		w.announce(0, seeder)
+		pass(3 * time.Second)
+		// At its own node, and at another that has it from the ring.
+		for tracker := range 2 {
+			w.announce(tracker, somebody(1, 10+tracker, 5))
+			pass(3 * time.Second)
+			for _, a := range []announce{elsewhere(seeder), stopped(elsewhere(seeder))} {
+				w.announce(0, seeder)
+				if ans := w.announce(tracker, a); ans.seeders != 1 || a.event != communicator.Stopped && len(ans.peers) == 0 {
+					t.Errorf("tracker %d told them %+v", tracker, ans)
+				}
+				pass(3 * time.Second)
+				ans := w.announce(tracker, somebody(1, 10+tracker, 5))
+				if !slices.ContainsFunc(ans.peers, func(r record) bool { return r.id == seeder.peerID && r.ip == seeder.ip }) {
+					t.Errorf("tracker %d knows of the seeder no more: %+v", tracker, ans)
+				}
+				if s := w.inRing(1); s.Seeders != 1 || !slices.ContainsFunc(s.Peers, func(p communicator.Peer) bool { return p.Addr.Addr().As16() == seeder.ip }) {
+					t.Errorf("after tracker %d the ring has %+v", tracker, s)
+				}
+			}
+		}
+		w.announce(0, seeder)
+		pass(time.Second)
+		// One that leaves may come back, from its address at once.
+		w.announce(0, stopped(seeder))
+		if ans := w.announce(0, elsewhere(seeder)); ans.seeders != 0 {
+			t.Errorf("somebody else took the place of one that leaves: %+v", ans)
+		}
+		if ans := w.announce(0, seeder); ans.seeders != 1 {
+			t.Errorf("it is not back: %+v", ans)
+		}
+	})
+}
+
+func TestAPeerIsAtAnotherAddressAfterItsTime(t *testing.T) {
+	inTown(t, 1, func(w *town) {
+		life := communicator.Lifetime(w.announce(0, somebody(1, 1, 5)).interval)
+		pass(life + 2*time.Second)
+		moved := elsewhere(somebody(1, 1, 5))
+		w.announce(0, moved)
+		pass(3 * time.Second)
+		if s := w.inRing(1); s.Leechers != 1 || s.Peers[0].Addr.Addr().As16() != moved.ip {
+			t.Errorf("the ring has %+v", s)
+		}
+	})
+}
+
+func TestAClientThatIsStartedAnewIsOne(t *testing.T) {
+	inTown(t, 2, func(w *town) {
+		w.announce(0, somebody(1, 1, 5))
+		pass(3 * time.Second)
+		for tracker := range 2 { // with the ids 2 and 3
+			anew := somebody(1, 2+tracker, 5)
+			anew.ip, anew.port = somebody(1, 1, 5).ip, somebody(1, 1, 5).port
+			if ans := w.announce(tracker, anew); ans.leechers != 1 || len(ans.peers) != 0 {
+				t.Errorf("tracker %d: %+v", tracker, ans)
+			}
+			pass(5 * time.Second)
+			if s := w.inRing(1); s.Leechers != 1 || s.Peers[0].PeerID != anew.peerID {
+				t.Errorf("after tracker %d the ring has %+v", tracker, s)
+			}
+		}
+		if st := w.trackers[1].Stats(); st.Own != 1 || st.Peers != 1 {
+			t.Errorf("%+v", st)
 		}
 	})
 }
@@ -375,8 +453,11 @@ func TestSwarmKeepsItsOrder(t *testing.T) {
 		}
 		switch {
 		case i < 0:
-			i = s.add(record{id: a.peerID, left: left, until: 100})
+			i = s.add(record{id: a.peerID, ip: a.ip, port: a.port, left: left, until: 100})
 			want[a.peerID] = left
+		case r.IntN(3) == 0:
+			s.move(i, a.ip, uint16(1+r.IntN(3)))
+			left = want[a.peerID]
 		case r.IntN(2) == 0:
 			i = s.setLeft(i, left)
 			want[a.peerID] = left
@@ -388,12 +469,12 @@ func TestSwarmKeepsItsOrder(t *testing.T) {
 		if i >= 0 && (s.peers[i].id != a.peerID || (i < s.seeds) != (left == 0)) {
 			t.Fatalf("at %d of %d seeds: %+v", i, s.seeds, s.peers[i])
 		}
-		if len(s.peers) != len(want) || len(s.tags) != len(want) {
-			t.Fatalf("%d peers, %d tags, want %d", len(s.peers), len(s.tags), len(want))
+		if len(s.peers) != len(want) || len(s.tags) != len(want) || len(s.homes) != len(want) {
+			t.Fatalf("%d peers, %d tags, %d homes, want %d", len(s.peers), len(s.tags), len(s.homes), len(want))
 		}
 	}
 	for i := range s.peers {
-		if s.tags[i] != tagOf(&s.peers[i].id) || (s.peers[i].left == 0) != (i < s.seeds) {
+		if r := &s.peers[i]; s.find(&r.id) != i || s.at(&r.ip, r.port) != i || (s.peers[i].left == 0) != (i < s.seeds) {
 			t.Fatalf("%d: %+v", i, s.peers[i])
 		}
 	}
