@@ -103,7 +103,7 @@ func (q *quest) blame(c *conn, why reason, err error) {
 		clear(q.faults)
 	}
 	q.faults[at]++
-	if why == wrongMetadata && !c.from.many {
+	if why == wrongMetadata {
 		q.s.ban(c.from, why)
 	}
 	c.drop(why, err)
