@@ -139,6 +139,15 @@ func (k *candidate) failed(now time.Time, why string, jitter float64) {
 	k.next = now.Add(wait + time.Duration(jitter*float64(wait)/2))
 }
 
+// putBack has nobody called at an IP address before then.
+func (b *book) putBack(ip netip.Addr, until time.Time) {
+	for _, k := range b.order {
+		if k.addr.Addr() == ip && k.next.Before(until) {
+			k.next = until
+		}
+	}
+}
+
 // dialable tells whether the torrent may want to connect to somebody, now or
 // after a back-off.
 func (s *swarm) dialable() bool {

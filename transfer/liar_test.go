@@ -191,3 +191,58 @@ func TestChokeInTheMiddle(t *testing.T) {
 		t.Error("blocks that crossed the choke were held against the peer")
 	}
 }
+
+// Accounts under made-up names do not last, and a liar is found out when there is no room
+// for one more.
+func TestALiarAmongManyNamesIsBanned(t *testing.T) {
+	f := makeTorrent(t, 16, 32<<10, 256<<10)
+	leech := start(t)
+	spec := f.leechSpec(t)
+	to := leech.add(t, spec)
+	accounts := func(fill int) int {
+		reply := make(chan int)
+		to.l.post(fillAccounts{to, fill, reply})
+		return <-reply
+	}
+	for i := range 10 {
+		join(t, leech, f, 100+i).Close()
+	}
+	until(t, "all to be forgotten", func() bool { return accounts(0) == 0 })
+	if n := accounts(maxSources); n != maxSources {
+		t.Fatalf("%d accounts", n)
+	}
+	liar := serve(t, f, 1, spoiled)
+	to.AddPeers([]netip.AddrPort{liar.addr})
+	until(t, "the ban", func() bool { return leech.drops[wrongPiece].Load() == 1 })
+	back := dialTo(t, leech)
+	back.id = peerID(1)
+	back.hello(f.hash)
+	back.gone()
+	if leech.drops[bannedPeer].Load() != 1 {
+		t.Errorf("%v", leech.Drops())
+	}
+	to.AddPeers([]netip.AddrPort{serve(t, f, 2, nil).addr})
+	done(t, to)
+	f.same(t, spec.Content)
+}
+
+// fillAccounts makes that many accounts of peers that have given something, and tells how
+// many there are when nobody is connected; -1 while somebody is.
+type fillAccounts struct {
+	t     *Torrent
+	n     int
+	reply chan int
+}
+
+func (a fillAccounts) handle(*loop) {
+	s := a.t.s
+	for i := range a.n {
+		src := &source{addr: netip.AddrPortFrom(host(1), 1), id: peerID(1000 + i), gave: true}
+		s.sources[src.key()] = src
+	}
+	if len(s.conns) > 0 {
+		a.reply <- -1
+		return
+	}
+	a.reply <- len(s.sources)
+}

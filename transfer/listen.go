@@ -1,6 +1,7 @@
 package transfer
 
 import (
+	"cmp"
 	"net/netip"
 	"time"
 
@@ -14,7 +15,8 @@ import (
 const (
 	handshakeWithin = 10 * time.Second
 	acceptsATime    = 64
-	// Strangers that have connected and not yet said what they want.
+	// Strangers that have connected and not yet said what they want. When there are more,
+	// one goes of the address that has most of them.
 	maxGreetings = 1000
 )
 
@@ -28,11 +30,12 @@ type lobby struct {
 	torrents  map[[20]byte]*Torrent
 	names     map[[20]byte]*Torrent // the same, by what a covered handshake calls them
 	greetings map[*greeting]struct{}
-	deafUntil time.Time // no accept before: the process was out of descriptors
+	perIP     map[netip.Addr]int // greetings from there
+	deafUntil time.Time          // no accept before: the process was out of descriptors
 }
 
 func (l *loop) openListener(fd int) error {
-	l.lobby = &lobby{l: l, fd: fd, torrents: make(map[[20]byte]*Torrent), names: make(map[[20]byte]*Torrent), greetings: make(map[*greeting]struct{})}
+	l.lobby = &lobby{l: l, fd: fd, torrents: make(map[[20]byte]*Torrent), names: make(map[[20]byte]*Torrent), greetings: make(map[*greeting]struct{}), perIP: make(map[netip.Addr]int)}
 	return l.watch(fd, l.lobby, poller.Read)
 }
 
@@ -68,11 +71,6 @@ func (b *lobby) listenFor(want poller.Interest) {
 func (b *lobby) writable() {}
 
 func (b *lobby) greet(fd int, from netip.AddrPort) {
-	if len(b.greetings) >= maxGreetings {
-		b.l.e.drops.count(tooManyPeers)
-		closeFD(fd)
-		return
-	}
 	g := &greeting{b: b, fd: fd, from: from, until: b.l.now.Add(handshakeWithin)}
 	if err := b.l.watch(fd, g, poller.Read); err != nil {
 		closeFD(fd)
@@ -80,7 +78,28 @@ func (b *lobby) greet(fd int, from netip.AddrPort) {
 		return
 	}
 	b.greetings[g] = struct{}{}
+	b.perIP[from.Addr()]++
 	b.l.load.Add(1)
+	if len(b.greetings) > maxGreetings {
+		b.idlest().drop(tooManyPeers, nil)
+	}
+}
+
+// idlest is the oldest greeting of the address that has most of them, one that has said
+// nothing if there is any: who fills the room makes it.
+func (b *lobby) idlest() *greeting {
+	var worst *greeting
+	for g := range b.greetings {
+		if worst == nil || cmp.Or(
+			cmp.Compare(b.perIP[g.from.Addr()], b.perIP[worst.from.Addr()]),
+			-g.from.Addr().Compare(worst.from.Addr()), // of two with as many, one
+			cmp.Compare(worst.said(), g.said()),
+			worst.until.Compare(g.until),
+		) > 0 {
+			worst = g
+		}
+	}
+	return worst
 }
 
 func (b *lobby) tick() {
@@ -171,6 +190,14 @@ func (g *greeting) look() {
 
 func (g *greeting) writable() {}
 
+// said is 1 when something has come.
+func (g *greeting) said() int {
+	if len(g.got) > 0 || g.cover != nil {
+		return 1
+	}
+	return 0
+}
+
 // hand gives the connection to the loop of its torrent.
 func (g *greeting) hand(t *Torrent, h wire.Handshake) {
 	g.leave()
@@ -192,6 +219,11 @@ func (g *greeting) drop(why reason, err error) {
 
 func (g *greeting) leave() {
 	delete(g.b.greetings, g)
+	if ip := g.from.Addr(); g.b.perIP[ip] > 1 {
+		g.b.perIP[ip]--
+	} else {
+		delete(g.b.perIP, ip)
+	}
 	g.cover.leave()
 	g.b.l.load.Add(-1)
 }

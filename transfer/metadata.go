@@ -63,6 +63,7 @@ type infoTalk struct {
 	waiting []int     // parts that it has asked for
 	given   int       // parts that it was given
 	notNow  time.Time // not asked before: it has rejected
+	asked   bool      // it was asked for the info dictionary
 }
 
 // shelf is where the info dictionary of a swarm lies while somebody asks for it.

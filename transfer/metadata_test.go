@@ -5,6 +5,7 @@ import (
 	"crypto/sha1"
 	"errors"
 	"math/rand/v2"
+	"net/netip"
 	"strconv"
 	"sync/atomic"
 	"testing"
@@ -27,7 +28,13 @@ func (f *fixture) withInfo(size int) []byte {
 // joinExtended is joinFast as a peer that speaks the extension protocol, and says x.
 func joinExtended(t testing.TB, e *engine, f *fixture, n int, x extended) *testPeer {
 	t.Helper()
-	p := dialTo(t, e)
+	return joinFrom(t, e, f, loopback, n, x)
+}
+
+// joinFrom is joinExtended from another address of this host.
+func joinFrom(t testing.TB, e *engine, f *fixture, from netip.Addr, n int, x extended) *testPeer {
+	t.Helper()
+	p := dialFrom(t, e, from)
 	p.id = peerID(n)
 	h := wire.Handshake{InfoHash: f.hash, PeerID: p.id}
 	h.Set(wire.Fast)

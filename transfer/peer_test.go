@@ -33,7 +33,14 @@ func peerID(n int) (id [20]byte) {
 // dialTo connects to an engine and says nothing.
 func dialTo(t testing.TB, e *engine) *testPeer {
 	t.Helper()
-	c, err := net.Dial("tcp", e.addr().String())
+	return dialFrom(t, e, loopback)
+}
+
+// dialFrom is dialTo from another address of this host.
+func dialFrom(t testing.TB, e *engine, from netip.Addr) *testPeer {
+	t.Helper()
+	d := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(from, 0))}
+	c, err := d.DialContext(t.Context(), "tcp", e.addr().String())
 	must(t, err)
 	p := &testPeer{t: t, Conn: c, lim: wire.DefaultLimits(1 << 20)}
 	t.Cleanup(func() { c.Close() })

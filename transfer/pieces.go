@@ -168,6 +168,7 @@ func (p *partial) put(b picker.Block, from *source) {
 	p.from[b.Begin/blockLen] = from
 	p.missing--
 	from.bytes += int64(b.Length)
+	from.gave = true
 }
 
 // hash sends a full piece to the workers.

@@ -3,11 +3,11 @@ package transfer
 import (
 	"cmp"
 	"context"
-	"crypto/sha1"
 	"errors"
 	"fmt"
 	"hash"
 	"net/netip"
+	"slices"
 	"time"
 
 	"chordtorrent/transfer/storage"
@@ -20,16 +20,11 @@ import (
 //
 // Each peer that is asked is asked for all of it. Parts from several could not be told
 // apart when the whole is wrong; so whoever has sent it has lied. Against: a large one
-// comes as slowly as the fastest of them sends.
+// comes as slowly as the fastest of them sends. Who is asked is decided in places.go.
 
 const (
 	// MaxMetadata is the largest info dictionary that is fetched by default, in bytes.
 	MaxMetadata = 64 << 20
-	// askedTogether is how many peers are asked at a time, not counting those that
-	// take longer than placeFor, and askedMost all of them.
-	askedTogether = 4
-	askedMost     = 16
-	placeFor      = 30 * time.Second
 	// partsAhead is how many requests a peer has to answer; some reject more than ten.
 	partsAhead = 4
 	// A peer has offerWithin to say that it has the info dictionary, and then
@@ -65,15 +60,15 @@ func (e *Engine) Metadata(ctx context.Context, m MetadataSpec) ([]byte, error) {
 		InfoHash: m.InfoHash, Announcer: m.Announcer,
 		Layout: &storage.Layout{PieceLength: blockLen}, Have: wire.NewBits(0),
 	}}
-	t.wanted = &wanted{most: cmp.Or(m.MaxBytes, MaxMetadata), found: make(chan []byte, 1)}
+	t.wanted = &wanted{most: cmp.Or(m.MaxBytes, MaxMetadata), found: make(chan [][]byte, 1)}
 	if err := e.enter(t); err != nil {
 		return nil, err
 	}
 	t.AddPeers(m.Peers)
 	select {
-	case info := <-t.wanted.found:
+	case parts := <-t.wanted.found:
 		_, _ = t.end(ctx)
-		return info, nil
+		return slices.Concat(parts...), nil
 	case <-t.over.channel():
 		return nil, ErrClosed
 	case <-ctx.Done():
@@ -93,31 +88,35 @@ const leaveWithin = 2 * time.Second
 // wanted is what a Torrent has that is a quest.
 type wanted struct {
 	most  int
-	found chan []byte // has room for the one
+	found chan [][]byte // its parts; has room for the one
 }
 
 // quest is the part of a swarm that asks for the info dictionary.
 type quest struct {
 	s     *swarm
 	most  int // bytes
-	found chan<- []byte
+	found chan<- [][]byte
 	over  bool
 	talks map[*conn]*talk
+	// faults is how often somebody at an address has sent a wrong info dictionary, or
+	// one too slowly.
+	faults map[netip.Addr]int
 }
 
-// talk is a peer that is being asked. got is what has come in order, at most size bytes
-// and never more than it has sent.
+// talk is a peer that is being asked. got are the parts that have come in order: never
+// more than it has sent.
 type talk struct {
 	size  int
 	next  int // part to ask for
-	got   []byte
+	got   [][]byte
+	bytes int            // of got
 	sum   hash.Hash      // of got
 	early map[int][]byte // parts that have overtaken others
 	began time.Time
 }
 
 func newQuest(s *swarm, w *wanted) *quest {
-	return &quest{s: s, most: w.most, found: w.found, talks: make(map[*conn]*talk)}
+	return &quest{s: s, most: w.most, found: w.found, talks: make(map[*conn]*talk), faults: make(map[netip.Addr]int)}
 }
 
 // passesOver tells whether a message is of no concern as long as nobody knows how many
@@ -146,31 +145,9 @@ func (q *quest) offered(c *conn) {
 	q.more()
 }
 
-// more asks further peers as long as few are asked.
-func (q *quest) more() {
-	now, places := q.s.l.now, askedTogether
-	for _, t := range q.talks {
-		if now.Sub(t.began) < placeFor {
-			places--
-		}
-	}
-	for _, c := range q.s.conns {
-		if q.over || places <= 0 || len(q.talks) >= askedMost {
-			return
-		}
-		if c.state != open || c.info.id == 0 || c.info.size == 0 || q.talks[c] != nil || now.Before(c.info.notNow) {
-			continue
-		}
-		places--
-		t := &talk{size: c.info.size, sum: sha1.New(), early: make(map[int][]byte), began: now}
-		q.talks[c] = t
-		q.ask(c, t)
-	}
-}
-
 // ask has the peer send what comes next.
 func (q *quest) ask(c *conn, t *talk) {
-	for t.next < partsOf(t.size) && t.next < len(t.got)/metadataPart+partsAhead {
+	for t.next < partsOf(t.size) && t.next < len(t.got)+partsAhead {
 		t.next++
 		c.tellMetadata(metadataMessage{Type: metadataRequest, Piece: t.next - 1}, nil)
 	}
@@ -183,7 +160,7 @@ func (q *quest) onPart(c *conn, m metadataMessage, part []byte) {
 		c.idle() // it had rejected another part
 		return
 	}
-	at := len(t.got) / metadataPart
+	at := len(t.got)
 	if m.Piece < at || m.Piece >= t.next || t.early[m.Piece] != nil {
 		c.drop(unrequested, fmt.Errorf("part %d of the metadata", m.Piece))
 		return
@@ -192,13 +169,15 @@ func (q *quest) onPart(c *conn, m metadataMessage, part []byte) {
 		c.drop(wrongMetadata, fmt.Errorf("part %d has %d bytes and not %d, of %d and not %d", m.Piece, len(part), want, m.Total, t.size))
 		return
 	}
-	t.early[m.Piece] = append([]byte(nil), part...)
+	t.early[m.Piece] = slices.Clone(part)
+	c.down.add(len(part))
 	for ; t.early[at] != nil; at++ {
-		t.got = append(t.got, t.early[at]...)
+		t.got = append(t.got, t.early[at])
+		t.bytes += len(t.early[at])
 		t.sum.Write(t.early[at])
 		delete(t.early, at)
 	}
-	if len(t.got) < t.size {
+	if t.bytes < t.size {
 		q.ask(c, t)
 		return
 	}
@@ -215,11 +194,7 @@ func (q *quest) check(c *conn, t *talk) {
 		delete(q.talks, c)
 		return
 	}
-	if !c.from.many {
-		q.s.ban(c.from, wrongMetadata)
-		return
-	}
-	c.drop(wrongMetadata, nil)
+	q.blame(c, wrongMetadata, nil)
 }
 
 // onReject leaves a peer alone for a while that will not give what it has.
@@ -249,8 +224,8 @@ func (q *quest) left(c *conn) {
 func (q *quest) tick() {
 	now := q.s.l.now
 	for c, t := range q.talks {
-		if now.Sub(t.began) > answerWithin+time.Duration(len(t.got)/leastRate)*time.Second {
-			c.drop(noMetadata, fmt.Errorf("%d of %d bytes in %v", len(t.got), t.size, now.Sub(t.began).Round(time.Second)))
+		if now.Sub(t.began) > answerWithin+time.Duration(t.bytes/leastRate)*time.Second {
+			q.blame(c, noMetadata, fmt.Errorf("%d of %d bytes in %v", t.bytes, t.size, now.Sub(t.began).Round(time.Second)))
 		}
 	}
 	for _, c := range q.s.conns {

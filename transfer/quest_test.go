@@ -277,3 +277,109 @@ func TestMetadataEndsWithTheEngine(t *testing.T) {
 		t.Error("a negative bound is taken")
 	}
 }
+
+// host is one of the addresses of this host.
+func host(n int) netip.Addr { return netip.AddrFrom4([4]byte{127, 0, 1, byte(n)}) }
+
+// places is how many peers are asked for the info dictionary, and how much all of them
+// offer.
+func (e *engine) places(hash [20]byte) (talks, offered int) {
+	t := e.torrent(hash)
+	reply := make(chan [2]int)
+	t.l.post(lookAtQuest{t, reply})
+	all := <-reply
+	return all[0], all[1]
+}
+
+type lookAtQuest struct {
+	t     *Torrent
+	reply chan [2]int
+}
+
+func (a lookAtQuest) handle(*loop) {
+	offered := 0
+	for _, t := range a.t.s.quest.talks {
+		offered += t.size
+	}
+	a.reply <- [2]int{len(a.t.s.quest.talks), offered}
+}
+
+// Whoever is many at one address is asked twice at a time, and others are asked beside.
+func TestManyLiarsAtOneAddress(t *testing.T) {
+	f := makeTorrent(t, 163, 16<<10, 160<<10)
+	info := f.withInfo(3*metadataPart + 5)
+	e := start(t)
+	end, _ := seek(t, e, MetadataSpec{InfoHash: f.hash})
+	for i := range 24 {
+		joinFrom(t, e, f, host(1), i, extended{Messages: speaksMetadata, InfoSize: 3 << 20})
+	}
+	until(t, "two to be asked", func() bool { n, _ := e.places(f.hash); return n == askedAtAddress })
+	joinFrom(t, e, f, host(2), 30, extended{Messages: speaksMetadata, InfoSize: len(info)}).gives(info)
+	if r := <-end; r.err != nil || !bytes.Equal(r.info, info) {
+		t.Fatalf("%d bytes, %v", len(r.info), r.err)
+	}
+}
+
+// What is offered by all that are asked is bounded; who has sent least of it makes room,
+// after a while, for somebody who was not asked yet.
+func TestSlowPeersMakeRoom(t *testing.T) {
+	f := makeTorrent(t, 164, 16<<10, 160<<10)
+	info := f.withInfo(3*metadataPart + 5)
+	e := start(t)
+	end, _ := seek(t, e, MetadataSpec{InfoHash: f.hash})
+	slow := func(n, size, parts int) *testPeer {
+		p := joinFrom(t, e, f, host(n), n, extended{Messages: speaksMetadata, InfoSize: size})
+		for part := range parts {
+			p.metadata()
+			p.givesPart(make([]byte, size), part)
+		}
+		for range partsAhead {
+			p.metadata() // all of them have been taken
+		}
+		return p
+	}
+	slow(1, MaxMetadata, 3)
+	slowest := slow(2, besideLargest, 2)
+	good := joinFrom(t, e, f, host(3), 3, extended{Messages: speaksMetadata, InfoSize: len(info)})
+	late := joinFrom(t, e, f, host(4), 4, extended{Messages: speaksMetadata, InfoSize: MaxMetadata})
+	late.hears()
+	if n, offered := e.places(f.hash); n != 2 || offered != MaxMetadata+besideLargest {
+		t.Fatalf("%d are asked for %d bytes", n, offered)
+	}
+	e.advance(placeFor + time.Second)
+	slowest.gone()
+	good.gives(info)
+	if r := <-end; r.err != nil || !bytes.Equal(r.info, info) {
+		t.Fatalf("%d bytes, %v", len(r.info), r.err)
+	}
+}
+
+// Who has lied comes behind all others of whom nothing is known, from whatever port.
+func TestLiarsComeLast(t *testing.T) {
+	f := makeTorrent(t, 165, 16<<10, 160<<10)
+	info := f.withInfo(100)
+	e := start(t)
+	end, _ := seek(t, e, MetadataSpec{InfoHash: f.hash})
+	ours := e.torrent(f.hash)
+	ours.AddPeers([]netip.AddrPort{netip.AddrPortFrom(host(1), 1)})
+	liar := joinFrom(t, e, f, host(1), 1, extended{Messages: speaksMetadata, InfoSize: 100})
+	liar.gives(make([]byte, 100))
+	liar.gone()
+	wait := make(chan time.Duration)
+	ours.l.post(lookAtBook{ours, netip.AddrPortFrom(host(1), 1), wait})
+	if w := <-wait; w < placeFor-5*time.Second {
+		t.Errorf("its address is called again in %v", w)
+	}
+	offers(t, e, f, 2).gives(info)
+	if r := <-end; r.err != nil || !bytes.Equal(r.info, info) {
+		t.Fatalf("%d bytes, %v", len(r.info), r.err)
+	}
+}
+
+type lookAtBook struct {
+	t     *Torrent
+	addr  netip.AddrPort
+	reply chan time.Duration
+}
+
+func (a lookAtBook) handle(l *loop) { a.reply <- a.t.s.book.by[a.addr].next.Sub(l.now) }

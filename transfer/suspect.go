@@ -7,7 +7,7 @@ import (
 )
 
 const (
-	maxSources  = 4096 // accounts per torrent; later ones share one
+	maxSources  = 4096 // accounts per torrent that outlive their connections
 	maxBanned   = 1 << 16
 	maxAttempts = 8 // wrong versions of a piece that are remembered
 )
@@ -21,28 +21,38 @@ type sourceKey struct {
 }
 
 // source is the account of one peer: what came from it, over all of its
-// connections. It outlives them, so that a wrong piece finds its sender.
+// connections. It outlives them, so that a wrong piece finds its sender; unless nothing
+// has come, as anybody can make up a name, or there are too many.
 type source struct {
 	addr  netip.AddrPort
 	id    [20]byte
 	url   string // as in sourceKey
 	bytes int64  // of blocks that were of use
-	many  bool   // the account of all that found no place
+	gave  bool   // a block has come, whatever it was worth
+}
+
+func (src *source) key() sourceKey {
+	return sourceKey{ip: src.addr.Addr(), id: src.id, url: src.url}
 }
 
 func (s *swarm) source(c *conn) *source {
-	key := sourceKey{ip: c.addr.Addr(), id: c.peerID}
-	src := s.sources[key]
-	if src == nil && len(s.sources) >= maxSources {
-		key = sourceKey{}
-		src = s.sources[key]
-	}
+	fresh := &source{addr: c.addr, id: c.peerID}
+	src := s.sources[fresh.key()]
 	if src == nil {
-		src = &source{id: c.peerID, many: key == sourceKey{}}
-		s.sources[key] = src
+		src = fresh
+		if len(s.sources) < maxSources {
+			s.sources[src.key()] = src
+		}
 	}
 	src.addr = c.addr
 	return src
+}
+
+// forget closes the account of a connection that has ended, if nothing came over it.
+func (s *swarm) forget(src *source) {
+	if src != nil && !src.gave && src.bytes == 0 && s.sources[src.key()] == src {
+		delete(s.sources, src.key())
+	}
 }
 
 // suspect is a piece that came out wrong with several senders. It is fetched
@@ -68,11 +78,11 @@ func (s *swarm) wrong(h *hashing) {
 	first, single := h.p.from[0], true
 	for _, src := range h.p.from {
 		src.bytes -= blockLen
-		if src != first {
+		if src.key() != first.key() {
 			single = false
 		}
 	}
-	if single && !first.many {
+	if single {
 		s.ban(first, wrongPiece, "piece", piece)
 		if u := s.suspects[piece]; u != nil {
 			u.only = picker.None
@@ -103,7 +113,7 @@ func (s *swarm) acquit(h *hashing) {
 	liars := make(map[*source]bool)
 	for _, t := range u.tries {
 		for i, d := range t.digests {
-			if src := t.from[i]; d != h.digests[i] && !src.many {
+			if src := t.from[i]; d != h.digests[i] {
 				liars[src] = true
 			}
 		}
@@ -127,7 +137,7 @@ func (s *swarm) ban(src *source, why reason, of ...any) {
 		s.banned[sourceKey{ip: src.addr.Addr(), id: src.id}] = true
 	}
 	for _, c := range s.conns {
-		if c.from == src {
+		if c.from != nil && c.from.key() == src.key() {
 			if c.known != nil {
 				c.known.never = "it " + why.String()
 			}

@@ -214,6 +214,7 @@ func (s *swarm) leave(c *conn) {
 	if s.byID[c.peerID] == c {
 		delete(s.byID, c.peerID)
 	}
+	s.forget(c.from)
 	s.keptInfo()
 	if s.quest != nil {
 		s.quest.left(c)
