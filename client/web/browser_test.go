@@ -351,14 +351,23 @@ const rules = `(() => {
 		if (ratio < 4.5) wrong.push("contrast " + ratio.toFixed(2) + ": " + walker.currentNode.textContent.trim().slice(0, 40));
 	}
 	if (document.querySelector("[tabindex]:not([tabindex='0']):not([tabindex='-1'])")) wrong.push("a focus order of its own");
-	if (document.documentElement.scrollWidth > innerWidth + 1) wrong.push("wider than the window: " + document.documentElement.scrollWidth + " > " + innerWidth);
+	const { scrollWidth, clientWidth } = document.documentElement; // innerWidth grows with what is too wide
+	if (scrollWidth > clientWidth + 1) wrong.push("wider than the window: " + scrollWidth + " > " + clientWidth);
+	const lines = (all) => new Set([...all].map((e) => Math.round(e.getBoundingClientRect().bottom))).size;
+	if (lines(document.querySelectorAll("nav[aria-label=Pages] li")) > 1) wrong.push("the links to the pages take several lines");
+	for (const e of document.querySelectorAll("td.acts")) if (innerWidth > 1000 && lines(e.querySelectorAll("button, .button")) > 1) wrong.push("buttons one over the other: " + e.innerText);
+	for (const e of document.querySelectorAll(".addr")) {
+		const host = document.createRange();
+		host.selectNodeContents(e.firstChild);
+		if (host.getClientRects().length > 1) wrong.push("broken within: " + e.innerText);
+	}
 	return wrong;
 })()`
 
 func TestPagesAreForEverybody(t *testing.T) {
 	h := daemontest.New(t)
 	a, b := open(t, h, "a", nil), open(t, h, "b", nil)
-	for name, size := range map[string]int{"ubuntu-26.04.iso": 6 << 20, "model-7b.safetensors": 8 << 20, "classroom.img": 12 << 20, "notes.txt": 3000} {
+	for name, size := range map[string]int{"ubuntu-26.04.iso": 6 << 20, "model-7b.safetensors": 8 << 20, "classroom.img": 12 << 20, "notes.txt": 3000, "openstreetmap-central-europe-with-history-2026-11-29.osm.pbf": 5 << 20} {
 		h.Publish(a.d, h.File(name, size))
 	}
 	if err := b.d.SetSettings(t.Context(), api.Settings{MaxDownloads: 2, LimitDown: 3 << 20}); err != nil {

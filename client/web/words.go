@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"html/template"
 	"math"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
@@ -20,7 +21,7 @@ var words = template.FuncMap{
 	"bytes": client.FormatBytes, "rate": formatRate, "left": formatLeft, "percent": client.Percent, "ago": ago, "stamp": stamp,
 	"count": count, "magnet": magnet, "path": url.PathEscape, "plot": plot, "pieces": pieceMap, "state": stateWords,
 	"shares": shares, "order": order, "subpath": subpath, "decimal": decimal,
-	"sortkey": sortKey, "button": button, "mib": mib, "speed": speed, "visible": client.Visible, "eta": eta, "fleetshare": fleetShare,
+	"sortkey": sortKey, "button": button, "mib": mib, "speed": speed, "visible": client.Visible, "address": address, "eta": eta, "fleetshare": fleetShare,
 }
 
 func formatRate(n int64) string {
@@ -83,6 +84,18 @@ func magnet(infoHash, name string, trackers []string) template.URL {
 		link += "&tr=" + url.QueryEscape(t)
 	}
 	return template.URL(link)
+}
+
+// address is HOST:PORT that breaks before the port, and within an IPv6 address after a
+// colon, if it has to. What is no such address, as that of a web seed, stays as it is.
+func address(addr string) template.HTML {
+	ap, err := netip.ParseAddrPort(addr)
+	shown := template.HTMLEscapeString(client.Visible(addr))
+	if err != nil || ap.Addr().Zone() != "" {
+		return template.HTML(shown)
+	}
+	at := strings.LastIndexByte(shown, ':')
+	return template.HTML(`<span class="addr">` + strings.ReplaceAll(shown[:at], ":", ":<wbr>") + "<wbr>" + shown[at:] + "</span>")
 }
 
 // subpath escapes a path but for its slashes.
