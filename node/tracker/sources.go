@@ -115,31 +115,32 @@ func (s *sources) mayWait(ip *[16]byte, now int64) (done func(), ok bool) {
 	}, true
 }
 
-// hold counts one more peer of an address; false: it has too many.
-func (s *sources) hold(ip *[16]byte, now int64) bool {
+// hold counts one more peer of an address; false: it has too many. shared tells that it
+// counts in the account of those that there is no room for, as release has to know.
+func (s *sources) hold(ip *[16]byte, now int64) (shared, ok bool) {
 	account := accountOf(*ip)
 	shard := s.shard(&account)
 	shard.mu.Lock()
 	defer shard.mu.Unlock()
 	a := s.of(shard, &account, now)
 	if int(a.peers) >= s.peers {
-		return false
+		return false, false
 	}
 	a.peers++
-	return true
+	return a == &shard.rest, true
 }
 
-// release counts one less.
-func (s *sources) release(ip *[16]byte) {
+// release counts one less. An account that holds a peer is not forgotten.
+func (s *sources) release(ip *[16]byte, shared bool) {
 	account := accountOf(*ip)
 	shard := s.shard(&account)
 	shard.mu.Lock()
 	defer shard.mu.Unlock()
-	a := shard.known[account]
-	if a == nil {
-		a = &shard.rest
+	if shared {
+		shard.rest.peers--
+	} else {
+		shard.known[account].peers--
 	}
-	a.peers = max(a.peers-1, 0)
 }
 
 // forget makes room: those without peers, debts and requests under way go.

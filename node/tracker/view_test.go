@@ -390,10 +390,14 @@ func TestSourcesAreBounded(t *testing.T) {
 		t.Error("what costs as much as 20 has another price")
 	}
 	same := netip.MustParseAddr("2001:db8::2").As16()
-	if !s.hold(&b, 0) || !s.hold(&same, 0) || s.hold(&same, 0) || !s.hold(&a, 0) {
+	hold := func(ip *[16]byte) bool {
+		_, ok := s.hold(ip, 0)
+		return ok
+	}
+	if !hold(&b) || !hold(&same) || hold(&same) || !hold(&a) {
 		t.Error("a network of IPv6 has not two peers")
 	}
-	if s.release(&b); !s.hold(&same, 0) {
+	if s.release(&b, false); !hold(&same) {
 		t.Error("there is no room after one has left")
 	}
 	s.most = 100
@@ -408,6 +412,58 @@ func TestSourcesAreBounded(t *testing.T) {
 	if total > 100*sourceShards {
 		t.Errorf("%d are remembered", total)
 	}
+}
+
+func TestAPeerLeavesTheAccountThatItCameTo(t *testing.T) {
+	s := newSources(10, 2)
+	s.most = 1
+	a, b := netip.MustParseAddr("10.0.0.1").As16(), netip.MustParseAddr("10.0.0.17").As16()
+	shard := s.shard(&a)
+	if s.shard(&b) != shard {
+		t.Fatal("they are in two shards")
+	}
+	if inRest, ok := s.hold(&a, 0); inRest || !ok {
+		t.Fatalf("the first: %v %v", inRest, ok)
+	}
+	if inRest, ok := s.hold(&b, 0); !inRest || !ok {
+		t.Fatalf("the second: %v %v", inRest, ok)
+	}
+	// The first goes, so the second gets an account of its own meanwhile.
+	s.release(&a, false)
+	if inRest, ok := s.hold(&b, 60_000); inRest || !ok {
+		t.Fatalf("the second again: %v %v", inRest, ok)
+	}
+	s.release(&b, true)
+	if shard.rest.peers != 0 || shard.known[b].peers != 1 {
+		t.Errorf("%d share an account, %d have their own", shard.rest.peers, shard.known[b].peers)
+	}
+	s.release(&b, false)
+	if shard.known[b].peers != 0 {
+		t.Errorf("%d are left", shard.known[b].peers)
+	}
+}
+
+func TestAPeerOfASharedAccountIsReleasedThere(t *testing.T) {
+	inTown(t, 1, func(w *town) {
+		src := w.trackers[0].sources
+		src.most = 0
+		a := somebody(1, 1, 5)
+		w.announce(0, a)
+		src.most = 10
+		w.announce(0, a) // as before
+		a.infoHash[0]++
+		w.announce(0, a) // in an account of its own
+		account := accountOf(a.ip)
+		shard := src.shard(&account)
+		if shard.rest.peers != 1 || shard.known[account].peers != 1 {
+			t.Errorf("%d share an account, %d have their own", shard.rest.peers, shard.known[account].peers)
+		}
+		w.announce(0, stopped(somebody(1, 1, 5)))
+		w.announce(0, stopped(a))
+		if shard.rest.peers != 0 || shard.known[account].peers != 0 {
+			t.Errorf("after they left %d share an account, %d have their own", shard.rest.peers, shard.known[account].peers)
+		}
+	})
 }
 
 func TestOneAddressDoesNotHaveAllOfTheRing(t *testing.T) {
