@@ -75,6 +75,7 @@ type Tracker struct {
 	view     *view
 	counts   counts
 	progress progress
+	listings listings
 	mux      *http.ServeMux
 }
 
@@ -93,12 +94,13 @@ func New(cfg Config) *Tracker {
 	t.names = &names{ring: cfg.Ring, now: time.Now, known: make(map[[20]byte]known)}
 	t.sources = newSources(cfg.SourceRate, cfg.SourcePeers)
 	t.view = newView(cfg.Ring, t.names, t.sources, cfg.RegisteredOnly)
+	t.listings = listings{ring: cfg.Ring, view: t.view}
 	t.mux.HandleFunc("GET /scrape", t.scrape)
-	t.mux.HandleFunc("GET /t/{file}", t.torrent)
-	t.mux.HandleFunc("GET /files.json", t.filesJSON)
-	t.mux.HandleFunc("GET /files", t.files)
-	t.mux.HandleFunc("GET /swarm.json", t.swarmJSON)
-	t.mux.HandleFunc("GET /swarm", t.swarm)
+	t.mux.HandleFunc("GET /t/{file}", t.charged(t.torrent))
+	t.mux.HandleFunc("GET /files.json", t.charged(t.filesJSON))
+	t.mux.HandleFunc("GET /files", t.charged(t.files))
+	t.mux.HandleFunc("GET /swarm.json", t.charged(t.swarmJSON))
+	t.mux.HandleFunc("GET /swarm", t.charged(t.swarm))
 	return t
 }
 
@@ -132,6 +134,26 @@ func (t *Tracker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), patience)
 	defer cancel()
 	http.StripPrefix(strings.TrimSuffix(r.URL.Path, path), t.mux).ServeHTTP(w, r.WithContext(ctx))
+}
+
+// pageCost is how many announces a page, a list or a .torrent costs its address.
+const pageCost = 20
+
+// charged has an address pay for a page.
+func (t *Tracker) charged(page http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		from, err := t.source(r)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		if source := from.As16(); !t.sources.mayAsk(&source, t.view.now().UnixMilli(), pageCost) {
+			t.counts.refused(errTooFast)
+			http.Error(w, errTooFast.Error(), http.StatusTooManyRequests)
+			return
+		}
+		page(w, r)
+	}
 }
 
 // mostOthers is how many other nodes a .torrent names, besides this one.
@@ -239,7 +261,7 @@ func (t *Tracker) meet(ctx context.Context, a *announce, now time.Time) error {
 func (t *Tracker) source(r *http.Request) (netip.Addr, error) {
 	at, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
-		return netip.Addr{}, fmt.Errorf("where the announce comes from: %w", err)
+		return netip.Addr{}, fmt.Errorf("where the request comes from: %w", err)
 	}
 	return t.here(at.Addr().Unmap().WithZone("")), nil
 }

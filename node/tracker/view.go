@@ -73,7 +73,7 @@ type answer struct {
 
 var (
 	errTooManyPeers = errors.New("too many peers announce from this address: stop some torrents, or have the tracker's --source-peers raised")
-	errTooFast      = errors.New("too many announces from this address: the tracker's --source-rate bounds them")
+	errTooFast      = errors.New("too many announces or other requests from this address: the tracker's --source-rate bounds them")
 	errBusy         = errors.New("too many requests from this address wait for the ring: ask again in a while")
 )
 
