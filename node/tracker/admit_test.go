@@ -126,6 +126,7 @@ func TestAConnectionMayRestBetweenAnnounces(t *testing.T) {
 			if _, err := io.Copy(io.Discard, resp.Body); err != nil {
 				t.Fatal(err)
 			}
+			resp.Body.Close()
 			pass(idleConn - 10*time.Second)
 		}
 		pass(idleConn)

@@ -64,7 +64,7 @@ func TestAnAddressMayNotAskTooMuch(t *testing.T) {
 	for _, peer := range []string{"a", "b", "c", "a", "b", "a", "a", "a"} {
 		words = append(words, w.ask("10.0.0.7:1", query(hash, peer, "port", fmt.Sprint(7000+int(peer[0])))).Failure)
 	}
-	if words[0] != "" || words[1] != "" || !strings.Contains(words[2], "too many peers") || words[3] != "" || !strings.Contains(words[len(words)-1], "too many announces") {
+	if words[0] != "" || words[1] != "" || !strings.Contains(words[2], "too many peers") || words[3] != "" || !strings.Contains(words[len(words)-1], "too many announces or other requests") {
 		t.Errorf("%q", words)
 	}
 	if d := w.ask("10.0.0.8:1", query(hash, "d")); d.Failure != "" || d.Incomplete != 3 {

@@ -10,7 +10,8 @@ type counts struct {
 	http, udp, scrapes atomic.Uint64 // answered
 
 	malformed, unauthorized, passkey, tooFast, tooMany, ring atomic.Uint64
-	short, unconnected, unknown, busy                        atomic.Uint64 // of UDP packets
+	busy                                                     atomic.Uint64 // too many wait for the ring
+	short, unconnected, unknown                              atomic.Uint64 // of UDP packets
 	conns, connsOfOne, slow                                  atomic.Uint64 // of TCP connections
 }
 
@@ -25,6 +26,8 @@ func (c *counts) refused(err error) {
 		c.passkey.Add(1)
 	case errors.Is(err, errTooFast):
 		c.tooFast.Add(1)
+	case errors.Is(err, errBusy):
+		c.busy.Add(1)
 	case errors.Is(err, errTooManyPeers):
 		c.tooMany.Add(1)
 	case errors.Is(err, errTooManyConns):

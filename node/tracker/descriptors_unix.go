@@ -11,5 +11,5 @@ func descriptors() int {
 	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) != nil {
 		return mostConns * descriptorShare
 	}
-	return int(min(uint64(limit.Cur), mostConns*descriptorShare))
+	return int(min(limit.Cur, mostConns*descriptorShare))
 }

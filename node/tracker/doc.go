@@ -25,7 +25,7 @@
 //	names.go      info hashes and their names
 //	http.go       the paths; serve.go the connections; admit.go how many of them
 //	udp.go        the packets; packets_linux.go many at a time; connid.go connection ids
-//	files.go      .torrents, and the list; hosts.go who has how much
+//	files.go      .torrents, and the list; listing.go one answer of the ring for many; hosts.go who has how much
 //
 // # Deviations
 //

@@ -66,10 +66,11 @@ const (
 
 // list gives a page of all names, by ?offset and ?search.
 func (t *Tracker) list(r *http.Request) (page []listed, offset, total int, err error) {
-	files, err := t.cfg.Ring.Files(r.Context(), "")
-	if err != nil && len(files) == 0 {
+	all, err := t.listings.get(r.Context())
+	if err != nil {
 		return nil, 0, 0, err
 	}
+	files := all.files
 	if search := strings.ToLower(r.URL.Query().Get("search")); search != "" {
 		var found []communicator.File
 		for _, f := range files {
@@ -92,11 +93,8 @@ func (t *Tracker) list(r *http.Request) (page []listed, offset, total int, err e
 		turns <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-turns }()
-			if seeders, leechers, _, ok := t.view.count(f.InfoHash); ok {
-				page[i].Seeders, page[i].Leechers = seeders, leechers
-			} else if s, err := t.cfg.Ring.Peers(r.Context(), f.Name, f.InfoHash, 1); err == nil {
-				page[i].Seeders, page[i].Leechers = s.Seeders, s.Leechers
-			}
+			n := all.count(r.Context(), &f)
+			page[i].Seeders, page[i].Leechers = n.seeders, n.leechers
 		})
 	}
 	wg.Wait()

@@ -75,6 +75,7 @@ type Tracker struct {
 	view     *view
 	counts   counts
 	progress progress
+	listings listings
 	mux      *http.ServeMux
 }
 
@@ -93,12 +94,13 @@ func New(cfg Config) *Tracker {
 	t.names = &names{ring: cfg.Ring, now: time.Now, known: make(map[[20]byte]known)}
 	t.sources = newSources(cfg.SourceRate, cfg.SourcePeers)
 	t.view = newView(cfg.Ring, t.names, t.sources, cfg.RegisteredOnly)
+	t.listings = listings{ring: cfg.Ring, view: t.view}
 	t.mux.HandleFunc("GET /scrape", t.scrape)
-	t.mux.HandleFunc("GET /t/{file}", t.torrent)
-	t.mux.HandleFunc("GET /files.json", t.filesJSON)
-	t.mux.HandleFunc("GET /files", t.files)
-	t.mux.HandleFunc("GET /swarm.json", t.swarmJSON)
-	t.mux.HandleFunc("GET /swarm", t.swarm)
+	t.mux.HandleFunc("GET /t/{file}", t.charged(t.torrent))
+	t.mux.HandleFunc("GET /files.json", t.charged(t.filesJSON))
+	t.mux.HandleFunc("GET /files", t.charged(t.files))
+	t.mux.HandleFunc("GET /swarm.json", t.charged(t.swarmJSON))
+	t.mux.HandleFunc("GET /swarm", t.charged(t.swarm))
 	return t
 }
 
@@ -132,6 +134,26 @@ func (t *Tracker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), patience)
 	defer cancel()
 	http.StripPrefix(strings.TrimSuffix(r.URL.Path, path), t.mux).ServeHTTP(w, r.WithContext(ctx))
+}
+
+// pageCost is how many announces a page, a list or a .torrent costs its address.
+const pageCost = 20
+
+// charged has an address pay for a page.
+func (t *Tracker) charged(page http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		from, err := t.source(r)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		if source := from.As16(); !t.sources.mayAsk(&source, t.view.now().UnixMilli(), pageCost) {
+			t.counts.refused(errTooFast)
+			http.Error(w, errTooFast.Error(), http.StatusTooManyRequests)
+			return
+		}
+		page(w, r)
+	}
 }
 
 // mostOthers is how many other nodes a .torrent names, besides this one.
@@ -200,7 +222,7 @@ func (t *Tracker) announceBy(ctx context.Context, from netip.Addr, query string,
 		return err
 	}
 	source := from.As16()
-	if !t.sources.mayAsk(&source, now.UnixMilli()) {
+	if !t.sources.mayAsk(&source, now.UnixMilli(), 1) {
 		return errTooFast
 	}
 	if err := t.enter(ctx, &x.ask, &x.answer, now); err != nil {
@@ -218,18 +240,28 @@ func (t *Tracker) enter(ctx context.Context, a *announce, ans *answer, now time.
 		if known, err := t.view.announce(a, ans, now); known || err != nil {
 			return err
 		}
-		if err := t.view.meet(ctx, a.infoHash); err != nil {
+		if err := t.meet(ctx, a, now); err != nil {
 			return err
 		}
 	}
 	return communicator.ErrUnavailable
 }
 
+// meet waits for the first look at the swarm of an announce.
+func (t *Tracker) meet(ctx context.Context, a *announce, now time.Time) error {
+	done, ok := t.sources.mayWait(&a.ip, now.UnixMilli())
+	if !ok {
+		return errBusy
+	}
+	defer done()
+	return t.view.meet(ctx, a.infoHash)
+}
+
 // source is where a client is, as others reach it.
 func (t *Tracker) source(r *http.Request) (netip.Addr, error) {
 	at, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
-		return netip.Addr{}, fmt.Errorf("where the announce comes from: %w", err)
+		return netip.Addr{}, fmt.Errorf("where the request comes from: %w", err)
 	}
 	return t.here(at.Addr().Unmap().WithZone("")), nil
 }
@@ -252,12 +284,12 @@ func (t *Tracker) scrape(w http.ResponseWriter, r *http.Request) {
 		t.fail(w, err)
 		return
 	}
-	if source := from.As16(); !t.sources.mayAsk(&source, t.view.now().UnixMilli()) {
+	q, _ := url.ParseQuery(r.URL.RawQuery)
+	asked, source := q["info_hash"], from.As16()
+	if !t.sources.mayAsk(&source, t.view.now().UnixMilli(), min(max(len(asked), 1), maxScrape)) {
 		t.fail(w, errTooFast)
 		return
 	}
-	q, _ := url.ParseQuery(r.URL.RawQuery)
-	asked := q["info_hash"]
 	if len(asked) == 0 || len(asked) > maxScrape {
 		t.fail(w, fmt.Errorf("%w: a scrape is of 1 to %d torrents, not of %d", errRequest, maxScrape, len(asked)))
 		return
@@ -268,7 +300,7 @@ func (t *Tracker) scrape(w http.ResponseWriter, r *http.Request) {
 			t.fail(w, fmt.Errorf("%w: info_hash has %d bytes instead of 20", errRequest, len(h)))
 			return
 		}
-		s, name, err := t.look(r.Context(), [20]byte([]byte(h)))
+		s, name, err := t.look(r.Context(), &source, [20]byte([]byte(h)))
 		if err != nil {
 			t.fail(w, err)
 			return
@@ -287,13 +319,18 @@ func (t *Tracker) scrape(w http.ResponseWriter, r *http.Request) {
 	t.write(w, b)
 }
 
-// look is a swarm for a scrape, and its name in the ring; nothing of what is not to be
-// tracked.
-func (t *Tracker) look(ctx context.Context, infoHash [20]byte) (s communicator.Swarm, name string, err error) {
+// look is a swarm for a scrape that comes from an address, and its name in the ring; nothing
+// of what is not to be tracked.
+func (t *Tracker) look(ctx context.Context, source *[16]byte, infoHash [20]byte) (s communicator.Swarm, name string, err error) {
 	var ok bool
 	if s.Seeders, s.Leechers, name, ok = t.view.count(infoHash); ok {
 		return s, name, nil
 	}
+	done, ok := t.sources.mayWait(source, t.view.now().UnixMilli())
+	if !ok {
+		return s, "", errBusy
+	}
+	defer done()
 	if name, err = t.names.of(ctx, infoHash); err != nil || (name == "" && t.cfg.RegisteredOnly) {
 		return s, name, err
 	}

@@ -1,9 +1,6 @@
 package tracker
 
-import (
-	"sync"
-	"time"
-)
+import "sync"
 
 // What one address may do, unless Config says otherwise: a classroom behind one address
 // that starts a hundred torrents on each of forty machines is within it.
@@ -11,6 +8,8 @@ const (
 	defaultSourceRate  = 1000   // announces and scrapes a second, after a burst of sourceBurst seconds
 	defaultSourcePeers = 50_000 // peers of its own in all swarms
 	sourceBurst        = 5
+	// sourceWaits bounds its requests that wait for the ring at a time.
+	sourceWaits = mostAtOnce / 8
 	// maxSources bounds what is remembered of addresses; those beyond share one account.
 	maxSources   = 1 << 17
 	sourceShards = 16
@@ -18,9 +17,10 @@ const (
 
 // source is one address's account; of IPv6 it is that of the network of 64 bits.
 type source struct {
-	credit float32 // requests that it may make at once
+	credit float32 // requests that it may make at once; < 0: what it owes
 	at     int64   // milliseconds, when credit was counted
 	peers  int32   // of its own in the swarms of this node
+	waits  int32   // requests that wait for the ring
 }
 
 // sources holds every address to what is fair to others.
@@ -62,7 +62,7 @@ func (s *sources) of(shard *sourceShard, account *[16]byte, now int64) *source {
 		return a
 	}
 	if len(shard.known) >= s.most {
-		shard.forget(now)
+		s.forget(shard, now)
 		if len(shard.known) >= s.most {
 			return &shard.rest
 		}
@@ -72,59 +72,82 @@ func (s *sources) of(shard *sourceShard, account *[16]byte, now int64) *source {
 	return a
 }
 
-// mayAsk charges an address for a request; false: it has asked too much.
-func (s *sources) mayAsk(ip *[16]byte, now int64) bool {
+// mayAsk charges an address for a request that costs as much as so many announces; false:
+// it has asked too much. Whoever has any credit may ask for the most costly, and owes the
+// rest.
+func (s *sources) mayAsk(ip *[16]byte, now int64, cost int) bool {
 	account := accountOf(*ip)
 	shard := s.shard(&account)
 	shard.mu.Lock()
 	defer shard.mu.Unlock()
 	a := s.of(shard, &account, now)
-	if since := now - a.at; since > 0 {
-		a.credit = min(a.credit+float32(since)*float32(s.rate)/1000, float32(s.rate*sourceBurst))
-		a.at = now
+	if now > a.at {
+		a.credit, a.at = s.earned(a, now), now
 	}
 	if a.credit < 1 {
 		return false
 	}
-	a.credit--
+	a.credit -= float32(cost)
 	return true
 }
 
-// hold counts one more peer of an address; false: it has too many.
-func (s *sources) hold(ip *[16]byte, now int64) bool {
+// earned is what an account's credit has become.
+func (s *sources) earned(a *source, now int64) float32 {
+	return min(a.credit+float32(now-a.at)*float32(s.rate)/1000, float32(s.rate*sourceBurst))
+}
+
+// mayWait counts a request of an address that waits for the ring, until done is called;
+// false: too many do.
+func (s *sources) mayWait(ip *[16]byte, now int64) (done func(), ok bool) {
+	account := accountOf(*ip)
+	shard := s.shard(&account)
+	shard.mu.Lock()
+	defer shard.mu.Unlock()
+	a := s.of(shard, &account, now)
+	if a.waits >= sourceWaits {
+		return nil, false
+	}
+	a.waits++
+	return func() {
+		shard.mu.Lock()
+		defer shard.mu.Unlock()
+		a.waits--
+	}, true
+}
+
+// hold counts one more peer of an address; false: it has too many. shared tells that it
+// counts in the account of those that there is no room for, as release has to know.
+func (s *sources) hold(ip *[16]byte, now int64) (shared, ok bool) {
 	account := accountOf(*ip)
 	shard := s.shard(&account)
 	shard.mu.Lock()
 	defer shard.mu.Unlock()
 	a := s.of(shard, &account, now)
 	if int(a.peers) >= s.peers {
-		return false
+		return false, false
 	}
 	a.peers++
-	return true
+	return a == &shard.rest, true
 }
 
-// release counts one less.
-func (s *sources) release(ip *[16]byte) {
+// release counts one less. An account that holds a peer is not forgotten.
+func (s *sources) release(ip *[16]byte, shared bool) {
 	account := accountOf(*ip)
 	shard := s.shard(&account)
 	shard.mu.Lock()
 	defer shard.mu.Unlock()
-	a := shard.known[account]
-	if a == nil {
-		a = &shard.rest
+	if shared {
+		shard.rest.peers--
+	} else {
+		shard.known[account].peers--
 	}
-	a.peers = max(a.peers-1, 0)
 }
 
-// idleSource is when an address without a peer has no debt any more.
-const idleSource = int64(sourceBurst * time.Second / time.Millisecond)
-
-// forget makes room: those without peers or debts go.
-func (s *sourceShard) forget(now int64) {
-	for account, a := range s.known {
-		if a.peers == 0 && now-a.at > idleSource {
-			delete(s.known, account)
+// forget makes room: those without peers, debts and requests under way go.
+func (s *sources) forget(shard *sourceShard, now int64) {
+	for account, a := range shard.known {
+		if a.peers == 0 && a.waits == 0 && s.earned(a, now) >= float32(s.rate*sourceBurst) {
+			delete(shard.known, account)
 		}
 	}
 }

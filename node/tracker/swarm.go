@@ -30,6 +30,8 @@ const (
 	heard
 	// inRing: the ring may know it.
 	inRing
+	// shared: it counts in the account of addresses that there is no room for.
+	shared
 )
 
 const (

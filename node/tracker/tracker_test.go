@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha1"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -12,7 +13,9 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/anacrolix/torrent/bencode"
@@ -262,6 +265,86 @@ func TestTheList(t *testing.T) {
 	code, b = w.get("10.0.0.7:1", "/files.json?search=IMG")
 	if code != http.StatusOK || !strings.Contains(string(b), `"seeders":1`) || !strings.Contains(string(b), `"total":1`) {
 		t.Errorf("%d %s", code, b)
+	}
+}
+
+// counting counts what a ring is asked for.
+type counting struct {
+	Ring
+	lists, swarms *atomic.Int64
+	reply         chan struct{} // closed when lists may be answered
+}
+
+func (c counting) Files(ctx context.Context, prefix string) ([]communicator.File, error) {
+	c.lists.Add(1)
+	<-c.reply
+	return c.Ring.Files(ctx, prefix)
+}
+
+func (c counting) Peers(ctx context.Context, name string, infoHash [20]byte, n int) (communicator.Swarm, error) {
+	c.swarms.Add(1)
+	return c.Ring.Peers(ctx, name, infoHash, n)
+}
+
+func TestListingsOfOneSecondAreOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		asked := counting{lists: new(atomic.Int64), swarms: new(atomic.Int64), reply: make(chan struct{})}
+		w := newWorld(t, func(c *Config) { asked.Ring = c.Ring; c.Ring = asked })
+		w.publish("x")
+		w.publish("y")
+		// Who asks first does not stay for the answer.
+		ctx, leave := context.WithCancel(t.Context())
+		left := make(chan struct{})
+		go func() {
+			defer close(left)
+			if _, err := w.tr.listings.get(ctx); !errors.Is(err, context.Canceled) {
+				t.Errorf("who left: %v", err)
+			}
+		}()
+		synctest.Wait()
+		leave()
+		<-left
+		var all sync.WaitGroup
+		for i := range 20 {
+			all.Go(func() {
+				path := []string{"/files.json", "/files", "/files.json?search=y"}[i%3]
+				if code, b := w.get("10.0.0.7:1", path); code != http.StatusOK || !strings.Contains(string(b), "y.torrent") {
+					t.Errorf("%s: %d %s", path, code, b)
+				}
+			})
+		}
+		synctest.Wait()
+		close(asked.reply)
+		all.Wait()
+		if lists, swarms := asked.lists.Load(), asked.swarms.Load(); lists != 1 || swarms != 2 {
+			t.Errorf("%d lists, %d swarms", lists, swarms)
+		}
+		w.publish("z")
+		pass(listingFor)
+		synctest.Wait()
+		if _, b := w.get("10.0.0.7:1", "/files.json"); !strings.Contains(string(b), `"total":3`) || asked.lists.Load() != 2 {
+			t.Errorf("a second later, list %d: %s", asked.lists.Load(), b)
+		}
+	})
+}
+
+func TestPagesAreCharged(t *testing.T) {
+	for _, path := range []string{"/files", "/files.json", "/swarm?name=x", "/swarm.json?name=x", "/t/x.torrent"} {
+		w := newWorld(t, func(c *Config) { c.SourceRate = 4 })
+		now := time.Now()
+		w.tr.view.now = func() time.Time { return now }
+		w.publish("x")
+		for i, want := range []int{http.StatusOK, http.StatusTooManyRequests} {
+			if code, b := w.get("10.0.0.7:1", path); code != want {
+				t.Errorf("%s, %d: %d %s", path, i, code, b)
+			}
+		}
+		if code, _ := w.get("10.0.0.8:1", path); code != http.StatusOK {
+			t.Errorf("%s from another address: %d", path, code)
+		}
+		if n := w.tr.Refused()["source_rate"]; n != 1 {
+			t.Errorf("%d are counted", n)
+		}
 	}
 }
 

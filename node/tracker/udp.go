@@ -145,7 +145,11 @@ func (t *Tracker) packet(b []byte, ip *[16]byte, ids *ids, x *exchange, now time
 		}
 		return nil, false
 	}
-	if !t.sources.mayAsk(ip, now.UnixMilli()) {
+	cost := 1
+	if action == actionScrape { // of each torrent as an announce
+		cost = min(max((len(b)-connectLen)/20, 1), maxScrape)
+	}
+	if !t.sources.mayAsk(ip, now.UnixMilli(), cost) {
 		t.counts.tooFast.Add(1)
 		return udpError(out, transaction, errTooFast.Error()), false
 	}
@@ -189,7 +193,7 @@ func (t *Tracker) packetLater(ctx context.Context, b []byte, ip *[16]byte) []byt
 	var out []byte
 	if binary.BigEndian.Uint32(b[8:]) == actionScrape {
 		out, _, err = t.udpScrape(b, nil, func(hash [20]byte) (communicator.Swarm, bool, error) {
-			s, _, err := t.look(ctx, hash)
+			s, _, err := t.look(ctx, ip, hash)
 			return s, true, err
 		})
 	} else if err = t.parsePacket(b, ip, &x.ask); err == nil {

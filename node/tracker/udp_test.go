@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"net"
 	"net/netip"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -148,6 +149,32 @@ func TestAPasskeyByUDP(t *testing.T) {
 	}
 	if reply := c.ask(announced(c.id, hash, "a", 0, 0, 7001, "\x02\x05/0123\x02\x09/announce")); reply[3] != actionAnnounce {
 		t.Errorf("with: %q", reply)
+	}
+}
+
+func TestAScrapeIsChargedByTheTorrent(t *testing.T) {
+	w := newWorld(t, func(c *Config) { c.SourceRate = 10 })
+	now := time.Now()
+	w.tr.view.now = func() time.Time { return now }
+	c := newUDPClient(t, w.serveUDP())
+	many := make([][20]byte, 10*sourceBurst)
+	for i := range many {
+		many[i][0] = byte(i)
+	}
+	for i, action := range []byte{actionScrape, actionError} {
+		if reply := c.ask(scrapeOf(c.id, many...)); reply[3] != action {
+			t.Errorf("scrape %d by UDP: %q", i, reply)
+		}
+	}
+	path := "/scrape?x"
+	for _, h := range many {
+		path += "&info_hash=" + url.QueryEscape(string(h[:]))
+	}
+	if d := w.ask("10.0.0.7:1", path); d.Failure != "" || len(d.Files) != len(many) {
+		t.Errorf("by HTTP: %+v", d)
+	}
+	if d := w.ask("10.0.0.7:1", path); !strings.Contains(d.Failure, "too many") {
+		t.Errorf("by HTTP again: %+v", d)
 	}
 }
 

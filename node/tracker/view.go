@@ -73,7 +73,8 @@ type answer struct {
 
 var (
 	errTooManyPeers = errors.New("too many peers announce from this address: stop some torrents, or have the tracker's --source-peers raised")
-	errTooFast      = errors.New("too many announces from this address: the tracker's --source-rate bounds them")
+	errTooFast      = errors.New("too many announces or other requests from this address: the tracker's --source-rate bounds them")
+	errBusy         = errors.New("too many requests from this address wait for the ring: ask again in a while")
 )
 
 // warnNoRing is what clients are told while the ring is silent.
@@ -139,24 +140,27 @@ func (v *view) enter(sh *shard, s *swarm, i int, a *announce, ms int64, sec uint
 		if old := s.at(&a.ip, a.port); old >= 0 {
 			v.leave(sh, s, old, ms) // it was started anew, and has another id
 		}
-		if !v.sources.hold(&a.ip, ms) {
+		held, ok := v.hold(&a.ip, ms)
+		if !ok {
 			return i, errTooManyPeers
 		}
 		delete(s.gone, a.peerID)
 		v.own.Add(1)
-		return v.put(sh, s, record{id: a.peerID, ip: a.ip, port: a.port, left: left, flags: heard, since: sec}), nil
+		return v.put(sh, s, record{id: a.peerID, ip: a.ip, port: a.port, left: left, flags: heard | held, since: sec}), nil
 	}
 	r := &s.peers[i]
 	if r.flags&foreign != 0 || r.ip != a.ip {
-		if !v.sources.hold(&a.ip, ms) {
+		held, ok := v.hold(&a.ip, ms)
+		if !ok {
 			return i, errTooManyPeers
 		}
 		if r.flags&foreign == 0 {
-			v.sources.release(&r.ip)
+			v.sources.release(&r.ip, r.flags&shared != 0)
 		} else {
 			v.own.Add(1)
 			r.since = sec
 		}
+		r.flags = r.flags&inRing | held
 		r.ring = 0
 	}
 	if r.port != a.port || (r.left == 0) != (left == 0) {
@@ -165,7 +169,7 @@ func (v *view) enter(sh *shard, s *swarm, i int, a *announce, ms int64, sec uint
 	if a.event == communicator.Started {
 		r.since = sec
 	}
-	r.flags = heard | r.flags&inRing
+	r.flags |= heard
 	s.move(i, a.ip, a.port)
 	return s.setLeft(i, left), nil
 }
@@ -212,8 +216,18 @@ func (v *view) drop(sh *shard, s *swarm, i int) {
 }
 
 func (v *view) forgetOwn(r *record) {
-	v.sources.release(&r.ip)
+	v.sources.release(&r.ip, r.flags&shared != 0)
 	v.own.Add(-1)
+}
+
+// hold counts one more peer of an address, and gives the flag that says where; false: it
+// has too many.
+func (v *view) hold(ip *[16]byte, ms int64) (flag uint8, ok bool) {
+	inShared, ok := v.sources.hold(ip, ms)
+	if inShared {
+		flag = shared
+	}
+	return flag, ok
 }
 
 // interval is the time to the next announce of a peer that is here since a second.
