@@ -50,7 +50,7 @@ func (f *runFlags) register(set *pflag.FlagSet) {
 	set.StringVar(&f.http, "http", "", "`host:port` of the tracker for BitTorrent clients, status, health and metrics, or off; default: port 6969 or the next free one")
 	set.StringVar(&f.udp, "udp", "", "`host:port` of the UDP tracker for BitTorrent clients, or off; default: port 6969 or the next free one")
 	set.BoolVar(&f.registeredOnly, "registered-only", false, "track only what was published in the ring, and refuse other torrents")
-	set.IntVar(&f.sourceRate, "source-rate", 0, "announces and scrapes that the tracker takes from one address in a `second`; default: 1000")
+	set.IntVar(&f.sourceRate, "source-rate", 0, "announces and scrapes that the tracker takes from one address in a `second`; default: 1000, and more where nobody else is kept waiting")
 	set.IntVar(&f.sourcePeers, "source-peers", 0, "`peers` that the tracker takes from one address, over all torrents; default: 50000")
 	set.BoolVar(&f.announceIP, "announce-ip", false, "believe clients in private networks that say by the parameter ip at which private address they are")
 	set.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")

@@ -84,6 +84,7 @@ const patience = 10 * time.Second
 
 // New makes a Tracker. It answers at once; Run keeps what it knows.
 func New(cfg Config) *Tracker {
+	fair := cfg.SourceRate == 0 && cfg.SourcePeers == 0
 	if cfg.SourceRate == 0 {
 		cfg.SourceRate = defaultSourceRate
 	}
@@ -94,6 +95,9 @@ func New(cfg Config) *Tracker {
 	t.names = &names{ring: cfg.Ring, now: time.Now, known: make(map[[20]byte]known)}
 	t.sources = newSources(cfg.SourceRate, cfg.SourcePeers)
 	t.view = newView(cfg.Ring, t.names, t.sources, cfg.RegisteredOnly)
+	if fair {
+		t.sources.beFair(func() int64 { return maxStored - t.view.stored.Load() })
+	}
 	t.listings = listings{ring: cfg.Ring, view: t.view}
 	t.mux.HandleFunc("GET /scrape", t.scrape)
 	t.mux.HandleFunc("GET /t/{file}", t.charged(t.torrent))

@@ -1,6 +1,10 @@
 package tracker
 
-import "sync"
+import (
+	"math"
+	"sync"
+	"sync/atomic"
+)
 
 // What one address may do, unless Config says otherwise: a classroom behind one address
 // that starts a hundred torrents on each of forty machines is within it.
@@ -21,14 +25,30 @@ type source struct {
 	at     int64   // milliseconds, when credit was counted
 	peers  int32   // of its own in the swarms of this node
 	waits  int32   // requests that wait for the ring
+	second int64   // in which it has last asked for something,
+	spent  float32 // and for how much in that
 }
 
-// sources holds every address to what is fair to others.
+// sources holds every address to what is fair to others: whoever goes beyond what is
+// granted to each may have half as much again as its equal share of what the node answered
+// in the second before. One that is alone has no limit; of two, one of which floods, that
+// one gets less from second to second.
+// An operator's limits are kept to the letter.
 type sources struct {
 	rate, peers int
-	most        int // accounts in a shard
+	most        int          // accounts in a shard
+	free        func() int64 // records that there is room for; nil: no matter
 	shards      [sourceShards]sourceShard
+
+	second atomic.Int64  // now,
+	active atomic.Int64  // the addresses that have asked in it,
+	served atomic.Int64  // and for how much
+	share  atomic.Uint64 // math.Float64bits of what one may have in it; 0: what is granted, and no more
+	fair   bool          // what is granted is our guess and not an operator's word, so it may be more
 }
+
+// overShare is how much more than its equal share an address may have.
+const overShare = 1.5
 
 type sourceShard struct {
 	mu    sync.Mutex
@@ -67,7 +87,7 @@ func (s *sources) of(shard *sourceShard, account *[16]byte, now int64) *source {
 			return &shard.rest
 		}
 	}
-	a := &source{credit: float32(s.rate * sourceBurst), at: now}
+	a := &source{credit: float32(s.rate * sourceBurst), at: now, second: -1}
 	shard.known[*account] = a
 	return a
 }
@@ -84,11 +104,41 @@ func (s *sources) mayAsk(ip *[16]byte, now int64, cost int) bool {
 	if now > a.at {
 		a.credit, a.at = s.earned(a, now), now
 	}
-	if a.credit < 1 {
+	second := now / 1000
+	s.turn(second)
+	if a.second != second {
+		a.second, a.spent = second, 0
+		s.active.Add(1)
+	}
+	switch {
+	case a.credit >= 1:
+		a.credit -= float32(cost)
+	case float64(a.spent) >= math.Float64frombits(s.share.Load()):
 		return false
 	}
-	a.credit -= float32(cost)
+	a.spent += float32(cost)
+	s.served.Add(int64(cost))
 	return true
+}
+
+// turn begins another second.
+func (s *sources) turn(second int64) {
+	last := s.second.Load()
+	if !s.fair || second <= last || !s.second.CompareAndSwap(last, second) {
+		return
+	}
+	active, served := s.active.Swap(0), s.served.Swap(0)
+	share := math.Inf(1)
+	if active > 1 {
+		share = overShare * float64(served) / float64(active)
+	}
+	s.share.Store(math.Float64bits(share))
+}
+
+// beFair has the limits give way where nobody else is kept waiting.
+func (s *sources) beFair(free func() int64) {
+	s.fair, s.free = true, free
+	s.share.Store(math.Float64bits(math.Inf(1)))
 }
 
 // earned is what an account's credit has become.
@@ -115,7 +165,8 @@ func (s *sources) mayWait(ip *[16]byte, now int64) (done func(), ok bool) {
 	}, true
 }
 
-// hold counts one more peer of an address; false: it has too many. shared tells that it
+// hold counts one more peer of an address; false: it has too many, which is more than are
+// granted to each, and more than half of those that there is still room for. shared tells that it
 // counts in the account of those that there is no room for, as release has to know.
 func (s *sources) hold(ip *[16]byte, now int64) (shared, ok bool) {
 	account := accountOf(*ip)
@@ -123,7 +174,7 @@ func (s *sources) hold(ip *[16]byte, now int64) (shared, ok bool) {
 	shard.mu.Lock()
 	defer shard.mu.Unlock()
 	a := s.of(shard, &account, now)
-	if int(a.peers) >= s.peers {
+	if int(a.peers) >= s.peers && (s.free == nil || int64(a.peers) >= s.free()/2) {
 		return false, false
 	}
 	a.peers++

@@ -414,6 +414,56 @@ func TestSourcesAreBounded(t *testing.T) {
 	}
 }
 
+// What an address may have beyond what is granted to each depends on who else asks: alone
+// it has no limit, many alike share what there is, and one that floods beside another gets
+// less and less.
+func TestSourcesShare(t *testing.T) {
+	s := newSources(10, 2)
+	s.beFair(func() int64 { return 1000 })
+	ips := make([][16]byte, 10)
+	for i := range ips {
+		ips[i] = netip.AddrFrom4([4]byte{10, 0, 0, byte(i)}).As16()
+	}
+	got := func(ip *[16]byte, second int64, want int) (n int) {
+		for range want {
+			if s.mayAsk(ip, second*1000+int64(n%1000), 1) {
+				n++
+			}
+		}
+		return n
+	}
+	for second := range int64(3) {
+		if n := got(&ips[0], second, 5000); n != 5000 {
+			t.Fatalf("alone, in second %d: %d of 5000", second, n)
+		}
+	}
+	for second := int64(3); second < 8; second++ {
+		for i := range ips {
+			if n := got(&ips[i], second, 1000); n != 1000 {
+				t.Fatalf("one of ten alike, in second %d: %d of 1000", second, n)
+			}
+		}
+	}
+	last := 1 << 20
+	for second := int64(8); second < 40; second++ {
+		if n := got(&ips[1], second, 5); n != 5 {
+			t.Fatalf("a quiet one, in second %d: %d of 5", second, n)
+		}
+		last = got(&ips[0], second, 100_000)
+	}
+	if last > 2*10 {
+		t.Errorf("one that floods beside another has %d answers a second at last", last)
+	}
+	for i := range 500 {
+		if _, ok := s.hold(&ips[0], 40_000); !ok {
+			t.Fatalf("%d peers, and 1000 have room", i)
+		}
+	}
+	if _, ok := s.hold(&ips[0], 40_000); ok {
+		t.Error("one address has more than half of the room that is left")
+	}
+}
+
 func TestAPeerLeavesTheAccountThatItCameTo(t *testing.T) {
 	s := newSources(10, 2)
 	s.most = 1
