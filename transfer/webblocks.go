@@ -21,6 +21,9 @@ type webFetch struct {
 	heard  time.Time
 	got    int64
 
+	measured time.Time // since when its rate is measured
+	readThen int64     // read, at that time
+
 	fetcher
 }
 

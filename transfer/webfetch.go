@@ -25,8 +25,10 @@ const (
 // fetcher is the side of a request that is on a goroutine of its own.
 type fetcher struct {
 	cancelled context.CancelFunc
-	free      chan []byte // buffers that the loop has done with
-	held      atomic.Bool // it waits for a limit
+	free      chan []byte  // buffers that the loop has done with
+	held      atomic.Bool  // it waits for a limit
+	waited    atomic.Bool  // it has, since the loop looked
+	read      atomic.Int64 // bytes that have come
 }
 
 // start begins the request.
@@ -38,7 +40,7 @@ func (f *webFetch) start() {
 	f.free <- nil
 	f.free <- nil
 	r := &webReader{
-		ctx: ctx, t: t, base: f.w.base, held: &f.held, blocks: append([]picker.Block(nil), f.left...),
+		ctx: ctx, t: t, base: f.w.base, fetcher: &f.fetcher, blocks: append([]picker.Block(nil), f.left...),
 		pieceLen: int64(f.w.s.geo.PieceLen),
 	}
 	t.e.side.Go(func() {
@@ -98,7 +100,7 @@ type webReader struct {
 	ctx      context.Context
 	t        *Torrent
 	base     *url.URL
-	held     *atomic.Bool
+	fetcher  *fetcher
 	blocks   []picker.Block // that are not read yet
 	pieceLen int64
 
@@ -196,15 +198,17 @@ func (r *webReader) limited(p []byte) (int, error) {
 			p = p[:min(len(p), room)]
 			break
 		}
-		r.held.Store(true)
+		r.fetcher.held.Store(true)
+		r.fetcher.waited.Store(true)
 		select {
 		case <-r.ctx.Done():
 			return 0, r.ctx.Err()
 		case <-time.After(shareEvery):
 		}
 	}
-	r.held.Store(false)
+	r.fetcher.held.Store(false)
 	n, err := r.body.Read(p)
+	r.fetcher.read.Add(int64(n))
 	now := r.t.e.cfg.now()
 	torrent.passed(now, n)
 	all.passed(now, n)

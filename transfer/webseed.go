@@ -22,6 +22,10 @@ const (
 	webAtOnce   = 4  // that are asked at a time
 	webPatience = 2 * time.Second
 	webSilence  = 30 * time.Second
+	// A server that gives less than webLeastRate over webSlowFor keeps others from what
+	// it was asked for, if they could give it.
+	webLeastRate = 16 << 10 // bytes per second
+	webSlowFor   = 10 * time.Second
 	// A request is for what its server gives in webAhead, within these bounds; but for
 	// a whole piece at least, and no more than a quarter of all buffers.
 	webAhead        = 4 * time.Second
@@ -127,14 +131,45 @@ func (s *swarm) tickWeb(passed time.Duration) {
 		if f == nil {
 			continue
 		}
-		if f.held.Load() {
+		if f.held.Load() || f.waited.Swap(false) {
 			f.heard = s.l.now // we do not listen
+			f.measure()
 		}
 		if s.l.now.Sub(f.heard) > webSilence {
 			w.end(fmt.Errorf("nothing has come for %v", webSilence))
+			continue
+		}
+		if took := s.l.now.Sub(f.measured); took >= webSlowFor {
+			rate := float64(f.read.Load()-f.readThen) / took.Seconds()
+			if f.measure(); rate < webLeastRate && w.replaceable() {
+				w.end(fmt.Errorf("it gives %.0f bytes per second, and others have it too", rate))
+			}
 		}
 	}
 	s.askWeb()
+}
+
+// measure begins to measure anew how fast the request brings something.
+func (f *webFetch) measure() { f.measured, f.readThen = f.w.s.l.now, f.read.Load() }
+
+// replaceable tells whether somebody else could give what it is asked for now.
+func (w *webSeed) replaceable() bool {
+	s := w.s
+	if len(w.fetch.left) == 0 {
+		return false // all has come
+	}
+	next := w.fetch.left[0].Piece
+	for _, o := range s.web {
+		if o != w && o.never == "" && o.bits.Get(next) && !s.l.now.Before(o.next) {
+			return true
+		}
+	}
+	for _, c := range s.conns {
+		if c.state == open && !c.chokesUs && !c.snubbed && c.bits.Get(next) {
+			return true
+		}
+	}
+	return false
 }
 
 // askWeb asks web seeds for more, as far as peers leave something to wish for.
@@ -178,7 +213,7 @@ func (w *webSeed) ask() bool {
 	}
 	w.starved = false
 	s.blocks = s.pick.Gap(w.id, w.run(), s.blocks[:0])
-	f := &webFetch{w: w, began: s.l.now, heard: s.l.now, pieces: make(map[int]*webPiece)}
+	f := &webFetch{w: w, began: s.l.now, heard: s.l.now, measured: s.l.now, pieces: make(map[int]*webPiece)}
 	for _, b := range s.blocks {
 		if !s.mayAsk(w.id, b) {
 			s.pick.Release(w.id, b)
@@ -317,6 +352,8 @@ func (s *swarm) webTrouble() string {
 		case why != "":
 		case w.starved:
 			why = "all piece buffers are in use by other downloads"
+		case w.trouble == "" && w.fetch != nil:
+			why = fmt.Sprintf("it is being asked, nothing has come for %d s", int(s.l.now.Sub(w.fetch.heard).Seconds()))
 		case w.known && !s.pick.Interesting(w.id):
 			why = "it lacks what is missing"
 		case w.trouble == "":

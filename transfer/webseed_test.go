@@ -363,6 +363,35 @@ func TestWebSeedThatHangs(t *testing.T) {
 	f.same(t, spec.Content)
 }
 
+// A slow server does not keep others from what it was asked for; alone it may take its
+// time, and is named when it gives nothing.
+func TestWebSeedThatIsSlow(t *testing.T) {
+	f := makeTorrent(t, 119, 32<<10, 512<<10)
+	leech := start(t)
+	slow := serveWeb(t, f, func(w http.ResponseWriter, r *http.Request) bool {
+		w.Header().Set("Content-Length", fmt.Sprint(len(f.data)))
+		_, _ = w.Write(f.data[:1000])
+		w.(http.Flusher).Flush()
+		<-r.Context().Done()
+		return true
+	})
+	alone := leech.add(t, f.webSpec(t, slow.pub()))
+	until(t, "the request", func() bool { return len(slow.asked()) == 1 })
+	leech.advance(webSlowFor + time.Second)
+	if r := reasonOf(leech, alone); leech.webIdle(alone) || !strings.Contains(r, "it is being asked") {
+		t.Errorf("reason %q", r)
+	}
+	stop(t, alone)
+
+	fast := serveWeb(t, f, nil)
+	spec := f.webSpec(t, slow.pub(), fast.pub())
+	to := leech.add(t, spec)
+	until(t, "what the fast one was asked for", func() bool { return to.Status().BytesDone == 256<<10 })
+	leech.advance(webSlowFor + time.Second)
+	done(t, to)
+	f.same(t, spec.Content)
+}
+
 // Retry-After is heeded, in seconds and as a date.
 func TestWebSeedThatIsBusy(t *testing.T) {
 	f := makeTorrent(t, 119, 32<<10, 512<<10)
