@@ -87,7 +87,8 @@ interop: ## clients of others with our ring as their tracker and in our swarms; 
 	@$(if $(ARGS),scripts/interop.sh $(ARGS),scripts/interop.sh --cases matrix$(,)udp --out bench/interop/matrix.json --doc docs/interop.md; \
 	scripts/interop.sh --cases mixed --out bench/interop/mixed.json --doc docs/interop.md; \
 	scripts/interop.sh --cases killed --out bench/interop/killed.json --doc docs/interop.md; \
-	scripts/interop.sh --cases first-copies$(,)magnet$(,)encryption --out bench/interop/copies.json --doc docs/interop.md)
+	scripts/interop.sh --cases first-copies --out bench/interop/copies.json --doc docs/interop.md; \
+	scripts/interop.sh --cases magnet$(,)encryption --out bench/interop/links.json --doc docs/interop.md)
 
 soak: ## the same for hours: 1,000 rounds, and whether members that stay alive grow
 	@scripts/kill-test.sh --rounds 1000 --witnesses 2 --out bench/ring/soak.json
