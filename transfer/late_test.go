@@ -17,7 +17,10 @@ func TestASeedCallsWhoDoesNotCome(t *testing.T) {
 	from := e.add(t, f.seedSpec(t))
 	shy := serve(t, f, 1, nil)
 	calls := func() int { return shy.count(func(s *server) int { return s.calls }) }
-	told := func() { from.AddPeers([]netip.AddrPort{shy.addr}) }
+	told := func() {
+		from.AddPeers([]netip.AddrPort{shy.addr})
+		until(t, "it to have heard", func() bool { return from.Status().Known == 1 }) // it was at rest
+	}
 
 	told()
 	e.advance(comeWithin - time.Second)
@@ -34,7 +37,7 @@ func TestASeedCallsWhoDoesNotCome(t *testing.T) {
 		t.Fatalf("called %d times, though told of it once", n)
 	}
 	told()
-	e.advance(comeWithin + lastBackOff*2)
+	e.advance(comeWithin + time.Second) // and does not rest before it calls
 	until(t, "another call", func() bool { return calls() == 2 })
 }
 
