@@ -18,13 +18,6 @@ case " $* " in *libtorrent*) scripts/need.sh python3-libtorrent opentracker curl
 make -s build
 CGO_ENABLED=0 go build -trimpath -o bin/swarmbench ./scripts/swarmbench
 
-# What a run has left that was itself killed: labs carry the pid of their maker.
-ip netns list | sed -n 's/^sb\([0-9]*\)-.*/\1/p' | sort -u | while read -r pid; do
-	if [ "$(cat "/proc/$pid/comm" 2>/dev/null)" != swarmbench ]; then
-		ip netns list | sed -n "s/^\(sb$pid-[^ ]*\).*/\1/p" | xargs -r -n 1 ip netns del
-	fi
-done
-
 WORK=$(mktemp -d /dev/shm/swarmbench.XXXXXX 2>/dev/null || mktemp -d)
 trap 'rm -rf "$WORK"' EXIT
 bin/swarmbench --bin "$PWD/bin" --work "$WORK" --commit "$(git describe --always --dirty 2>/dev/null || echo unknown)" "$@"

@@ -21,13 +21,6 @@ esac
 make -s build
 CGO_ENABLED=0 go build -trimpath -o bin/interop/interop ./scripts/interop
 
-# What a run has left that was itself killed: labs carry the pid of their maker.
-ip netns list | sed -n 's/^io\([0-9]*\)-.*/\1/p' | sort -u | while read -r pid; do
-	if [ "$(cat "/proc/$pid/comm" 2>/dev/null)" != interop ]; then
-		ip netns list | sed -n "s/^\(io$pid-[^ ]*\).*/\1/p" | xargs -r -n 1 ip netns del
-	fi
-done
-
 WORK=$(mktemp -d /dev/shm/interop.XXXXXX 2>/dev/null || mktemp -d)
 trap 'rm -rf "$WORK"' EXIT
 bin/interop/interop --bin "$PWD/bin" --work "$WORK" --commit "$(git describe --always --dirty 2>/dev/null || echo unknown)" "$@"

@@ -14,13 +14,6 @@ scripts/need.sh ip tc aria2c tshark dumpcap
 make -s build
 CGO_ENABLED=0 go build -trimpath -o bin/wireshark ./scripts/wireshark
 
-# What a run has left that was itself killed: labs carry the pid of their maker.
-ip netns list | sed -n 's/^ws\([0-9]*\)-.*/\1/p' | sort -u | while read -r pid; do
-	if [ "$(cat "/proc/$pid/comm" 2>/dev/null)" != wireshark ]; then
-		ip netns list | sed -n "s/^\(ws$pid-[^ ]*\).*/\1/p" | xargs -r -n 1 ip netns del
-	fi
-done
-
 WORK=$(mktemp -d "${TMPDIR:-/tmp}/wireshark.XXXXXX")
 if bin/wireshark --bin "$PWD/bin" --work "$WORK"; then
 	rm -rf "$WORK"

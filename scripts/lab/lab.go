@@ -36,8 +36,11 @@ func run(name string, args ...string) error {
 	return nil
 }
 
-// Build makes the network.
+// Build makes the network, and removes those of the same kind whose makers were killed.
 func (l Lab) Build() error {
+	if err := l.leftovers(); err != nil {
+		return err
+	}
 	steps := [][]string{
 		{"netns", "add", l.sw()},
 		{"-n", l.sw(), "link", "add", "br0", "type", "bridge", "mcast_snooping", "0"},
