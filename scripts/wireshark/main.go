@@ -49,7 +49,7 @@ func main() {
 type stage struct {
 	bin, dir string
 	lab      lab.Lab
-	cast     []*process
+	cast     []*lab.Process
 }
 
 func (s *stage) play() error {
@@ -132,7 +132,7 @@ func (s *stage) startRing() error {
 		if err != nil {
 			return err
 		}
-		if err := node.says("ready id="); err != nil {
+		if err := node.Says("ready id="); err != nil {
 			return err
 		}
 	}
@@ -154,7 +154,7 @@ func (s *stage) publish(name string, n int) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return content, seed.says("published name=")
+	return content, seed.Says("published name=")
 }
 
 // capture runs a program to its end while the seed's host is listened to.
@@ -163,20 +163,23 @@ func (s *stage) capture(file string, host int, argv []string) error {
 	if err != nil {
 		return err
 	}
-	if err := ear.logs("File:"); err != nil {
+	if err := logs(ear, "File:"); err != nil {
 		return err
 	}
 	p, err := s.start(host, argv...)
 	if err != nil {
 		return err
 	}
-	if err := p.ends(); err != nil {
+	if err := ends(p); err != nil {
 		return err
 	}
 	if err := settled(file); err != nil {
 		return err
 	}
-	return ear.stop()
+	if err := ear.Stop(); err != nil {
+		return err
+	}
+	return ends(ear)
 }
 
 // settled waits until a file has not grown for a second: a capture lags behind.
