@@ -133,7 +133,7 @@ func parseExtended(b []byte) (extended, error) {
 	if _, err := decode(b, &x); err != nil {
 		return extended{}, fmt.Errorf("extension handshake: %w", err)
 	}
-	x.Client = printable(x.Client, 64)
+	x.Client = wire.Printable(x.Client, 64)
 	if x.Queue != 0 {
 		x.Queue = min(max(x.Queue, 2), ownQueue)
 	}
@@ -145,19 +145,4 @@ func parseExtended(b []byte) (extended, error) {
 	}
 	x.InfoSize = max(x.InfoSize, 0)
 	return x, nil
-}
-
-// printable makes a peer's words fit for a log or a terminal.
-func printable(s string, most int) string {
-	out := make([]rune, 0, most)
-	for _, r := range s {
-		if len(out) == most {
-			break
-		}
-		if r < ' ' || r == 0x7f || (r >= 0x80 && r < 0xa0) || r == 0xfffd {
-			r = '.'
-		}
-		out = append(out, r)
-	}
-	return string(out)
 }

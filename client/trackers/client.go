@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"chordtorrent/transfer"
+	"chordtorrent/transfer/wire"
 )
 
 const (
@@ -123,20 +124,7 @@ func parseURL(s string) (*url.URL, error) {
 }
 
 // printable makes a tracker's words fit for a log or a terminal.
-func printable(s string) string {
-	const most = 300
-	out := make([]rune, 0, min(len(s), most))
-	for _, r := range s {
-		if len(out) == most {
-			break
-		}
-		if r < ' ' || r == 0x7f || (r >= 0x80 && r < 0xa0) || r == 0xfffd {
-			r = '.'
-		}
-		out = append(out, r)
-	}
-	return string(out)
-}
+func printable(s string) string { return wire.Printable(s, 300) }
 
 // usable says whether somebody may listen at an address.
 func usable(a netip.AddrPort) bool {
