@@ -2,7 +2,6 @@ package storage
 
 import (
 	"crypto/sha1"
-	"fmt"
 	"os"
 
 	"chordtorrent/transfer/wire"
@@ -33,18 +32,7 @@ func Holes(l *Layout) *wire.Bits {
 func (c *Content) MakeHoles(pieces *wire.Bits) error {
 	for i := range pieces.Each() {
 		err := c.l.each(int64(i)*c.l.PieceLength, c.l.PieceSize(i), func(file int, at, n int64) error {
-			if c.l.Files[file].Pad {
-				return nil
-			}
-			h, err := c.writable(file)
-			if err != nil {
-				return err
-			}
-			defer c.handles.release(h)
-			if err := zero(h.File, at, n); err != nil {
-				return fmt.Errorf("write %s: %w", c.name(file), reason(err))
-			}
-			return nil
+			return c.change(file, func(f *os.File) error { return zero(f, at, n) })
 		})
 		if err != nil {
 			return err

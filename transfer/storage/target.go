@@ -159,19 +159,25 @@ func (c *Content) WritePiece(i int, data []byte) error {
 	return c.l.each(int64(i)*c.l.PieceLength, int64(len(data)), func(file int, at, n int64) error {
 		part := data[:n]
 		data = data[n:]
-		if c.l.Files[file].Pad {
-			return nil
-		}
-		h, err := c.writable(file)
-		if err != nil {
-			return err
-		}
-		defer c.handles.release(h)
-		if err := writeSparse(h.File, part, at); err != nil {
-			return fmt.Errorf("write %s: %w", c.name(file), reason(err))
-		}
-		return nil
+		return c.change(file, func(f *os.File) error { return writeSparse(f, part, at) })
 	})
+}
+
+// change has write do something to a file of a target; a padding file is none. An error
+// names the file.
+func (c *Content) change(file int, write func(f *os.File) error) error {
+	if c.l.Files[file].Pad {
+		return nil
+	}
+	h, err := c.writable(file)
+	if err != nil {
+		return err
+	}
+	defer c.handles.release(h)
+	if err := write(h.File); err != nil {
+		return fmt.Errorf("write %s: %w", c.name(file), reason(err))
+	}
+	return nil
 }
 
 // writable opens a file of a target that is about to be written to.
