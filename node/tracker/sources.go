@@ -37,14 +37,13 @@ type source struct {
 type sources struct {
 	rate, peers int
 	most        int          // accounts in a shard
-	free        func() int64 // records that there is room for; nil: no matter
+	free        func() int64 // records that there is room for; nil: the limits are an operator's
 	shards      [sourceShards]sourceShard
 
 	second atomic.Int64  // now,
 	active atomic.Int64  // the addresses that have asked in it,
 	served atomic.Int64  // and for how much
 	share  atomic.Uint64 // math.Float64bits of what one may have in it; 0: what is granted, and no more
-	fair   bool          // what is granted is our guess and not an operator's word, so it may be more
 }
 
 // overShare is how much more than its equal share an address may have.
@@ -124,7 +123,7 @@ func (s *sources) mayAsk(ip *[16]byte, now int64, cost int) bool {
 // turn begins another second.
 func (s *sources) turn(second int64) {
 	last := s.second.Load()
-	if !s.fair || second <= last || !s.second.CompareAndSwap(last, second) {
+	if s.free == nil || second <= last || !s.second.CompareAndSwap(last, second) {
 		return
 	}
 	active, served := s.active.Swap(0), s.served.Swap(0)
@@ -137,7 +136,7 @@ func (s *sources) turn(second int64) {
 
 // beFair has the limits give way where nobody else is kept waiting.
 func (s *sources) beFair(free func() int64) {
-	s.fair, s.free = true, free
+	s.free = free
 	s.share.Store(math.Float64bits(math.Inf(1)))
 }
 
