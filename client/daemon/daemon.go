@@ -42,8 +42,8 @@ type Daemon struct {
 	over   chan struct{} // closed when the loop has ended
 	side   sync.WaitGroup
 
-	Names   *Catalog // of the ring
-	reports reports  // of peers
+	Names  *Catalog            // of the ring
+	speeds communicator.Speeds // of peers
 
 	// The rest is the loop's.
 	jobs     map[string]*job

@@ -5,7 +5,6 @@ import (
 	"context"
 	"net/netip"
 	"slices"
-	"sync"
 	"time"
 
 	"chordtorrent/client"
@@ -32,20 +31,6 @@ type Fleet struct {
 	Last time.Duration
 }
 
-// progress is what a peer has reported, twice.
-type progress struct {
-	seen, before time.Time
-	left, was    int64
-}
-
-// reports remembers what peers reported, to tell their speed. The last swarm looked
-// at is enough.
-type reports struct {
-	mu    sync.Mutex
-	swarm [20]byte
-	peers map[[20]byte]progress
-}
-
 // Fleet asks the ring who has how much. Speeds of ordinary clients are known from the second
 // time on.
 func (d *Daemon) Fleet(ctx context.Context, name string) (Fleet, error) {
@@ -55,26 +40,11 @@ func (d *Daemon) Fleet(ctx context.Context, name string) (Fleet, error) {
 	}
 	f := Fleet{Shown: shown}
 	current := shown.Versions[0]
-	d.reports.mu.Lock()
-	defer d.reports.mu.Unlock()
-	if d.reports.swarm != current.InfoHash || d.reports.peers == nil {
-		d.reports.swarm, d.reports.peers = current.InfoHash, make(map[[20]byte]progress)
-	}
-	for _, p := range shown.Swarm.Peers {
+	for i := range shown.Swarm.Peers {
+		p := &shown.Swarm.Peers[i]
 		left := min(max(p.Left, 0), current.Size)
 		h := Host{Addr: p.Addr, Bytes: current.Size - left, Size: current.Size, Seen: p.Seen, Have: p.Have}
-		last, known := d.reports.peers[p.PeerID]
-		switch {
-		case !known:
-			last = progress{seen: p.Seen, left: left}
-		case p.Seen.After(last.seen):
-			last = progress{seen: p.Seen, left: left, before: last.seen, was: last.left}
-		}
-		d.reports.peers[p.PeerID] = last
-		h.Rate = float64(p.Rate) // ordinary clients do not say it
-		if t := last.seen.Sub(last.before).Seconds(); !last.before.IsZero() && t > 0 && last.was > left {
-			h.Rate = float64(last.was-left) / t
-		}
+		h.Rate, _ = d.speeds.Of(current.InfoHash, p)
 		if h.Rate > 0 {
 			h.ETA = time.Duration(float64(left) / h.Rate * float64(time.Second))
 		}

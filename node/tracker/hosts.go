@@ -10,7 +10,6 @@ import (
 	"html/template"
 	"net/http"
 	"slices"
-	"sync"
 	"time"
 
 	"chordtorrent/communicator"
@@ -59,9 +58,8 @@ func (t *Tracker) swarmOf(ctx context.Context, name string) (h hosts, err error)
 	last := 0.0
 	for i := range s.Peers {
 		one := hostOf(&s.Peers[i], version.Size)
-		one.Rate = t.progress.note(version.InfoHash, &s.Peers[i])
-		if said := float64(s.Peers[i].Rate); one.Rate == nil && said > 0 {
-			one.Rate = &said
+		if rate, known := t.speeds.Of(version.InfoHash, &s.Peers[i]); known {
+			one.Rate = &rate
 		}
 		if one.Rate != nil && *one.Rate > 0 && one.Left != nil && *one.Left > 0 {
 			eta := float64(*one.Left) / *one.Rate
@@ -101,48 +99,6 @@ func hostOf(p *communicator.Peer, size int64) host {
 		h.Share = &share
 	}
 	return h
-}
-
-// progress remembers what peers had left when their swarm's page was looked at, for their
-// rates.
-type progress struct {
-	mu   sync.Mutex
-	seen map[[40]byte]observed // by info hash and peer id
-}
-
-type observed struct {
-	left int64
-	at   time.Time // of the announce that said so
-	rate float64   // bytes a second before; < 0: not known
-}
-
-// mostObserved bounds what is remembered.
-const mostObserved = 1 << 14
-
-// note remembers what a peer says now, and gives its rate since it said something else.
-func (p *progress) note(infoHash [20]byte, peer *communicator.Peer) *float64 {
-	if peer.Left < 0 {
-		return nil
-	}
-	key := [40]byte(append(infoHash[:], peer.PeerID[:]...))
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	before, ok := p.seen[key]
-	now := observed{left: peer.Left, at: peer.Seen, rate: -1}
-	switch took := peer.Seen.Sub(before.at).Seconds(); {
-	case ok && took <= 0:
-		now = before
-	case ok && before.left >= peer.Left:
-		now.rate = float64(before.left-peer.Left) / took
-	}
-	if p.seen == nil || len(p.seen) >= mostObserved {
-		p.seen = make(map[[40]byte]observed) // the next look but one knows the rates again
-	}
-	p.seen[key] = now
-	if now.rate < 0 {
-		return nil
-	}
-	return &now.rate
 }
 
 func (t *Tracker) swarmJSON(w http.ResponseWriter, r *http.Request) {

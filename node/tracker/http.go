@@ -74,7 +74,7 @@ type Tracker struct {
 	sources  *sources
 	view     *view
 	counts   counts
-	progress progress
+	speeds   communicator.Speeds
 	listings listings
 	mux      *http.ServeMux
 }
