@@ -99,8 +99,6 @@ func (c *Client) Upload(ctx context.Context, req UploadRequest) (_ *Publication,
 		if err := p.register(ctx, metainfo); err != nil {
 			return nil, fmt.Errorf("storing the torrent of %q in the ring: %w", p.Name, err)
 		}
-	}
-	if p.announcer != nil && !tor.foreign {
 		p.announcer.awaitFirst(ctx)
 	}
 	if err := takePlace(p.lock, req.Replacing); err != nil {
