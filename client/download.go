@@ -115,7 +115,7 @@ func (c *Client) Download(ctx context.Context, req DownloadRequest) (_ *Download
 	}
 	if d.earlier != nil {
 		d.metainfo = metainfo
-	} else if err := c.storage.keep(tor, metainfo); err != nil {
+	} else if err := c.storage.saveTorrent(tor.record(), metainfo); err != nil {
 		return nil, err
 	}
 	engine, err := c.start(ctx, d.Foreign)

@@ -399,7 +399,7 @@ func TestTorrentsOfOneNameDoNotReplaceEachOther(t *testing.T) {
 	if rec, known, err := s.Record(Downloaded, "same name", first.Path); err != nil || !known || rec.Foreign {
 		t.Errorf("ours is remembered as %+v, %v", rec, err)
 	}
-	if tor, err := s.torrentOf(first.rec); err != nil || tor.infoHash != first.InfoHash {
+	if tor, _, err := s.torrentOf(first.rec); err != nil || tor.infoHash != first.InfoHash {
 		t.Errorf("the .torrent of ours: %x, %v", tor.infoHash, err)
 	}
 

@@ -191,7 +191,7 @@ func (d *Download) complete() error {
 	if d.metainfo == nil {
 		return nil
 	}
-	err := writeAtomically(d.c.storage.TorrentPathOf(d.rec), d.metainfo)
+	err := d.c.storage.saveTorrent(d.rec, d.metainfo)
 	d.metainfo = nil
 	return err
 }

@@ -126,7 +126,7 @@ func (c *Client) Publish(ctx context.Context, req PublishRequest) (_ *Publicatio
 	if err != nil {
 		return nil, err
 	}
-	p.Bytes, p.Pieces = tor.layout.Total, tor.layout.NumPieces()
+	p.InfoHash, p.Bytes, p.Pieces = tor.infoHash, tor.layout.Total, tor.layout.NumPieces()
 	if p.content, err = storage.OpenSource(tor.layout, p.Path); err != nil {
 		return nil, fmt.Errorf("opening %s to serve it: %w", p.Path, err)
 	}

@@ -76,11 +76,6 @@ func (s *Storage) infoOf(tor torrent) func() ([]byte, error) {
 	}
 }
 
-// keep saves the .torrent of a torrent.
-func (s *Storage) keep(tor torrent, metainfo []byte) error {
-	return writeAtomically(s.TorrentPathOf(tor.record()), metainfo)
-}
-
 // announcerOf says where peers of a torrent come from: the ring, its own trackers, or
 // both. A private one that has trackers is theirs alone (BEP 27). ring is nil where the
 // ring is not told.
