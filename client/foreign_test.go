@@ -347,6 +347,20 @@ func TestAPrivateTorrentIsItsTrackersAlone(t *testing.T) {
 	}
 }
 
+func TestAnEmptyListOfTrackersDoesNotHideTheOneThatIsNamed(t *testing.T) {
+	w := newWorld(t)
+	for _, empty := range [][][]string{{}, {{}}, {{""}}} {
+		file, _ := w.torrentOf(w.file("some.bin", w.content(1000)), func(_, whole map[string]any) { whole["announce-list"] = empty })
+		b, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if tor, err := parseTorrent(b); err != nil || !hasTrackers(tor.tiers) {
+			t.Errorf("%q: %q, %v", empty, tor.tiers, err)
+		}
+	}
+}
+
 func TestUploadChecksTheContentAndPublishes(t *testing.T) {
 	w := newWorld(t)
 	tracker := newSwarmTracker(t)
