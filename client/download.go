@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -253,7 +252,7 @@ func (d *Download) conclude(err error) {
 		d.err = saveErr
 	}
 	if err == nil {
-		d.c.log.Info("downloaded", "name", d.Name, "info_hash", hex.EncodeToString(d.InfoHash[:]), "path", d.Path)
+		d.c.log.Info("downloaded", "name", d.Name, "info_hash", hexOf(d.InfoHash), "path", d.Path)
 	}
 }
 

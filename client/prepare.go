@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -25,7 +24,7 @@ func (d *Download) prepare(ctx context.Context, on OnProgress) (*wire.Bits, erro
 	}
 	d.rec = Record{
 		ID: RecordID(Downloaded, d.Name, d.Path), Kind: Downloaded, Name: d.Name, State: Running, Path: d.Path, Part: part,
-		InfoHash: hex.EncodeToString(d.InfoHash[:]), Foreign: d.Foreign, Bytes: d.Bytes, Pieces: d.Pieces, Started: d.began,
+		InfoHash: hexOf(d.InfoHash), Foreign: d.Foreign, Bytes: d.Bytes, Pieces: d.Pieces, Started: d.began,
 	}
 	if known && old.otherThan(d.rec.InfoHash, d.Foreign) {
 		old, known = Record{}, false // nothing of that is ours to replace

@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -142,7 +141,7 @@ func (c *Client) Publish(ctx context.Context, req PublishRequest) (_ *Publicatio
 	if err := takePlace(p.lock, req.Replacing); err != nil {
 		return nil, err
 	}
-	c.log.Info("published", "name", p.Name, "info_hash", hex.EncodeToString(p.InfoHash[:]), "copies", p.Copies)
+	c.log.Info("published", "name", p.Name, "info_hash", hexOf(p.InfoHash), "copies", p.Copies)
 	return p, nil
 }
 

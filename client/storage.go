@@ -92,7 +92,7 @@ func (s *Storage) TorrentPathOf(r Record) string {
 }
 
 func (s *Storage) journalPath(id string, infoHash [20]byte) string {
-	return filepath.Join(s.dir, "journals", id+"-"+hex.EncodeToString(infoHash[:])+".journal")
+	return filepath.Join(s.dir, "journals", id+"-"+hexOf(infoHash)+".journal")
 }
 
 // saveTorrent keeps the .torrent of a record.
