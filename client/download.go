@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -115,7 +114,7 @@ func (c *Client) Download(ctx context.Context, req DownloadRequest) (_ *Download
 	}
 	if d.earlier != nil {
 		d.metainfo = metainfo
-	} else if err := c.storage.keep(tor, metainfo); err != nil {
+	} else if err := c.storage.saveTorrent(tor.record(), metainfo); err != nil {
 		return nil, err
 	}
 	engine, err := c.start(ctx, d.Foreign)
@@ -148,27 +147,6 @@ func (c *Client) Download(ctx context.Context, req DownloadRequest) (_ *Download
 	return d, nil
 }
 
-// torrentOf reads the .torrent of what was found; that of a magnet link is fetched first.
-func (c *Client) torrentOf(ctx context.Context, req DownloadRequest, found Found) (torrent, []byte, error) {
-	b, name := found.Metainfo, found.Name
-	if b == nil {
-		var err error
-		if b, err = c.fetchMetadata(ctx, found.magnet, req.OnProgress); err != nil {
-			return torrent{}, nil, err
-		}
-	}
-	tor, err := parseTorrent(b)
-	if err != nil {
-		return torrent{}, nil, fmt.Errorf("the torrent of %q: %w", name, err)
-	}
-	if found.Metainfo == nil && found.magnet.name == "" && req.Name == "" {
-		name = foreignName(tor.name, tor.infoHash) // known by now
-	}
-	tor.name, tor.foreign = name, found.Foreign
-	tor.webSeeds = append(tor.webSeeds, found.webSeeds...)
-	return tor, b, nil
-}
-
 // fill takes what is here already of what is missing. There has to be room for that as for
 // what is fetched.
 func (d *Download) fill(ctx context.Context, req DownloadRequest, have *wire.Bits) error {
@@ -176,28 +154,6 @@ func (d *Download) fill(ctx context.Context, req DownloadRequest, have *wire.Bit
 		return err
 	}
 	return d.reuse(ctx, have)
-}
-
-// reserve sees whether there is room for what is missing, and takes it if that was asked for.
-func (d *Download) reserve(req DownloadRequest, have *wire.Bits) error {
-	if have.All() {
-		return nil
-	}
-	if !req.AnySpace {
-		if err := d.checkSpace(have); err != nil {
-			return err
-		}
-	}
-	if !req.Preallocate {
-		return nil
-	}
-	err := d.content.Preallocate()
-	if errors.Is(err, errors.ErrUnsupported) {
-		d.c.log.Warn("not preallocated", "name", d.Name, "err", err)
-	} else if err != nil {
-		return hint(fmt.Errorf("preallocating %q: %w", d.Name, err), "make room, or leave out --preallocate: what there is space for is fetched then")
-	}
-	return nil
 }
 
 // verified enters a piece into the journal. A journal that cannot be written
@@ -232,28 +188,6 @@ func (d *Download) run() {
 		d.err = ErrInterrupted
 	case <-d.c.over:
 		d.err = ErrInterrupted
-	}
-}
-
-// conclude remembers how the download ended.
-func (d *Download) conclude(err error) {
-	d.err, d.took = err, time.Since(d.began)
-	d.rec.State, d.rec.Error, d.rec.Finished = Done, "", time.Now()
-	if err != nil {
-		d.rec.State, d.rec.Error = Failed, err.Error()
-	} else {
-		d.rec.Part, d.rec.PartInode, d.rec.Earlier = "", 0, ""
-		if fp, fpErr := fingerprintOf(d.Path); fpErr == nil {
-			// A change within this tick of the clock that keeps the size would go unnoticed
-			// when it is served later; whoever fetches it checks.
-			d.rec.Fingerprint = fp.digest
-		}
-	}
-	if saveErr := d.c.storage.saveRecord(d.rec); saveErr != nil && d.err == nil {
-		d.err = saveErr
-	}
-	if err == nil {
-		d.c.log.Info("downloaded", "name", d.Name, "info_hash", hex.EncodeToString(d.InfoHash[:]), "path", d.Path)
 	}
 }
 

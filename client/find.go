@@ -142,10 +142,11 @@ const (
 // fetched in another way. own says that there is one; without it, that the ring knows
 // peers is enough.
 func (c *Client) inRing(ctx context.Context, infoHash [20]byte, own bool) (communicator.Version, []byte, error) {
-	asking, cancel := context.WithTimeout(ctx, ringPatience)
+	patience := ringPatience
 	if own && !c.ring.LocalAddr().IsValid() {
-		asking, cancel = context.WithTimeout(ctx, meetPatience)
+		patience = meetPatience
 	}
+	asking, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	v, metainfo, err := c.ring.TorrentOf(asking, infoHash)
 	switch {

@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -27,7 +26,7 @@ func (c *Client) hash(ctx context.Context, p *Publication, req PublishRequest) (
 		return torrent{}, nil, err
 	}
 	if known && !rec.Foreign && rec.Path == p.Path && rec.Fingerprint == before.digest && rec.Fingerprint != "" {
-		if tor, metainfo, ok := c.savedTorrent(p, rec); ok {
+		if tor, metainfo, err := c.storage.torrentOf(rec); err == nil {
 			rec.State, rec.Error, rec.Started = Running, "", p.began
 			return tor, metainfo, c.storage.saveRecord(rec)
 		}
@@ -44,29 +43,15 @@ func (c *Client) hash(ctx context.Context, p *Publication, req PublishRequest) (
 	if after.digest != before.digest {
 		trusted = ""
 	}
-	p.InfoHash = infoHash
-	if err := c.storage.SaveTorrent(p.Name, metainfo); err != nil {
+	rec = Record{
+		ID: RecordID(Published, p.Name, ""), Kind: Published, Name: p.Name, State: Running, Path: p.Path,
+		InfoHash: hexOf(infoHash), Bytes: layout.Total, Pieces: layout.NumPieces(), Copy: req.Copy,
+		Fingerprint: trusted, Started: p.began,
+	}
+	if err := c.storage.saveTorrent(rec, metainfo); err != nil {
 		return torrent{}, nil, err
 	}
-	return torrent{name: p.Name, infoHash: infoHash, layout: layout}, metainfo, c.storage.saveRecord(Record{
-		ID: RecordID(Published, p.Name, ""), Kind: Published, Name: p.Name, State: Running, Path: p.Path,
-		InfoHash: hex.EncodeToString(infoHash[:]), Bytes: layout.Total, Pieces: layout.NumPieces(), Copy: req.Copy,
-		Fingerprint: trusted, Started: p.began,
-	})
-}
-
-// savedTorrent is the .torrent that Storage kept for an unchanged path.
-func (c *Client) savedTorrent(p *Publication, rec Record) (torrent, []byte, bool) {
-	metainfo, err := os.ReadFile(c.storage.TorrentPathOf(rec))
-	if err != nil {
-		return torrent{}, nil, false
-	}
-	tor, err := parseTorrent(metainfo)
-	if err != nil || hex.EncodeToString(tor.infoHash[:]) != rec.InfoHash {
-		return torrent{}, nil, false
-	}
-	p.InfoHash, tor.name = tor.infoHash, p.Name
-	return tor, metainfo, true
+	return torrent{name: p.Name, infoHash: infoHash, layout: layout}, metainfo, c.storage.saveRecord(rec)
 }
 
 // copyToStorage makes files/NAME a copy of source and gives its path. A copy

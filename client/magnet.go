@@ -111,4 +111,5 @@ func parseInfoHash(s string) (hash [20]byte, err error) {
 	return [20]byte(b), nil
 }
 
+// hexOf is an info hash as people and records have it.
 func hexOf(infoHash [20]byte) string { return hex.EncodeToString(infoHash[:]) }

@@ -65,3 +65,24 @@ func (c *Client) fetchMetadata(ctx context.Context, m magnet, on OnProgress) ([]
 	}
 	return makeTorrent(info, m.tiers, m.webSeeds)
 }
+
+// torrentOf reads the .torrent of what was found; that of a magnet link is fetched first.
+func (c *Client) torrentOf(ctx context.Context, req DownloadRequest, found Found) (torrent, []byte, error) {
+	b, name := found.Metainfo, found.Name
+	if b == nil {
+		var err error
+		if b, err = c.fetchMetadata(ctx, found.magnet, req.OnProgress); err != nil {
+			return torrent{}, nil, err
+		}
+	}
+	tor, err := parseTorrent(b)
+	if err != nil {
+		return torrent{}, nil, fmt.Errorf("the torrent of %q: %w", name, err)
+	}
+	if found.Metainfo == nil && found.magnet.name == "" && req.Name == "" {
+		name = foreignName(tor.name, tor.infoHash) // known by now
+	}
+	tor.name, tor.foreign = name, found.Foreign
+	tor.webSeeds = append(tor.webSeeds, found.webSeeds...)
+	return tor, b, nil
+}

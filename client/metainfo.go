@@ -133,7 +133,7 @@ func ReadMetainfo(path string) (*Metainfo, error) {
 	defer f.Close()
 	b, err := io.ReadAll(io.LimitReader(f, storage.MaxTorrent+1))
 	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", path, errors.Unwrap(err))
+		return nil, fmt.Errorf("reading %s: %w", path, bare(err))
 	}
 	m, err := readMetainfo(b)
 	if err != nil {

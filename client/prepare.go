@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -25,7 +24,7 @@ func (d *Download) prepare(ctx context.Context, on OnProgress) (*wire.Bits, erro
 	}
 	d.rec = Record{
 		ID: RecordID(Downloaded, d.Name, d.Path), Kind: Downloaded, Name: d.Name, State: Running, Path: d.Path, Part: part,
-		InfoHash: hex.EncodeToString(d.InfoHash[:]), Foreign: d.Foreign, Bytes: d.Bytes, Pieces: d.Pieces, Started: d.began,
+		InfoHash: hexOf(d.InfoHash), Foreign: d.Foreign, Bytes: d.Bytes, Pieces: d.Pieces, Started: d.began,
 	}
 	if known && old.otherThan(d.rec.InfoHash, d.Foreign) {
 		old, known = Record{}, false // nothing of that is ours to replace
@@ -180,93 +179,6 @@ func (d *Download) lookAtTarget(ctx context.Context, old Record, on OnProgress) 
 	}
 	d.replaces = fp.digest
 	return false, nil
-}
-
-// complete puts the verified data in its place, and has the .torrent in Storage be that
-// of it.
-func (d *Download) complete() error {
-	if err := d.putInPlace(); err != nil {
-		return err
-	}
-	if d.metainfo == nil {
-		return nil
-	}
-	err := writeAtomically(d.c.storage.TorrentPathOf(d.rec), d.metainfo)
-	d.metainfo = nil
-	return err
-}
-
-func (d *Download) putInPlace() error {
-	aside := filepath.Join(filepath.Dir(d.Path), ".btclient-"+d.rec.ID+".old")
-	if d.present {
-		// Of a run that was killed before it could.
-		return errors.Join(os.RemoveAll(aside), takePlace(d.lock, d.handOver))
-	}
-	replaces, err := d.replaceable()
-	if err == nil {
-		err = takePlace(d.lock, d.handOver)
-	}
-	if err != nil {
-		return err
-	}
-	if replaces {
-		// An earlier run may have been killed between the two renames.
-		if err := os.RemoveAll(aside); err != nil {
-			return fmt.Errorf("replacing the earlier version: %w", err)
-		}
-		if err := os.Rename(d.Path, aside); err != nil {
-			return fmt.Errorf("replacing the earlier version: %w", err)
-		}
-	}
-	if err := d.content.Finish(d.Path); err != nil {
-		if replaces {
-			err = errors.Join(err, os.Rename(aside, d.Path))
-		}
-		if errors.Is(err, storage.ErrExists) {
-			return d.inTheWay("%w: something was put at %s while %q was downloaded", ErrTargetExists, d.Path, d.Name)
-		}
-		return fmt.Errorf("putting %s in place: %w", d.Path, err)
-	}
-	if j := d.takeJournal(); j != nil {
-		j.Close()
-	}
-	path := d.c.storage.journalPath(d.rec.ID, d.InfoHash)
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		d.c.log.Warn("journal of a complete download left behind", "name", d.Name, "err", err)
-	}
-	if err := os.RemoveAll(aside); err != nil {
-		return fmt.Errorf("removing the replaced version: %w", err)
-	}
-	return nil
-}
-
-// replaceable says whether an earlier version of ours is at the target, to be
-// replaced. Hours may have passed since that was looked at: when it changed,
-// it is its owner's, and ErrTargetExists.
-func (d *Download) replaceable() (bool, error) {
-	if d.replaces == "" {
-		return false, nil
-	}
-	// What takes long is done before the last look, and Finish only renames.
-	if err := d.content.Sync(); err != nil {
-		return false, fmt.Errorf("putting %s in place: %w", d.Path, err)
-	}
-	fp, err := fingerprintOf(d.Path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return false, nil // its owner wants it no longer
-	case err != nil:
-		return false, err
-	case fp.digest != d.replaces:
-		return false, d.inTheWay("%w: %s changed while the new version of %q was downloaded", ErrTargetExists, d.Path, d.Name)
-	}
-	return true, nil
-}
-
-// inTheWay is an error about the target, with what to do about it.
-func (d *Download) inTheWay(format string, args ...any) error {
-	return hint(fmt.Errorf(format, args...),
-		"move it away and run the same command again: all of the download is kept in %s", partPath(d.Path))
 }
 
 // removeUnlisted takes out of a partial directory the files and directories of

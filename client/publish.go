@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -126,7 +125,7 @@ func (c *Client) Publish(ctx context.Context, req PublishRequest) (_ *Publicatio
 	if err != nil {
 		return nil, err
 	}
-	p.Bytes, p.Pieces = tor.layout.Total, tor.layout.NumPieces()
+	p.InfoHash, p.Bytes, p.Pieces = tor.infoHash, tor.layout.Total, tor.layout.NumPieces()
 	if p.content, err = storage.OpenSource(tor.layout, p.Path); err != nil {
 		return nil, fmt.Errorf("opening %s to serve it: %w", p.Path, err)
 	}
@@ -142,7 +141,7 @@ func (c *Client) Publish(ctx context.Context, req PublishRequest) (_ *Publicatio
 	if err := takePlace(p.lock, req.Replacing); err != nil {
 		return nil, err
 	}
-	c.log.Info("published", "name", p.Name, "info_hash", hex.EncodeToString(p.InfoHash[:]), "copies", p.Copies)
+	c.log.Info("published", "name", p.Name, "info_hash", hexOf(p.InfoHash), "copies", p.Copies)
 	return p, nil
 }
 

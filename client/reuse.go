@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"encoding/hex"
 	"fmt"
 	"os"
 
@@ -27,7 +26,7 @@ func (c *Client) earlierVersion(name string, infoHash [20]byte) *earlier {
 	if err != nil || tor.infoHash == infoHash {
 		return nil
 	}
-	return &earlier{layout: tor.layout, infoHash: hex.EncodeToString(tor.infoHash[:])}
+	return &earlier{layout: tor.layout, infoHash: hexOf(tor.infoHash)}
 }
 
 // reuse takes what this version shares with an earlier one, or with a copy of itself

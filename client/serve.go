@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -39,7 +38,7 @@ func (c *Client) Serve(ctx context.Context, rec Record, on OnProgress) (_ *Publi
 	if earlier {
 		rec.InfoHash = rec.Earlier
 	}
-	tor, err := c.storage.torrentOf(rec)
+	tor, _, err := c.storage.torrentOf(rec)
 	if err != nil {
 		return nil, err
 	}
@@ -81,21 +80,19 @@ func takePlace(lock *nameLock, replacing func(subject string)) error {
 }
 
 // torrentOf reads the .torrent that Storage keeps for a record.
-func (s *Storage) torrentOf(rec Record) (torrent, error) {
-	b, err := os.ReadFile(s.TorrentPathOf(rec))
-	if err != nil {
-		return torrent{}, fmt.Errorf("the .torrent of %q: %w", rec.Name, err)
+func (s *Storage) torrentOf(rec Record) (tor torrent, metainfo []byte, err error) {
+	if metainfo, err = os.ReadFile(s.TorrentPathOf(rec)); err != nil {
+		return torrent{}, nil, fmt.Errorf("the .torrent of %q: %w", rec.Name, err)
 	}
-	tor, err := parseTorrent(b)
-	if err != nil {
-		return torrent{}, fmt.Errorf("the .torrent of %q: %w", rec.Name, err)
+	if tor, err = parseTorrent(metainfo); err != nil {
+		return torrent{}, nil, fmt.Errorf("the .torrent of %q: %w", rec.Name, err)
 	}
-	if hex.EncodeToString(tor.infoHash[:]) != rec.InfoHash {
-		return torrent{}, hint(fmt.Errorf("Storage has the .torrent of another version of %q than is at %s", rec.Name, rec.Path),
+	if hexOf(tor.infoHash) != rec.InfoHash {
+		return torrent{}, nil, hint(fmt.Errorf("Storage has the .torrent of another version of %q than is at %s", rec.Name, rec.Path),
 			"download or publish it again")
 	}
 	tor.name, tor.foreign = rec.Name, rec.Foreign
-	return tor, nil
+	return tor, metainfo, nil
 }
 
 // open opens the data for serving and makes sure that it is what it was. Of an earlier

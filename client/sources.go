@@ -28,7 +28,7 @@ const (
 // calls it as it calls any announcer.
 type sources struct {
 	c       *Client
-	mu      sync.Mutex // Stop may call before an announce under way has ended
+	mu      sync.Mutex // of what follows: Stop and end may come before an announce under way has ended
 	each    []*source
 	answers chan sourced
 	ctx     context.Context // of what is under way; it outlives an announce
@@ -153,9 +153,16 @@ func (s *sources) next(now time.Time) time.Duration {
 	return max(wait, firstSourceRetry)
 }
 
-// end ends what is under way.
+// end ends what is under way, an announce too. What comes after it finds nobody.
 func (s *sources) end() {
-	s.cancel()
+	s.cancel() // first: an announce that waits for the sources has the lock
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.empty()
+}
+
+// empty waits for the sources that are being asked, which have to be told to end.
+func (s *sources) empty() {
 	for s.busy() > 0 {
 		s.heard(<-s.answers)
 	}
@@ -164,7 +171,8 @@ func (s *sources) end() {
 // stop tells the sources that have heard of this peer that it leaves. Afterwards nothing
 // is under way.
 func (s *sources) stop(ctx context.Context, p transfer.Progress) error {
-	s.end()
+	s.cancel()
+	s.empty()
 	left := make(chan error)
 	told := 0
 	for _, from := range s.each {

@@ -123,3 +123,20 @@ func TestCompletedIsToldToAllThatHaveHeard(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A magnet link is given up by a client that closes, whatever its announce is at.
+func TestTheEndWaitsForAnAnnounceUnderWay(t *testing.T) {
+	w := newWorld(t)
+	slow := newScripted()
+	s := w.client(newStorage(t)).sourcesOf(slow)
+	announced := make(chan error, 1)
+	go func() {
+		_, err := s.Announce(t.Context(), transfer.Progress{Event: transfer.Started})
+		announced <- err
+	}()
+	<-slow.asked
+	s.end()
+	if err := <-announced; err != nil || s.busy() != 0 {
+		t.Errorf("%v, %d are still asked", err, s.busy())
+	}
+}

@@ -19,6 +19,28 @@ var ErrNoSpace = errors.New("not enough space")
 // DiskFull says whether an error is about a disk, or a quota, that has no room left.
 func DiskFull(err error) bool { return storage.IsFull(err) }
 
+// reserve sees whether there is room for what is missing, and takes it if that was asked for.
+func (d *Download) reserve(req DownloadRequest, have *wire.Bits) error {
+	if have.All() {
+		return nil
+	}
+	if !req.AnySpace {
+		if err := d.checkSpace(have); err != nil {
+			return err
+		}
+	}
+	if !req.Preallocate {
+		return nil
+	}
+	err := d.content.Preallocate()
+	if errors.Is(err, errors.ErrUnsupported) {
+		d.c.log.Warn("not preallocated", "name", d.Name, "err", err)
+	} else if err != nil {
+		return hint(fmt.Errorf("preallocating %q: %w", d.Name, err), "make room, or leave out --preallocate: what there is space for is fetched then")
+	}
+	return nil
+}
+
 // checkSpace says before anything is fetched whether what is missing fits on the
 // target's disk. Others may fill the disk meanwhile: then the download waits.
 func (d *Download) checkSpace(have *wire.Bits) error {

@@ -92,12 +92,12 @@ func (s *Storage) TorrentPathOf(r Record) string {
 }
 
 func (s *Storage) journalPath(id string, infoHash [20]byte) string {
-	return filepath.Join(s.dir, "journals", id+"-"+hex.EncodeToString(infoHash[:])+".journal")
+	return filepath.Join(s.dir, "journals", id+"-"+hexOf(infoHash)+".journal")
 }
 
-// SaveTorrent keeps the .torrent of a name.
-func (s *Storage) SaveTorrent(name string, metainfo []byte) error {
-	return writeAtomically(s.TorrentPath(name), metainfo)
+// saveTorrent keeps the .torrent of a record.
+func (s *Storage) saveTorrent(r Record, metainfo []byte) error {
+	return writeAtomically(s.TorrentPathOf(r), metainfo)
 }
 
 // LoadTorrent is the .torrent kept for a name; fs.ErrNotExist when there is none.

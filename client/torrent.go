@@ -29,16 +29,7 @@ func parseTorrent(b []byte) (torrent, error) {
 	if err != nil {
 		return torrent{}, err
 	}
-	tor := torrent{name: layout.Name, infoHash: mi.HashInfoBytes(), layout: layout, webSeeds: mi.UrlList, nodes: len(mi.Nodes) > 0}
-	for _, tier := range mi.AnnounceList {
-		if len(tier) > 0 {
-			tor.tiers = append(tor.tiers, tier)
-		}
-	}
-	if len(tor.tiers) == 0 && mi.Announce != "" {
-		tor.tiers = [][]string{{mi.Announce}}
-	}
-	return tor, nil
+	return torrent{name: layout.Name, infoHash: mi.HashInfoBytes(), layout: layout, tiers: mi.UpvertedAnnounceList(), webSeeds: mi.UrlList, nodes: len(mi.Nodes) > 0}, nil
 }
 
 // record is as much of a Record as says where its .torrent is kept.
@@ -74,11 +65,6 @@ func (s *Storage) infoOf(tor torrent) func() ([]byte, error) {
 		}
 		return mi.InfoBytes, nil
 	}
-}
-
-// keep saves the .torrent of a torrent.
-func (s *Storage) keep(tor torrent, metainfo []byte) error {
-	return writeAtomically(s.TorrentPathOf(tor.record()), metainfo)
 }
 
 // announcerOf says where peers of a torrent come from: the ring, its own trackers, or

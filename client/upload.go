@@ -85,7 +85,7 @@ func (c *Client) Upload(ctx context.Context, req UploadRequest) (_ *Publication,
 	if err := p.check(ctx, tor, &rec, req.OnProgress); err != nil {
 		return nil, err
 	}
-	if err := errors.Join(c.storage.keep(tor, metainfo), c.storage.saveRecord(rec)); err != nil {
+	if err := errors.Join(c.storage.saveTorrent(rec, metainfo), c.storage.saveRecord(rec)); err != nil {
 		return nil, err
 	}
 	engine, err := c.start(ctx, tor.foreign)
@@ -99,8 +99,6 @@ func (c *Client) Upload(ctx context.Context, req UploadRequest) (_ *Publication,
 		if err := p.register(ctx, metainfo); err != nil {
 			return nil, fmt.Errorf("storing the torrent of %q in the ring: %w", p.Name, err)
 		}
-	}
-	if p.announcer != nil && !tor.foreign {
 		p.announcer.awaitFirst(ctx)
 	}
 	if err := takePlace(p.lock, req.Replacing); err != nil {

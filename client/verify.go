@@ -32,7 +32,7 @@ func (s *Storage) Verify(ctx context.Context, name string, on OnProgress) (v Ver
 		return v, err
 	}
 	v = Verified{Name: name, Path: rec.Path, Bytes: rec.Bytes, Pieces: rec.Pieces}
-	tor, err := s.torrentOf(rec)
+	tor, _, err := s.torrentOf(rec)
 	if err != nil {
 		return v, err
 	}

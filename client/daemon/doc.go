@@ -15,7 +15,7 @@
 //
 //	daemon.go     the loop, Start and Close
 //	job.go        a job and its states; look.go what others see of it
-//	add.go        new jobs; requests.go what else a person may ask for
+//	add.go        new jobs; requests.go and settings.go what else a person may ask for
 //	schedule.go   which job's turn it is
 //	run.go        fetching and publishing; serving.go what comes of it and is given to others
 //	journal.go    the file that jobs are remembered in
@@ -24,7 +24,7 @@
 //	catalog.go    the list of all names in the ring, for searching
 //	swarm.go      who has how much of a name
 //	follow.go     newer versions
-//	watch.go      a folder whose content is published
+//	watch.go      a folder whose content is published; gone.go what is gone from it
 //
 // It leaves to others: how a download or publication is carried out and where its
 // data lies (package client), HTTP (package web).

@@ -29,18 +29,18 @@ type frame struct {
 	Title  string
 	Status api.Status
 	Body   any
-	// Trackers are announce URLs for magnet links.
-	Trackers []string
+
+	trackers func() []string
 }
+
+// Trackers are announce URLs for magnet links. Pages without one do not ask for them.
+func (f frame) Trackers() []string { return f.trackers() }
 
 // page shows a page. Whoever asks for a part only (the script, as things change) gets
 // the template "PAGE-part".
 func (s *Server) page(w http.ResponseWriter, r *http.Request, status int, page, title string, body any) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	f := frame{Page: page, Title: title, Body: body}
-	if page != "login" {
-		f.Trackers = s.trackers.now(r.Context())
-	}
+	f := frame{Page: page, Title: title, Body: body, trackers: func() []string { return s.trackers.now(r.Context()) }}
 	var out bytes.Buffer
 	var err error
 	if r.URL.Query().Has("part") && templates.Lookup(page+"-part") != nil {

@@ -32,9 +32,13 @@ func (t *trackers) now(ctx context.Context) []string {
 	if time.Since(t.asked) < trackersFor {
 		return t.urls
 	}
-	ctx, cancel := context.WithTimeout(ctx, trackersWithin)
+	within, cancel := context.WithTimeout(ctx, trackersWithin)
 	defer cancel()
-	if tiers, err := t.ring.Trackers(ctx); err == nil {
+	tiers, err := t.ring.Trackers(within)
+	if ctx.Err() != nil {
+		return t.urls // whoever asked has gone: that says nothing about the ring
+	}
+	if err == nil {
 		t.urls = nil
 		for _, tier := range tiers[:min(len(tiers), mostTrackers)] {
 			t.urls = append(t.urls, tier[0])

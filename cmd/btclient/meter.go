@@ -157,7 +157,7 @@ func (m *meter) runBar(bars *mpb.Progress, ask func() sample) {
 func describe(s sample, rate int64, eta *int64) string {
 	percent := 100.0
 	if s.total > 0 {
-		percent = 100 * float64(s.done) / float64(s.total)
+		percent = client.Percent(s.done, s.total)
 	}
 	text := fmt.Sprintf(" %5.1f %% of %s  %s/s", percent, client.FormatBytes(s.total), client.FormatBytes(rate))
 	if s.state == downloading {
