@@ -515,6 +515,11 @@ func TestWebSeedWithAnotherFile(t *testing.T) {
 			w.Write(f.data[at:min(at+100<<10, len(f.data)-1)])
 			return true
 		},
+		"answer ends in the middle": func(w http.ResponseWriter, r *http.Request) bool {
+			w.Header().Set("Content-Length", fmt.Sprint(len(f.data)))
+			w.Write(f.data[:5])
+			return true
+		},
 		"403 Forbidden": func(w http.ResponseWriter, r *http.Request) bool {
 			w.WriteHeader(http.StatusForbidden)
 			return true
