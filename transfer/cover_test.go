@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -429,6 +430,13 @@ func TestEncryptedBetweenEngines(t *testing.T) {
 			t.Errorf("%+v", st)
 		}
 	}
+}
+
+// No key is made for who has hung up while it waited: to make one needs randomness.
+func TestWhoHasGoneCostsNoArithmetic(t *testing.T) {
+	v := &cover{hs: mse.Respond(nil, either, iotest.ErrReader(io.EOF))}
+	v.leave()
+	v.run()
 }
 
 func TestEncryptedSlowReaderIsDropped(t *testing.T) {

@@ -143,7 +143,7 @@ type greeting struct {
 // readable reads the handshake and not a byte more: what follows is for the
 // loop that gets the descriptor.
 func (g *greeting) readable() {
-	if g.cover != nil && !g.cover.over {
+	if g.cover != nil && !g.cover.over.Load() {
 		g.cover.readable()
 		return
 	}
