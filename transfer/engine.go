@@ -145,7 +145,7 @@ func Start(cfg Config) (*Engine, error) {
 		l, err := newLoop(e, i)
 		if err == nil && i == 0 {
 			if err = l.openListener(fd); err == nil {
-				l.openUTP(cfg.Listen, port)
+				l.openUTP(fd)
 			}
 		}
 		if err != nil {
