@@ -73,9 +73,8 @@ func (s *swarm) openWeb() {
 			continue
 		}
 		seen[name] = true
-		w := &webSeed{s: s, base: base, name: name, id: s.nextID, bits: wire.NewBits(s.geo.Pieces), from: &source{url: name}}
-		w.bits.SetAll()
-		s.sources[sourceKey{url: name}] = w.from
+		w := &webSeed{s: s, base: base, name: name, id: s.nextID, bits: everything(s.geo.Pieces), from: &source{url: name}}
+		s.sources[w.from.key()] = w.from
 		s.nextID++
 		s.web = append(s.web, w)
 	}
