@@ -194,10 +194,7 @@ func (e *Engine) enter(t *Torrent) error {
 	if !e.loops[0].post(ask) {
 		return ErrClosed
 	}
-	if err := <-ask.reply; err != nil {
-		return err
-	}
-	return nil
+	return <-ask.reply
 }
 
 // Close drops every connection and ends all loops, workers and announcers. It
