@@ -143,9 +143,10 @@ func Start(cfg Config) (*Engine, error) {
 	e.web = newWeb()
 	for i := range cfg.Loops {
 		l, err := newLoop(e, i)
-		if err == nil && i == 0 {
-			if err = l.openListener(fd); err == nil {
-				l.openUTP(fd)
+		if err == nil {
+			e.loops = append(e.loops, l)
+			if i == 0 {
+				err = l.openListener(fd)
 			}
 		}
 		if err != nil {
@@ -156,8 +157,8 @@ func Start(cfg Config) (*Engine, error) {
 			e.cancel()
 			return nil, err
 		}
-		e.loops = append(e.loops, l)
 	}
+	e.loops[0].openUTP(fd)
 	e.workers, e.readers, e.keyMakers = startWorkers(cfg.Workers), startWorkers(readers), startWorkers(keyMakers)
 	for _, l := range e.loops {
 		go l.run()
