@@ -147,7 +147,7 @@ func (w *webSeed) cancel() {
 func (w *webSeed) rest(err error) {
 	s := w.s
 	var refusal *webRefusal
-	wait := min(firstWebBackOff<<min(w.failures, 16), lastWebBackOff)
+	wait := backOff(firstWebBackOff, lastWebBackOff, w.failures)
 	if errors.As(err, &refusal) {
 		wait = max(wait, min(refusal.wait, longestWebWait))
 		if refusal.lacks != nil && !w.lose(refusal.lacks.Offset, refusal.lacks.Length) {
@@ -221,7 +221,8 @@ func (w *webSeed) tell(st *Status) {
 	st.Peers = append(st.Peers, p)
 }
 
-// webTrouble says why no web seed gives anything, "" when there is none or one may.
+// webTrouble says why nothing comes from a web seed, the last of those that have a reason;
+// "" when none has.
 func (s *swarm) webTrouble() string {
 	words := ""
 	for _, w := range s.web {
