@@ -1,6 +1,8 @@
 package transfer
 
 import (
+	"cmp"
+	"fmt"
 	"net/netip"
 	"slices"
 	"time"
@@ -133,10 +135,26 @@ func (b *book) expect(addrs []netip.AddrPort, now time.Time) {
 // failed puts the address off, longer each time. jitter in [0, 1) keeps those
 // that failed together from coming back together.
 func (k *candidate) failed(now time.Time, why string, jitter float64) {
-	wait := min(firstBackOff<<min(k.failures, 16), lastBackOff)
+	wait := backOff(firstBackOff, lastBackOff, k.failures)
 	k.failures++
 	k.trouble = why
 	k.next = now.Add(wait + time.Duration(jitter*float64(wait)/2))
+}
+
+// backOff is how long to wait after so many failures in a row and one more.
+func backOff(first, last time.Duration, failures int) time.Duration {
+	return min(first<<min(failures, 16), last)
+}
+
+// troubles tells how many addresses could not be used, and of one of them why.
+func (b *book) troubles() (tried int, one string) {
+	for _, k := range b.order {
+		if why := cmp.Or(k.never, k.trouble); why != "" {
+			tried++
+			one = fmt.Sprintf("%s: %s", k.addr, why)
+		}
+	}
+	return tried, one
 }
 
 // putBack has nobody called at an IP address before then.

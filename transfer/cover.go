@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
@@ -39,9 +40,9 @@ type cover struct {
 	fd    int
 	hs    *mse.Handshake
 	owner coverOwner
-	away  bool   // hs is with a worker: nobody else touches it
-	early []byte // what came meanwhile
-	over  bool   // done, or its owner is gone
+	away  bool        // hs is with a worker: nobody else touches it
+	early []byte      // what came meanwhile
+	over  atomic.Bool // done, or its owner is gone: set by the loop, and a worker looks
 }
 
 func (v *cover) readable() {
@@ -88,25 +89,30 @@ func (v *cover) heard(b []byte) {
 		v.l.e.keyMakers.submit(v)
 	case mse.Nothing:
 		s := v.hs.Session()
-		v.hs, v.over = nil, true
+		v.hs = nil
+		v.over.Store(true)
 		v.owner.covered(s)
 	}
 }
 
 func (v *cover) refuse(why reason, err error) {
-	v.over = true
+	v.over.Store(true)
 	v.owner.drop(why, err)
 }
 
 // leave is called when the owner goes.
 func (v *cover) leave() {
 	if v != nil {
-		v.over = true
+		v.over.Store(true)
 	}
 }
 
-// run is on a worker.
+// run is on a worker. Who has gone is passed over: others call faster than keys are
+// made, and those who stay would wait behind all that did not.
 func (v *cover) run() {
+	if v.over.Load() {
+		return
+	}
 	v.hs.Compute()
 	v.l.post(v)
 }
@@ -114,7 +120,7 @@ func (v *cover) run() {
 // handle is back on the loop.
 func (v *cover) handle(*loop) {
 	v.away = false
-	if v.over {
+	if v.over.Load() {
 		return
 	}
 	early := v.early

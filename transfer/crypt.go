@@ -25,7 +25,7 @@ func newCrypt(s mse.Session) *crypt {
 	return &crypt{in: s.In, out: s.Out}
 }
 
-// decrypt decrypts in place what was read into first and then.
+// decrypt decrypts in place what was read into first and then; k is nil when it is plain.
 func (k *crypt) decrypt(first, then []byte) {
 	if k != nil {
 		k.in.XORKeyStream(first, first)

@@ -26,19 +26,21 @@
 //	cover.go      the handshake with peers that want what follows hidden (package
 //	              mse); crypt.go what is read and written if they insist on RC4
 //	pex.go        peers tell each other of peers (BEP 11)
-//	metadata.go   gives the info dictionary (BEP 9); quest.go fetches it
+//	metadata.go   gives the info dictionary (BEP 9); quest.go fetches it, places.go
+//	              says from whom
 //	fast.go       the messages of BEP 6; steer.go which piece a seed gives to whom
 //	pieces.go     piece buffers, the way to the hash workers and back
 //	full.go       what happens when the disk is full
 //	suspect.go    who sent a wrong piece
-//	webseed.go    HTTP servers that have the files (BEP 19); webblocks.go what is
-//	              asked of them, webfetch.go their goroutines, webanswer.go what
-//	              they answer, web.go their connections
+//	webseed.go    HTTP servers that have the files (BEP 19); webask.go when they
+//	              are asked, webblocks.go for what, webfetch.go their goroutines,
+//	              webanswer.go what they answer, web.go their connections
 //	choke.go      who may ask us; limit.go how fast
 //	hash.go       the workers
 //	rest.go       torrents that nobody wants just now
 //	calendar.go   when which torrent is announced; announce.go what is said
 //	sock.go       calls on sockets, as each system has them
+//	utp.go        how those are refused who come by µTP (BEP 29)
 //
 // # One block from the socket to the file
 //
@@ -58,7 +60,7 @@
 //
 // # One piece from a web seed
 //
-// The loop asks the picker for a gap (webseed.go) and starts a goroutine that fetches it
+// The loop asks the picker for a gap (webask.go) and starts a goroutine that fetches it
 // by Range requests (webfetch.go) and posts it in batches of blocks; the loop copies them
 // into the piece buffers. Two batches per request go to and fro, so a loop or a limit
 // that is late holds up the server, and memory is bounded.

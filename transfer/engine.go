@@ -143,9 +143,10 @@ func Start(cfg Config) (*Engine, error) {
 	e.web = newWeb()
 	for i := range cfg.Loops {
 		l, err := newLoop(e, i)
-		if err == nil && i == 0 {
-			if err = l.openListener(fd); err == nil {
-				l.openUTP(cfg.Listen, port)
+		if err == nil {
+			e.loops = append(e.loops, l)
+			if i == 0 {
+				err = l.openListener(fd)
 			}
 		}
 		if err != nil {
@@ -156,8 +157,8 @@ func Start(cfg Config) (*Engine, error) {
 			e.cancel()
 			return nil, err
 		}
-		e.loops = append(e.loops, l)
 	}
+	e.loops[0].openUTP(fd)
 	e.workers, e.readers, e.keyMakers = startWorkers(cfg.Workers), startWorkers(readers), startWorkers(keyMakers)
 	for _, l := range e.loops {
 		go l.run()
@@ -194,10 +195,7 @@ func (e *Engine) enter(t *Torrent) error {
 	if !e.loops[0].post(ask) {
 		return ErrClosed
 	}
-	if err := <-ask.reply; err != nil {
-		return err
-	}
-	return nil
+	return <-ask.reply
 }
 
 // Close drops every connection and ends all loops, workers and announcers. It

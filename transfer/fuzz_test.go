@@ -105,24 +105,31 @@ func FuzzQuest(f *testing.F) {
 	f.Add(wire.Message{ID: wire.ExtendedMsg, Payload: []byte("\x02d8:msg_typei2e5:piecei0ee")}.Append(bytes.Clone(offer)))
 	f.Add(wire.Message{ID: wire.Bitfield, Bits: make([]byte, 1000)}.Append(wire.Message{ID: wire.Have, Index: 1 << 31}.Append(nil)))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		ours, c := socketPair(t)
 		hello := wire.Handshake{InfoHash: hash, PeerID: peerID(len(b))}
 		hello.Set(wire.Extended)
 		hello.Set(wire.Fast)
-		tor.l.post(adopt{t: tor, fd: ours, from: netip.MustParseAddrPort("192.0.2.1:6881"), hello: hello})
-		p := &testPeer{t: t, Conn: c, lim: wire.DefaultLimits(100)}
-		p.readHello()
-		c.Write(b)
-		c.(*net.UnixConn).CloseWrite()
-		for {
-			if _, err := p.read(); err != nil {
-				break
-			}
-		}
-		c.Close()
-		until(t, "the connection to be gone", func() bool { return len(tor.Status().Peers) == 0 })
-		sound(t, tor)
+		pastTheDoor(t, tor, hello, b)
 	})
+}
+
+// pastTheDoor has a peer say b to a torrent, read what it is told, and go. It comes over
+// a socket pair: TCP ports would run out.
+func pastTheDoor(t *testing.T, tor *Torrent, hello wire.Handshake, b []byte) {
+	t.Helper()
+	ours, c := socketPair(t)
+	tor.l.post(adopt{t: tor, fd: ours, from: netip.MustParseAddrPort("192.0.2.1:6881"), hello: hello})
+	p := &testPeer{t: t, Conn: c, lim: wire.DefaultLimits(100)}
+	p.readHello()
+	c.Write(b)
+	c.(*net.UnixConn).CloseWrite()
+	for {
+		if _, err := p.read(); err != nil {
+			break
+		}
+	}
+	c.Close()
+	until(t, "the connection to be gone", func() bool { return len(tor.Status().Peers) == 0 })
+	sound(t, tor)
 }
 
 // socketPair returns a non-blocking descriptor and a connection to it.
@@ -159,25 +166,10 @@ func FuzzPeer(f *testing.F) {
 	f.Add(msg(wire.Message{ID: wire.Choke}, wire.Message{ID: wire.NotInterested}, wire.Message{ID: wire.Port, Payload: []byte{1, 2}}))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		for i, hash := range [][20]byte{fix.hash, seeded.hash} {
-			// Past the door, over a socket pair: TCP ports would run out.
-			ours, c := socketPair(t)
 			tor := torrents[i]
-			tor.l.post(adopt{t: tor, fd: ours, from: netip.MustParseAddrPort("192.0.2.1:6881"),
-				hello: wire.Handshake{InfoHash: hash, PeerID: peerID(len(b))}})
-			p := &testPeer{t: t, Conn: c, lim: wire.DefaultLimits(100)}
-			p.readHello()
-			c.Write(b)
-			c.(*net.UnixConn).CloseWrite()
-			for {
-				if _, err := p.read(); err != nil {
-					break
-				}
-			}
-			c.Close()
-			until(t, "the connection to be gone", func() bool { return len(torrents[i].Status().Peers) == 0 })
-			sound(t, torrents[i])
-			if st := torrents[i].Status(); torrents[i].Err() != nil || i == 0 && st.BytesDone != 0 {
-				t.Fatalf("%v %+v", torrents[i].Err(), st)
+			pastTheDoor(t, tor, wire.Handshake{InfoHash: hash, PeerID: peerID(len(b))}, b)
+			if st := tor.Status(); tor.Err() != nil || i == 0 && st.BytesDone != 0 {
+				t.Fatalf("%v %+v", tor.Err(), st)
 			}
 		}
 	})

@@ -236,20 +236,26 @@ func TestSlowReaderIsDropped(t *testing.T) {
 	e := start(t)
 	from := e.add(t, f.seedSpec(t))
 	p := join(t, e, f, 1)
+	p.readsNothing(e, from)
+}
+
+// readsNothing asks for 16 pieces of 1 MiB and reads nothing of them, until it is dropped.
+func (p *testPeer) readsNothing(e *engine, from *Torrent) {
+	p.t.Helper()
 	p.send(wire.Message{ID: wire.Interested})
 	p.expect(wire.Unchoke)
 	for i := range 16 {
 		p.send(wire.Message{ID: wire.Request, Index: uint32(i), Length: 1 << 20})
 	}
-	// It reads nothing. What the kernel takes goes out, then nothing moves.
+	// What the kernel takes goes out, then nothing moves.
 	moved := int64(-1)
-	until(t, "the socket to be full", func() bool {
+	until(p.t, "the socket to be full", func() bool {
 		now := from.Status().Uploaded
 		defer func() { moved = now }()
 		return now == moved && now > 0
 	})
 	e.advance(stalledAtMost + time.Second)
-	until(t, "the drop", func() bool { return e.drops[slowReader].Load() == 1 })
+	until(p.t, "the drop", func() bool { return e.drops[slowReader].Load() == 1 })
 }
 
 func TestCancelStorm(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"chordtorrent/transfer/poller"
 	"chordtorrent/transfer/storage"
 	"chordtorrent/transfer/wire"
 )
@@ -252,6 +253,21 @@ func TestPortSearch(t *testing.T) {
 	}
 	if _, err := Start(Config{Listen: netip.MustParseAddr("192.0.2.1")}); err == nil || errors.Is(err, ErrNoPort) {
 		t.Errorf("an address of somebody else: %v", err)
+	}
+}
+
+// An engine that cannot start leaves nothing open.
+func TestStartThatFails(t *testing.T) {
+	checkDescriptors(t)
+	made := 0
+	_, err := Start(Config{Listen: loopback, Loops: 2, newPoller: func() (poller.Poller, error) {
+		if made++; made == 2 {
+			return nil, unix.EMFILE
+		}
+		return poller.New()
+	}})
+	if !errors.Is(err, unix.EMFILE) {
+		t.Errorf("%v", err)
 	}
 }
 

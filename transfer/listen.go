@@ -88,14 +88,16 @@ func (b *lobby) greet(fd int, from netip.AddrPort) {
 // idlest is the oldest greeting of the address that has most of them, one that has said
 // nothing if there is any: who fills the room makes it.
 func (b *lobby) idlest() *greeting {
+	var fullest netip.Addr
+	most := 0
+	for ip, n := range b.perIP {
+		if n > most || n == most && ip.Less(fullest) { // of two with as many, one
+			fullest, most = ip, n
+		}
+	}
 	var worst *greeting
 	for g := range b.greetings {
-		if worst == nil || cmp.Or(
-			cmp.Compare(b.perIP[g.from.Addr()], b.perIP[worst.from.Addr()]),
-			-g.from.Addr().Compare(worst.from.Addr()), // of two with as many, one
-			cmp.Compare(worst.said(), g.said()),
-			worst.until.Compare(g.until),
-		) > 0 {
+		if g.from.Addr() == fullest && (worst == nil || cmp.Or(cmp.Compare(g.said(), worst.said()), g.until.Compare(worst.until)) < 0) {
 			worst = g
 		}
 	}
@@ -143,7 +145,7 @@ type greeting struct {
 // readable reads the handshake and not a byte more: what follows is for the
 // loop that gets the descriptor.
 func (g *greeting) readable() {
-	if g.cover != nil && !g.cover.over {
+	if g.cover != nil && !g.cover.over.Load() {
 		g.cover.readable()
 		return
 	}

@@ -107,5 +107,5 @@ func (q *quest) blame(c *conn, why reason, err error) {
 		q.s.ban(c.from, why)
 	}
 	c.drop(why, err)
-	q.s.book.putBack(at, q.s.l.now.Add(min(placeFor<<min(q.faults[at]-1, 16), lastBackOff)))
+	q.s.book.putBack(at, q.s.l.now.Add(backOff(placeFor, lastBackOff, q.faults[at]-1)))
 }

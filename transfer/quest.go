@@ -238,16 +238,15 @@ func (q *quest) tick() {
 
 // tried says in words how far it is.
 func (q *quest) tried() string {
-	known, connected, trouble := len(q.s.book.order), 0, ""
+	known, connected := len(q.s.book.order), 0
 	for _, c := range q.s.conns {
 		if c.state == open {
 			connected++
 		}
 	}
-	for _, k := range q.s.book.order {
-		if why := cmp.Or(k.never, k.trouble); why != "" {
-			trouble = fmt.Sprintf(" (%s: %s)", k.addr, why)
-		}
+	_, trouble := q.s.book.troubles()
+	if trouble != "" {
+		trouble = " (" + trouble + ")"
 	}
 	switch {
 	case known == 0 && connected == 0:

@@ -53,9 +53,7 @@ func (c *conn) read() {
 			c.readFailed(err)
 			return
 		}
-		if c.crypt != nil {
-			c.crypt.decrypt(into[:min(n, len(into))], room[:max(n-len(into), 0)])
-		}
+		c.crypt.decrypt(into[:min(n, len(into))], room[:max(n-len(into), 0)])
 		c.heard = c.l.now
 		taken += n
 		c.received(n)

@@ -32,7 +32,8 @@ func (t *Torrent) wake() *swarm {
 	if r := t.rest.Load(); r != nil {
 		s.down.total, s.up.total, s.wasted = r.down, r.up, r.wasted
 		for _, f := range r.from {
-			s.sources[sourceKey{f.Addr.Addr(), f.PeerID, f.URL}] = &source{addr: f.Addr, id: f.PeerID, url: f.URL, bytes: f.Bytes}
+			src := &source{addr: f.Addr, id: f.PeerID, url: f.URL, bytes: f.Bytes, gave: true}
+			s.sources[src.key()] = src
 		}
 	}
 	t.s = s

@@ -56,13 +56,7 @@ func listenAt(at netip.AddrPort) (int, error) {
 	if err != nil {
 		return -1, err
 	}
-	if at.Addr() == netip.IPv6Unspecified() {
-		err = unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 0) // whatever the system's default
-	}
-	if err == nil {
-		err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
-	}
-	if err == nil {
+	if err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err == nil {
 		if err = unix.Bind(fd, toSockaddr(at)); err == nil {
 			// Two that bound at the same moment are told apart here.
 			err = unix.Listen(fd, backlog)
@@ -75,11 +69,21 @@ func listenAt(at netip.AddrPort) (int, error) {
 	return fd, nil
 }
 
+// newSocket opens a socket for an address; that for all of IPv6 is for IPv4 too, whatever
+// the system's default.
 func newSocket(addr netip.Addr, kind int) (int, error) {
 	if addr.Is4() {
 		return openSocket(unix.AF_INET, kind)
 	}
-	return openSocket(unix.AF_INET6, kind)
+	fd, err := openSocket(unix.AF_INET6, kind)
+	if err != nil || addr != netip.IPv6Unspecified() {
+		return fd, err
+	}
+	if err := unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 0); err != nil {
+		unix.Close(fd)
+		return -1, err
+	}
+	return fd, nil
 }
 
 // dial starts a connection. The socket becomes writable when it stands or has

@@ -228,13 +228,7 @@ func (s *swarm) noPeers() string {
 	if len(s.book.order) == 0 {
 		return "no peers known"
 	}
-	tried, trouble := 0, ""
-	for _, k := range s.book.order {
-		if why := cmp.Or(k.never, k.trouble); why != "" {
-			tried++
-			trouble = fmt.Sprintf("%s: %s", k.addr, why)
-		}
-	}
+	tried, trouble := s.book.troubles()
 	if tried == 0 {
 		return fmt.Sprintf("connecting to %s", count(len(s.book.order), "peer"))
 	}

@@ -50,7 +50,7 @@ func (s *swarm) source(c *conn) *source {
 
 // forget closes the account of a connection that has ended, if nothing came over it.
 func (s *swarm) forget(src *source) {
-	if src != nil && !src.gave && src.bytes == 0 && s.sources[src.key()] == src {
+	if src != nil && !src.gave && s.sources[src.key()] == src {
 		delete(s.sources, src.key())
 	}
 }
@@ -134,7 +134,7 @@ func (s *swarm) ban(src *source, why reason, of ...any) {
 	}
 	s.log.Warn("peer is banned: it "+why.String(), append([]any{"addr", src.addr, "peer", hexHash(src.id)}, of...)...)
 	if len(s.banned) < maxBanned {
-		s.banned[sourceKey{ip: src.addr.Addr(), id: src.id}] = true
+		s.banned[src.key()] = true
 	}
 	for _, c := range s.conns {
 		if c.from != nil && c.from.key() == src.key() {

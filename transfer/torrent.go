@@ -137,12 +137,8 @@ func (t *Torrent) Err() error {
 // Known ones are kept as they are. A private torrent takes none (BEP 27).
 func (t *Torrent) AddPeers(addrs []netip.AddrPort) {
 	if !t.spec.Private {
-		t.addPeers(addrs)
+		t.l.post(addPeers{t: t, addrs: append([]netip.AddrPort(nil), addrs...)})
 	}
-}
-
-func (t *Torrent) addPeers(addrs []netip.AddrPort) {
-	t.l.post(addPeers{t: t, addrs: append([]netip.AddrPort(nil), addrs...)})
 }
 
 // Hurry says which pieces somebody waits for, the most urgent first, as when the file

@@ -2,7 +2,6 @@ package transfer
 
 import (
 	"encoding/binary"
-	"net/netip"
 
 	"golang.org/x/sys/unix"
 
@@ -27,20 +26,33 @@ type utpDoor struct {
 	fd int
 }
 
-// openUTP takes the port if it can be had; without it others only wait longer.
-func (l *loop) openUTP(addr netip.Addr, port uint16) {
-	fd, err := newSocket(addr, unix.SOCK_DGRAM)
-	if err == nil {
-		if err = unix.Bind(fd, toSockaddr(netip.AddrPortFrom(addr, port))); err == nil {
-			d := &utpDoor{l: l, fd: fd}
-			if err = l.watch(fd, d, poller.Read); err == nil {
-				l.utp = d
-				return
-			}
-		}
-		closeFD(fd)
+// openUTP takes the port, at the address of the listener, if it can be had; without it
+// others only wait longer.
+func (l *loop) openUTP(listener int) {
+	if err := l.takeUTP(listener); err != nil {
+		l.log.Debug("those who try µTP first are not told that there is none", "port", l.e.port, "err", err)
 	}
-	l.log.Debug("those who try µTP first are not told that there is none", "port", port, "err", err)
+}
+
+func (l *loop) takeUTP(listener int) error {
+	name, err := unix.Getsockname(listener)
+	if err != nil {
+		return err
+	}
+	fd, err := newSocket(fromSockaddr(name).Addr(), unix.SOCK_DGRAM)
+	if err != nil {
+		return err
+	}
+	d := &utpDoor{l: l, fd: fd}
+	if err = unix.Bind(fd, name); err == nil {
+		err = l.watch(fd, d, poller.Read)
+	}
+	if err != nil {
+		closeFD(fd)
+		return err
+	}
+	l.utp = d
+	return nil
 }
 
 func (d *utpDoor) readable() {

@@ -3,6 +3,7 @@ package transfer
 import (
 	"bytes"
 	"net"
+	"net/netip"
 	"testing"
 	"time"
 )
@@ -10,24 +11,28 @@ import (
 // Who tries µTP is told at once that nobody speaks it here; what opens no connection
 // gets no answer.
 func TestWhoCallsByUTPIsRefusedAtOnce(t *testing.T) {
-	e := start(t)
-	c, err := net.Dial("udp", e.addr().String())
-	must(t, err)
-	defer c.Close()
-	must(t, c.SetDeadline(time.Now().Add(hung)))
 	// As of libutp: a SYN with the connection id 0xa6b2, sequence number 0x1234.
 	syn := []byte{0x41, 2, 0xa6, 0xb2, 1, 2, 3, 4, 0, 0, 0, 0, 0, 4, 0, 0, 0x12, 0x34, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0}
 	data := append([]byte{0x01}, syn[1:]...)
-	for _, packet := range [][]byte{data, []byte("d1:ad2:id20:"), {}, syn[:19], syn} {
-		_, err := c.Write(packet)
-		must(t, err)
-	}
-	room := make([]byte, 1500)
-	n, err := c.Read(room)
-	must(t, err)
 	want := []byte{0x31, 0, 0xa6, 0xb2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0x12, 0x34}
-	if !bytes.Equal(room[:n], want) {
-		t.Errorf("the first answer is %x, for the last packet alone there should be %x", room[:n], want)
+	for _, c := range []struct{ listen, call netip.Addr }{
+		{loopback, loopback}, {netip.Addr{}, loopback}, {netip.Addr{}, netip.IPv6Loopback()},
+	} {
+		e := start(t, func(cfg *Config) { cfg.Listen = c.listen })
+		conn, err := net.Dial("udp", netip.AddrPortFrom(c.call, e.Port()).String())
+		must(t, err)
+		defer conn.Close()
+		must(t, conn.SetDeadline(time.Now().Add(hung)))
+		for _, packet := range [][]byte{data, []byte("d1:ad2:id20:"), {}, syn[:19], syn} {
+			_, err := conn.Write(packet)
+			must(t, err)
+		}
+		room := make([]byte, 1500)
+		n, err := conn.Read(room)
+		must(t, err)
+		if !bytes.Equal(room[:n], want) {
+			t.Errorf("%s: the first answer is %x, for the last packet alone there should be %x", c.call, room[:n], want)
+		}
 	}
 }
 

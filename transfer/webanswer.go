@@ -60,16 +60,14 @@ func (r *webReader) accept(resp *http.Response, file *storage.File, part *storag
 }
 
 // skip reads past the first n bytes of a body.
-func (r *webReader) skip(body io.ReadCloser, n int64) error {
-	r.body = body
-	defer func() { r.body = nil }()
+func (r *webReader) skip(body io.Reader, n int64) error {
 	sink := make([]byte, min(n, 64<<10))
 	for n > 0 {
-		got, err := r.limited(sink[:min(n, int64(len(sink)))])
-		n -= int64(got)
-		if err != nil && n > 0 {
+		got, err := r.limited(body, sink[:min(n, int64(len(sink)))])
+		if got == 0 && err != nil {
 			return err
 		}
+		n -= int64(got)
 	}
 	return nil
 }

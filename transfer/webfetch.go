@@ -168,17 +168,11 @@ func (r *webReader) read(p []byte) (int, error) {
 		r.body = body
 		fallthrough
 	default:
-		n, err := r.limited(p)
-		p = p[:n]
-		if n == 0 && err == nil {
-			return 0, nil
-		}
+		n, err := r.limited(r.body, p)
 		if n == 0 {
-			if errors.Is(err, io.EOF) {
-				err = errors.New("its answer ends in the middle")
-			}
 			return 0, err
 		}
+		p = p[:n]
 	}
 	part.Off += int64(len(p))
 	if part.Len -= int64(len(p)); part.Len == 0 {
@@ -188,8 +182,9 @@ func (r *webReader) read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// limited reads from the body what the limits let through.
-func (r *webReader) limited(p []byte) (int, error) {
+// limited reads from a body what the limits let through. More is to come, so its end is
+// an error.
+func (r *webReader) limited(body io.Reader, p []byte) (int, error) {
 	torrent, all := &r.t.limits.down, &r.t.e.limits.down
 	for {
 		now := r.t.e.cfg.now()
@@ -207,7 +202,10 @@ func (r *webReader) limited(p []byte) (int, error) {
 		}
 	}
 	r.fetcher.held.Store(false)
-	n, err := r.body.Read(p)
+	n, err := body.Read(p)
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		err = errors.New("its answer ends in the middle")
+	}
 	r.fetcher.read.Add(int64(n))
 	now := r.t.e.cfg.now()
 	torrent.passed(now, n)

@@ -15,22 +15,12 @@ import (
 // each, and not before peers have had a moment to come. One that has given less than the
 // peers give now is spared: they do without it.
 //
-// What belongs to the loop is here, what is on a goroutine of its own in webfetch.go.
+// What belongs to the loop is here and in webask.go, what is on a goroutine of its own in
+// webfetch.go.
 
 const (
-	maxWebSeeds = 64 // of a torrent; further ones are passed over
-	webAtOnce   = 4  // that are asked at a time
-	webPatience = 2 * time.Second
-	webSilence  = 30 * time.Second
-	// A server that gives less than webLeastRate over webSlowFor keeps others from what
-	// it was asked for, if they could give it.
-	webLeastRate = 16 << 10 // bytes per second
-	webSlowFor   = 10 * time.Second
-	// A request is for what its server gives in webAhead, within these bounds; but for
-	// a whole piece at least, and no more than a quarter of all buffers.
-	webAhead        = 4 * time.Second
-	webLeast        = 256 << 10
-	webMost         = 8 << 20
+	maxWebSeeds     = 64 // of a torrent; further ones are passed over
+	webPatience     = 2 * time.Second
 	firstWebBackOff = 5 * time.Second
 	lastWebBackOff  = 5 * time.Minute
 	longestWebWait  = time.Hour // that a server may ask for
@@ -73,9 +63,8 @@ func (s *swarm) openWeb() {
 			continue
 		}
 		seen[name] = true
-		w := &webSeed{s: s, base: base, name: name, id: s.nextID, bits: wire.NewBits(s.geo.Pieces), from: &source{url: name}}
-		w.bits.SetAll()
-		s.sources[sourceKey{url: name}] = w.from
+		w := &webSeed{s: s, base: base, name: name, id: s.nextID, bits: everything(s.geo.Pieces), from: &source{url: name}}
+		s.sources[w.from.key()] = w.from
 		s.nextID++
 		s.web = append(s.web, w)
 	}
@@ -124,117 +113,6 @@ func (s *swarm) webSeed(id picker.PeerID) *webSeed {
 	return nil
 }
 
-func (s *swarm) tickWeb(passed time.Duration) {
-	for _, w := range s.web {
-		w.down.tick(passed)
-		f := w.fetch
-		if f == nil {
-			continue
-		}
-		if f.held.Load() || f.waited.Swap(false) {
-			f.heard = s.l.now // we do not listen
-			f.measure()
-		}
-		if s.l.now.Sub(f.heard) > webSilence {
-			w.end(fmt.Errorf("nothing has come for %v", webSilence))
-			continue
-		}
-		if took := s.l.now.Sub(f.measured); took >= webSlowFor {
-			rate := float64(f.read.Load()-f.readThen) / took.Seconds()
-			if f.measure(); rate < webLeastRate && w.replaceable() {
-				w.end(fmt.Errorf("it gives %.0f bytes per second, and others have it too", rate))
-			}
-		}
-	}
-	s.askWeb()
-}
-
-// measure begins to measure anew how fast the request brings something.
-func (f *webFetch) measure() { f.measured, f.readThen = f.w.s.l.now, f.read.Load() }
-
-// replaceable tells whether somebody else could give what it is asked for now.
-func (w *webSeed) replaceable() bool {
-	s := w.s
-	if len(w.fetch.left) == 0 {
-		return false // all has come
-	}
-	next := w.fetch.left[0].Piece
-	for _, o := range s.web {
-		if o != w && o.never == "" && o.bits.Get(next) && !s.l.now.Before(o.next) {
-			return true
-		}
-	}
-	for _, c := range s.conns {
-		if c.state == open && !c.chokesUs && !c.snubbed && c.bits.Get(next) {
-			return true
-		}
-	}
-	return false
-}
-
-// askWeb asks web seeds for more, as far as peers leave something to wish for.
-func (s *swarm) askWeb() {
-	if !s.webWaits() || s.paused() || s.l.now.Before(s.webFrom) {
-		return
-	}
-	asked, peers := 0, s.down.rate
-	for _, w := range s.web {
-		peers -= w.down.rate
-		if w.fetch != nil {
-			asked++
-		}
-	}
-	for _, w := range s.web {
-		if w.fetch != nil || w.never != "" || s.l.now.Before(w.next) || asked == webAtOnce {
-			continue
-		}
-		if w.gives > 0 && peers >= w.gives {
-			continue
-		}
-		if w.ask() {
-			asked++
-		}
-	}
-}
-
-// run is how many pieces a request is for.
-func (w *webSeed) run() int {
-	n := min(max(int64(w.gives*webAhead.Seconds()), webLeast), webMost, w.s.l.e.cfg.BufferBytes/4)
-	return int(max(n/int64(w.s.geo.PieceLen), 1))
-}
-
-// ask begins a request; false when there is nothing to ask for, or no room for it.
-func (w *webSeed) ask() bool {
-	s := w.s
-	if !w.known {
-		s.pick.AddPeer(w.id)
-		s.pick.PeerBits(w.id, w.bits)
-		w.known = true
-	}
-	w.starved = false
-	s.blocks = s.pick.Gap(w.id, w.run(), s.blocks[:0])
-	f := &webFetch{w: w, began: s.l.now, heard: s.l.now, measured: s.l.now, pieces: make(map[int]*webPiece)}
-	for _, b := range s.blocks {
-		if !s.mayAsk(w.id, b) {
-			s.pick.Release(w.id, b)
-			continue
-		}
-		p := s.partialOf(b.Piece)
-		if p == nil {
-			w.starved = true
-			s.pick.Release(w.id, b)
-			continue
-		}
-		f.add(b, p)
-	}
-	if len(f.left) == 0 {
-		return false
-	}
-	w.fetch = f
-	f.start()
-	return true
-}
-
 // end ends the request, well or with the reason why not all has come.
 func (w *webSeed) end(err error) {
 	s, f := w.s, w.fetch
@@ -269,7 +147,7 @@ func (w *webSeed) cancel() {
 func (w *webSeed) rest(err error) {
 	s := w.s
 	var refusal *webRefusal
-	wait := min(firstWebBackOff<<min(w.failures, 16), lastWebBackOff)
+	wait := backOff(firstWebBackOff, lastWebBackOff, w.failures)
 	if errors.As(err, &refusal) {
 		wait = max(wait, min(refusal.wait, longestWebWait))
 		if refusal.lacks != nil && !w.lose(refusal.lacks.Offset, refusal.lacks.Length) {
@@ -343,7 +221,8 @@ func (w *webSeed) tell(st *Status) {
 	st.Peers = append(st.Peers, p)
 }
 
-// webTrouble says why no web seed gives anything, "" when there is none or one may.
+// webTrouble says why nothing comes from a web seed, the last of those that have a reason;
+// "" when none has.
 func (s *swarm) webTrouble() string {
 	words := ""
 	for _, w := range s.web {

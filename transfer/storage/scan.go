@@ -103,7 +103,7 @@ func (s *scanner) dict(at, depth int) (int, error) {
 		if err != nil {
 			return 0, err
 		}
-		key := s.b[at+bytes.IndexByte(s.b[at:end], ':')+1 : end]
+		key, _ := textAt(s.b, at)
 		if !first && bytes.Compare(key, last) <= 0 && s.odd < 0 {
 			s.odd = at
 		}

@@ -41,20 +41,6 @@ func ParseTorrent(b []byte) (*metainfo.MetaInfo, *Layout, error) {
 	return mi, l, nil
 }
 
-// WebSeeds gives the URLs of HTTP servers that a .torrent names for its content (BEP 19).
-// It is for a .torrent that ParseTorrent has read; what is no list of URLs is none.
-func WebSeeds(torrent []byte) []string {
-	if _, err := scan(torrent); err != nil {
-		return nil
-	}
-	for key, value := range entries(torrent) {
-		if key == "url-list" {
-			return urls(value)
-		}
-	}
-	return nil
-}
-
 // The info dictionaries that are written, with everything that BEP 3 demands
 // also where it is zero.
 type (

@@ -172,7 +172,6 @@ func FuzzParseTorrent(f *testing.F) {
 			}
 		}
 		Oddities(b, mi, l)
-		WebSeeds(b)
 		again, _, err := encode(l, options{})
 		if err != nil {
 			t.Fatal(err)
