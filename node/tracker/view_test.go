@@ -9,12 +9,14 @@ import (
 	"net/netip"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"chordtorrent/chord"
 	"chordtorrent/communicator"
 	"chordtorrent/communicator/ringtest"
 )
@@ -308,6 +310,53 @@ func TestAnswersDoNotWaitForTheRing(t *testing.T) {
 		}
 		if s := w.inRing(2); s.Leechers != 1 {
 			t.Errorf("%+v", s)
+		}
+	})
+}
+
+// TestAPartOfTheRingThatIsSilentHoldsUpNoOther has more swarms there than workers, all of one
+// shard and always due again.
+func TestAPartOfTheRingThatIsSilentHoldsUpNoOther(t *testing.T) {
+	inTown(t, 1, func(w *town) {
+		const swarms = 3 * workers
+		other := shardCount - 1
+		elsewhere := func(i int) announce {
+			a := somebody(1, i, 5)
+			a.infoHash[0] = byte(other)
+			return a
+		}
+		w.ring.Intercept(func(_ int, op any) *ringtest.Fault {
+			var key chord.Key
+			switch op := op.(type) {
+			case chord.Get:
+				key = op.Key
+			case chord.Put:
+				key = op.Key
+			}
+			if !strings.HasPrefix(string(key[1:]), "00") {
+				return nil
+			}
+			return &ringtest.Fault{Before: func(ctx context.Context) { <-ctx.Done() }}
+		})
+		var arriving sync.WaitGroup
+		for i := range swarms {
+			arriving.Go(func() { w.announce(0, somebody(i, 1, 5)) })
+		}
+		arriving.Wait()
+		w.announce(0, elsewhere(1)) // and never again
+		tr, hash := w.trackers[0], elsewhere(0).infoHash
+		for range 40 {
+			for i := range swarms {
+				w.announce(0, somebody(i, 1, 5))
+			}
+			w.announce(0, elsewhere(0))
+			pass(time.Second)
+		}
+		if s, err := tr.cfg.Ring.Peers(w.t.Context(), "", hash, 0); err != nil || s.Leechers != 1 {
+			t.Errorf("the ring has %+v, %v", s, err)
+		}
+		if s := tr.Stats(); s.Own != swarms+1 {
+			t.Errorf("%d peers after one has left without a word, want %d", s.Own, swarms+1)
 		}
 	})
 }
