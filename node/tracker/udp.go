@@ -223,12 +223,7 @@ func udpAnswer(out, transaction []byte, a *answer) []byte {
 	out = binary.BigEndian.AppendUint32(out, uint32(a.leechers))
 	out = binary.BigEndian.AppendUint32(out, uint32(a.seeders))
 	for i := range a.peers {
-		r := &a.peers[i]
-		if is4(&r.ip) {
-			out = append(out, r.ip[12], r.ip[13], r.ip[14], r.ip[15], byte(r.port>>8), byte(r.port))
-		} else {
-			out = append(append(out, r.ip[:]...), byte(r.port>>8), byte(r.port))
-		}
+		out = a.peers[i].appendTo(out)
 	}
 	return out
 }
