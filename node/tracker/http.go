@@ -146,7 +146,7 @@ const pageCost = 20
 // charged has an address pay for a page.
 func (t *Tracker) charged(page http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		from, err := t.source(r)
+		from, err := t.source(r.RemoteAddr)
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusBadRequest)
 			return
@@ -213,7 +213,7 @@ func (t *Tracker) announce(w http.ResponseWriter, r *http.Request) {
 }
 
 func (t *Tracker) httpAnnounce(r *http.Request, x *exchange) error {
-	from, err := t.source(r)
+	from, err := t.source(r.RemoteAddr)
 	if err != nil {
 		return err
 	}
@@ -261,9 +261,9 @@ func (t *Tracker) meet(ctx context.Context, a *announce, now time.Time) error {
 	return t.view.meet(ctx, a.infoHash)
 }
 
-// source is where a client is, as others reach it.
-func (t *Tracker) source(r *http.Request) (netip.Addr, error) {
-	at, err := netip.ParseAddrPort(r.RemoteAddr)
+// source is where a client is, as others reach it, by its end of the connection.
+func (t *Tracker) source(remote string) (netip.Addr, error) {
+	at, err := netip.ParseAddrPort(remote)
 	if err != nil {
 		return netip.Addr{}, fmt.Errorf("where the request comes from: %w", err)
 	}
@@ -283,7 +283,7 @@ func (t *Tracker) here(from netip.Addr) netip.Addr {
 const maxScrape = 74
 
 func (t *Tracker) scrape(w http.ResponseWriter, r *http.Request) {
-	from, err := t.source(r)
+	from, err := t.source(r.RemoteAddr)
 	if err != nil {
 		t.fail(w, err)
 		return

@@ -170,11 +170,10 @@ func (b *begun) Read(p []byte) (int, error) {
 
 // announces answers what comes on a connection; true if the next request is none of its.
 func (t *Tracker) announces(c *connection) (other bool) {
-	at, err := netip.ParseAddrPort(c.conn.RemoteAddr().String())
-	if err != nil {
+	var err error
+	if c.from, err = t.source(c.conn.RemoteAddr().String()); err != nil {
 		return false
 	}
-	c.from = t.here(at.Addr().Unmap().WithZone(""))
 	var renewed time.Time // when idleConn began; zero: headWait has
 	for {
 		now := t.view.now()
