@@ -108,11 +108,3 @@ func appendString(b []byte, s string) []byte {
 
 // seconds rounds up, so that nobody comes before it is due.
 func seconds(d time.Duration) int64 { return max(int64((d+time.Second-1)/time.Second), 1) }
-
-// scraped is what a scrape tells of one torrent (BEP 48).
-type scraped struct {
-	Complete   int    `bencode:"complete"`
-	Downloaded int    `bencode:"downloaded"`
-	Incomplete int    `bencode:"incomplete"`
-	Name       string `bencode:"name,omitempty"`
-}
