@@ -1,6 +1,7 @@
 package tracker
 
 import (
+	"cmp"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -27,7 +28,7 @@ func (v *view) evict(sh *shard, keep *swarm, enough func() bool) {
 			idle = append(idle, s)
 		}
 	}
-	slices.SortFunc(idle, func(a, b *swarm) int { return int(min(max(a.used-b.used, -1), 1)) })
+	slices.SortFunc(idle, func(a, b *swarm) int { return cmp.Compare(a.used, b.used) })
 	for _, s := range idle {
 		if enough() {
 			return
