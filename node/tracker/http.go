@@ -38,7 +38,8 @@ type Config struct {
 	// RegisteredOnly refuses what was not published in the ring.
 	RegisteredOnly bool
 	// SourceRate and SourcePeers are how many announces and scrapes a second, and how many
-	// peers, one address may have; 0: the usual 1,000 and 50,000.
+	// peers, one address may have; 0: the usual 1,000 and 50,000, and if both are, more where
+	// nobody else is kept waiting.
 	SourceRate, SourcePeers int
 	// OwnIP lets clients in private networks say by the parameter ip where they are.
 	OwnIP bool
