@@ -143,9 +143,13 @@ func (v *view) enter(sh *shard, s *swarm, i int, a *announce, ms int64, sec uint
 		if !ok {
 			return i, errTooManyPeers
 		}
-		delete(s.gone, a.peerID)
+		flags := heard | held
+		if _, told := s.gone[a.peerID]; told {
+			flags |= inRing // which has not heard yet that it left
+			delete(s.gone, a.peerID)
+		}
 		v.own.Add(1)
-		return v.put(sh, s, record{id: a.peerID, ip: a.ip, port: a.port, left: left, flags: heard | held, since: sec}), nil
+		return v.put(sh, s, record{id: a.peerID, ip: a.ip, port: a.port, left: left, flags: flags, since: sec}), nil
 	}
 	r := &s.peers[i]
 	if r.flags&foreign != 0 || r.ip != a.ip {

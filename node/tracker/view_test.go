@@ -146,6 +146,20 @@ func TestWhoStopsAtAnotherNodeIsForgotten(t *testing.T) {
 }
 
 // elsewhere is the same peer, or somebody who says so, at another address.
+func TestWhoComesAndGoesAgainWithinASecondIsTakenOutOfTheRing(t *testing.T) {
+	inTown(t, 1, func(w *town) {
+		w.announce(0, somebody(1, 1, 5))
+		pass(2 * time.Second)
+		w.announce(0, stopped(somebody(1, 1, 5)))
+		w.announce(0, somebody(1, 1, 5))
+		w.announce(0, stopped(somebody(1, 1, 5)))
+		pass(2 * time.Second)
+		if s := w.inRing(1); s.Leechers != 0 {
+			t.Errorf("the ring has %+v", s)
+		}
+	})
+}
+
 func elsewhere(a announce) announce {
 	a.ip = netip.MustParseAddr("10.9.9.9").As16()
 	return a
