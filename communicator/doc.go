@@ -47,7 +47,8 @@
 //	listing  size uv, published ms uv, infohash (20)
 //	link     nothing; so has a mark
 //	address  addr
-//	peer     addr, client id uv, left sv, size sv, buckets uv (256 at most), so many bytes
+//	peer     addr, client id uv, left sv, size sv, rate uv, buckets uv (256 at most), so many
+//	         bytes; then, if somebody could not reach it, the last bytes of that one's id (4)
 //
 // Times are milliseconds since the Unix epoch. A value decodes only if it
 // would be written again as the same bytes; what does not decode costs

@@ -3,6 +3,7 @@ package communicator
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"chordtorrent/chord"
@@ -12,9 +13,11 @@ import (
 // announces itself.
 const doubtFor = 2 * time.Minute
 
-// Doubt says that peers, as an answer has them, did not take a call of the peer by. The
-// second who says so of one takes it off the swarm; if it lives, its next announce brings it
-// back. So one that died without a word is told to others no longer than two need to find out.
+// Doubt says that peers of an answer did not take a call of the peer by. The second who says
+// so of one takes it off the swarm; if it lives, its next announce brings it back. So one that
+// died without a word is told to others no longer than two need to find out. What the ring has
+// of a peer by now is what is written: who has left meanwhile stays away, and to be doubted by
+// the same one again prolongs nothing.
 func (c *Communicator) Doubt(ctx context.Context, name string, infoHash, by [20]byte, peers []Peer) error {
 	if len(peers) == 0 {
 		return nil
@@ -23,19 +26,29 @@ func (c *Communicator) Doubt(ctx context.Context, name string, infoHash, by [20]
 	if doubter == [4]byte{} {
 		doubter[3] = 1
 	}
+	key := peersKey(name, infoHash)
 	var updates []chord.Update
-	for _, p := range peers {
-		u := chord.Update{Name: peerField(infoHash, p.PeerID)}
-		if p.Doubt != [4]byte{} && p.Doubt != doubter {
-			u.Delete = true
-		} else {
-			a := Announce{Addr: p.Addr, ClientID: p.ClientID, Left: p.Left, Size: p.Size, Rate: p.Rate, Have: p.Have}
-			u.Value, u.TTL = append(encodePeer(a), doubter[:]...), doubtFor
+	for i := range peers {
+		field := peerField(infoHash, peers[i].PeerID)
+		f, found, err := c.getField(ctx, key, field)
+		if err != nil {
+			return fmt.Errorf("asking the ring for a peer that cannot be reached: %w", err)
+		}
+		now, err := decodePeer(f.Value)
+		if !found || err != nil || now.Doubt == doubter {
+			continue // it has left, or its time is running
+		}
+		u := chord.Update{Name: field, Delete: now.Doubt != [4]byte{}}
+		if !u.Delete {
+			u.Value, u.TTL = append(slices.Clip(f.Value), doubter[:]...), doubtFor
 		}
 		updates = append(updates, u)
 	}
-	if _, err := c.put(ctx, peersKey(name, infoHash), updates...); err != nil && !isDegraded(err) {
-		return fmt.Errorf("telling the ring of %d peers that cannot be reached: %w", len(peers), err)
+	if len(updates) == 0 {
+		return nil
+	}
+	if _, err := c.put(ctx, key, updates...); err != nil && !isDegraded(err) {
+		return fmt.Errorf("telling the ring of %d peers that cannot be reached: %w", len(updates), err)
 	}
 	return nil
 }

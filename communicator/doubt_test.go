@@ -1,6 +1,9 @@
 package communicator
 
-import "testing"
+import (
+	"testing"
+	"time"
+)
 
 // A peer that two others cannot reach is told to nobody any more, until it announces itself.
 func TestAPeerThatTwoCannotReachIsTakenOff(t *testing.T) {
@@ -43,5 +46,41 @@ func TestAPeerThatTwoCannotReachIsTakenOff(t *testing.T) {
 	announce(t, c, peer(1, 0))
 	if _, found := seen(a); !found {
 		t.Error("its announce does not bring it back")
+	}
+}
+
+// A doubt tells of what there is: it brings nobody back who has left, nor what a peer had
+// before, and does not keep one listed whom only one other meets.
+func TestADoubtProlongsNothing(t *testing.T) {
+	c, ring := inRing(t)
+	announce(t, c, peer(1, 30))
+	told := announce(t, c, peer(2, 50)).Peers
+	if len(told) != 1 {
+		t.Fatalf("told of %+v", told)
+	}
+	doubt := func() []Peer {
+		t.Helper()
+		if err := c.Doubt(bg, "x", seq20(1), peer(2, 0).PeerID, told); err != nil {
+			t.Fatal(err)
+		}
+		return announce(t, c, peer(2, 50)).Peers
+	}
+	announce(t, c, peer(1, 10))
+	if now := doubt(); len(now) != 1 || now[0].Left != 10 || now[0].Doubt == [4]byte{} {
+		t.Errorf("doubted after another announce: %+v", now)
+	}
+	for range 3 {
+		ring.Advance(doubtFor/3 + time.Second)
+		doubt()
+	}
+	if now := doubt(); len(now) != 0 {
+		t.Errorf("after its time: %+v", now)
+	}
+	gone := peer(1, 10)
+	announce(t, c, gone)
+	gone.Event = Stopped
+	announce(t, c, gone)
+	if now := doubt(); len(now) != 0 {
+		t.Errorf("after it has left: %+v", now)
 	}
 }

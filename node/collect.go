@@ -93,9 +93,6 @@ func (s state) store(e emitter) {
 }
 
 func (s state) tracker(e emitter) {
-	if s.n.clients == nil {
-		return
-	}
 	st := s.n.clients.Stats()
 	const announces = "chordtorrent_tracker_announces_total"
 	e.counter(announces, "Announces of ordinary clients that were answered.", float64(st.HTTP), "by", "http")

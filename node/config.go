@@ -42,7 +42,8 @@ type Config struct {
 	// RegisteredOnly has the tracker refuse what was not published in the ring.
 	RegisteredOnly bool
 	// SourceRate is how many announces and scrapes a second the tracker takes from one
-	// address, SourcePeers how many peers in all swarms; 0: 1,000 and 50,000.
+	// address, SourcePeers how many peers in all swarms; 0: 1,000 and 50,000, and if both
+	// are, more where nobody else is kept waiting.
 	SourceRate, SourcePeers int
 	// AnnounceIP lets clients in private networks say by the parameter ip at which private
 	// address they are.

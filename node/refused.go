@@ -51,13 +51,11 @@ type dropCounts map[string]map[string]uint64
 // dropped gathers the counts of all parts.
 func (n *Node) dropped() dropCounts {
 	parts := dropCounts{
-		"port":   n.split.Counters(),
-		"rpc":    n.transport.Counters(),
-		"ring":   n.loop.refused.snapshot(),
-		"gossip": n.gossip.refused(),
-	}
-	if n.clients != nil {
-		parts["tracker"] = n.clients.Refused()
+		"port":    n.split.Counters(),
+		"rpc":     n.transport.Counters(),
+		"ring":    n.loop.refused.snapshot(),
+		"gossip":  n.gossip.refused(),
+		"tracker": n.clients.Refused(),
 	}
 	if n.multicast != nil {
 		parts["discovery"] = n.multicast.Counters()

@@ -19,12 +19,13 @@
 //
 //	announce.go   what a client asks, checked
 //	reply.go      what it is answered, in bencode
-//	swarm.go      the peers of one swarm; view.go all swarms
+//	swarm.go      the peers of one swarm; view.go all swarms; room.go which are forgotten
 //	keep.go       when the ring is told and asked; queue.go in which order; look.go what comes of it
 //	sources.go    what one address may do; counts.go what was done and what was refused
 //	names.go      info hashes and their names
-//	http.go       the paths; serve.go the connections; admit.go how many of them
+//	http.go       the paths; serve.go the connections; request.go the head of an announce; admit.go how many of them
 //	udp.go        the packets; packets_linux.go many at a time; connid.go connection ids
+//	scrape.go     counts, by HTTP and UDP
 //	files.go      .torrents, and the list; listing.go one answer of the ring for many; hosts.go who has how much
 //
 // # Deviations

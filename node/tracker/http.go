@@ -7,12 +7,9 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/netip"
-	"net/url"
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/anacrolix/torrent/bencode"
 
 	"chordtorrent/communicator"
 )
@@ -41,7 +38,8 @@ type Config struct {
 	// RegisteredOnly refuses what was not published in the ring.
 	RegisteredOnly bool
 	// SourceRate and SourcePeers are how many announces and scrapes a second, and how many
-	// peers, one address may have; 0: the usual 1,000 and 50,000.
+	// peers, one address may have; 0: the usual 1,000 and 50,000, and if both are, more where
+	// nobody else is kept waiting.
 	SourceRate, SourcePeers int
 	// OwnIP lets clients in private networks say by the parameter ip where they are.
 	OwnIP bool
@@ -146,7 +144,7 @@ const pageCost = 20
 // charged has an address pay for a page.
 func (t *Tracker) charged(page http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		from, err := t.source(r)
+		from, err := t.source(r.RemoteAddr)
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusBadRequest)
 			return
@@ -213,7 +211,7 @@ func (t *Tracker) announce(w http.ResponseWriter, r *http.Request) {
 }
 
 func (t *Tracker) httpAnnounce(r *http.Request, x *exchange) error {
-	from, err := t.source(r)
+	from, err := t.source(r.RemoteAddr)
 	if err != nil {
 		return err
 	}
@@ -261,9 +259,9 @@ func (t *Tracker) meet(ctx context.Context, a *announce, now time.Time) error {
 	return t.view.meet(ctx, a.infoHash)
 }
 
-// source is where a client is, as others reach it.
-func (t *Tracker) source(r *http.Request) (netip.Addr, error) {
-	at, err := netip.ParseAddrPort(r.RemoteAddr)
+// source is where a client is, as others reach it, by its end of the connection.
+func (t *Tracker) source(remote string) (netip.Addr, error) {
+	at, err := netip.ParseAddrPort(remote)
 	if err != nil {
 		return netip.Addr{}, fmt.Errorf("where the request comes from: %w", err)
 	}
@@ -277,69 +275,6 @@ func (t *Tracker) here(from netip.Addr) netip.Addr {
 		return t.cfg.Local
 	}
 	return from
-}
-
-// maxScrape is how many torrents one scrape asks for, as with BEP 15.
-const maxScrape = 74
-
-func (t *Tracker) scrape(w http.ResponseWriter, r *http.Request) {
-	from, err := t.source(r)
-	if err != nil {
-		t.fail(w, err)
-		return
-	}
-	q, _ := url.ParseQuery(r.URL.RawQuery)
-	asked, source := q["info_hash"], from.As16()
-	if !t.sources.mayAsk(&source, t.view.now().UnixMilli(), min(max(len(asked), 1), maxScrape)) {
-		t.fail(w, errTooFast)
-		return
-	}
-	if len(asked) == 0 || len(asked) > maxScrape {
-		t.fail(w, fmt.Errorf("%w: a scrape is of 1 to %d torrents, not of %d", errRequest, maxScrape, len(asked)))
-		return
-	}
-	files := make(map[string]scraped, len(asked))
-	for _, h := range asked {
-		if len(h) != 20 {
-			t.fail(w, fmt.Errorf("%w: info_hash has %d bytes instead of 20", errRequest, len(h)))
-			return
-		}
-		s, name, err := t.look(r.Context(), &source, [20]byte([]byte(h)))
-		if err != nil {
-			t.fail(w, err)
-			return
-		}
-		if name == "" && t.cfg.RegisteredOnly {
-			continue // as one that the tracker knows nothing of
-		}
-		files[h] = scraped{Complete: s.Seeders, Incomplete: s.Leechers, Name: name}
-	}
-	b, err := bencode.Marshal(map[string]any{"files": files})
-	if err != nil {
-		t.fail(w, err)
-		return
-	}
-	t.counts.scrapes.Add(1)
-	t.write(w, b)
-}
-
-// look is a swarm for a scrape that comes from an address, and its name in the ring; nothing
-// of what is not to be tracked.
-func (t *Tracker) look(ctx context.Context, source *[16]byte, infoHash [20]byte) (s communicator.Swarm, name string, err error) {
-	var ok bool
-	if s.Seeders, s.Leechers, name, ok = t.view.count(infoHash); ok {
-		return s, name, nil
-	}
-	done, ok := t.sources.mayWait(source, t.view.now().UnixMilli())
-	if !ok {
-		return s, "", errBusy
-	}
-	defer done()
-	if name, err = t.names.of(ctx, infoHash); err != nil || (name == "" && t.cfg.RegisteredOnly) {
-		return s, name, err
-	}
-	s, err = t.cfg.Ring.Peers(ctx, name, infoHash, 1)
-	return s, name, err
 }
 
 // fail tells a client why, in the way it understands: with status 200, as BEP 3 has it.

@@ -117,26 +117,39 @@ func (v *view) run(ctx context.Context) {
 			}
 		})
 	}
-	ticker := time.NewTicker(tick)
-	defer ticker.Stop()
-	for swept := 0; ; swept++ {
-		select {
-		case <-ticker.C:
-		case <-ctx.Done():
-			return
-		}
-		v.sweep(&v.shards[swept%shardCount], v.now())
+	// Peers are forgotten in time also while the ring keeps all workers waiting.
+	wg.Go(func() {
+		everyTick(ctx, func(n int) { v.sweep(&v.shards[n%shardCount], v.now()) })
+	})
+	everyTick(ctx, func(int) {
 		for i := range v.shards {
 			v.handOut(ctx, &v.shards[i])
+		}
+	})
+}
+
+// everyTick calls something again and again, with how often it was called before, until
+// ctx ends.
+func everyTick(ctx context.Context, do func(n int)) {
+	ticker := time.NewTicker(tick)
+	defer ticker.Stop()
+	for n := 0; ; n++ {
+		select {
+		case <-ticker.C:
+			do(n)
+		case <-ctx.Done():
+			return
 		}
 	}
 }
 
 // handOut gives the workers what is due in a shard. It waits while they all have something
-// to do: the ring is not asked faster than it answers.
+// to do: the ring is not asked faster than it answers. What is due again meanwhile waits for
+// the other shards: a part of the ring that is silent does not have all the workers for good.
 func (v *view) handOut(ctx context.Context, sh *shard) {
+	due := v.now().UnixMilli()
 	for ctx.Err() == nil {
-		j, ok := v.next(sh, v.now().UnixMilli())
+		j, ok := v.next(sh, due)
 		if !ok {
 			return
 		}
@@ -147,17 +160,18 @@ func (v *view) handOut(ctx context.Context, sh *shard) {
 	}
 }
 
-// next takes a job out of a shard's queue.
-func (v *view) next(sh *shard, ms int64) (j job, ok bool) {
+// next takes a job out of a shard's queue that was due at a time.
+func (v *view) next(sh *shard, due int64) (j job, ok bool) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	s := sh.queue.take(ms)
+	s := sh.queue.take(due)
 	if s == nil {
 		return j, false
 	}
 	v.queued.Add(-1)
 	s.underWay = true
-	return job{shard: sh, swarm: s, look: s.lookAt != 0 && s.lookAt <= ms, began: ms}, true
+	now := v.now().UnixMilli()
+	return job{shard: sh, swarm: s, look: s.lookAt != 0 && s.lookAt <= now, began: now}, true
 }
 
 // do carries a job out.

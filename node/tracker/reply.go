@@ -53,7 +53,7 @@ func appendCompact(b []byte, peers []record) []byte {
 	b = append(b, ':')
 	for i := range peers {
 		if r := &peers[i]; is4(&r.ip) {
-			b = append(b, r.ip[12], r.ip[13], r.ip[14], r.ip[15], byte(r.port>>8), byte(r.port))
+			b = r.appendTo(b)
 		}
 	}
 	if four == len(peers) {
@@ -64,10 +64,18 @@ func appendCompact(b []byte, peers []record) []byte {
 	b = append(b, ':')
 	for i := range peers {
 		if r := &peers[i]; !is4(&r.ip) {
-			b = append(append(b, r.ip[:]...), byte(r.port>>8), byte(r.port))
+			b = r.appendTo(b)
 		}
 	}
 	return b
+}
+
+// appendTo writes where a peer is as 6 or 18 bytes (BEP 23, 7, 15).
+func (r *record) appendTo(b []byte) []byte {
+	if is4(&r.ip) {
+		return append(b, r.ip[12], r.ip[13], r.ip[14], r.ip[15], byte(r.port>>8), byte(r.port))
+	}
+	return append(append(b, r.ip[:]...), byte(r.port>>8), byte(r.port))
 }
 
 // appendList writes peers as a list of dictionaries (BEP 3).
@@ -100,11 +108,3 @@ func appendString(b []byte, s string) []byte {
 
 // seconds rounds up, so that nobody comes before it is due.
 func seconds(d time.Duration) int64 { return max(int64((d+time.Second-1)/time.Second), 1) }
-
-// scraped is what a scrape tells of one torrent (BEP 48).
-type scraped struct {
-	Complete   int    `bencode:"complete"`
-	Downloaded int    `bencode:"downloaded"`
-	Incomplete int    `bencode:"incomplete"`
-	Name       string `bencode:"name,omitempty"`
-}

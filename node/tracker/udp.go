@@ -223,12 +223,7 @@ func udpAnswer(out, transaction []byte, a *answer) []byte {
 	out = binary.BigEndian.AppendUint32(out, uint32(a.leechers))
 	out = binary.BigEndian.AppendUint32(out, uint32(a.seeders))
 	for i := range a.peers {
-		r := &a.peers[i]
-		if is4(&r.ip) {
-			out = append(out, r.ip[12], r.ip[13], r.ip[14], r.ip[15], byte(r.port>>8), byte(r.port))
-		} else {
-			out = append(append(out, r.ip[:]...), byte(r.port>>8), byte(r.port))
-		}
+		out = a.peers[i].appendTo(out)
 	}
 	return out
 }
@@ -293,28 +288,4 @@ func urlData(b []byte) string {
 		}
 	}
 	return path.String()
-}
-
-// udpScrape answers a scrape by what look says; known is false if it does not know of one.
-func (t *Tracker) udpScrape(b, out []byte, look func([20]byte) (communicator.Swarm, bool, error)) (_ []byte, known bool, err error) {
-	if t.cfg.Passkeys != nil {
-		return out, false, errPasskey // BEP 15 has no room for one in a scrape
-	}
-	hashes := b[16:]
-	if len(hashes) == 0 || len(hashes)%20 != 0 || len(hashes)/20 > maxScrape {
-		return out, false, fmt.Errorf("%w: a scrape of %d bytes is not of 1 to %d torrents", errRequest, len(hashes), maxScrape)
-	}
-	whole := binary.BigEndian.AppendUint32(out, actionScrape)
-	whole = append(whole, b[12:16]...)
-	for ; len(hashes) > 0; hashes = hashes[20:] {
-		s, known, err := look([20]byte(hashes[:20]))
-		if err != nil || !known {
-			return out, false, err
-		}
-		whole = binary.BigEndian.AppendUint32(whole, uint32(s.Seeders))
-		whole = binary.BigEndian.AppendUint32(whole, 0) // nobody counts them
-		whole = binary.BigEndian.AppendUint32(whole, uint32(s.Leechers))
-	}
-	t.counts.scrapes.Add(1)
-	return whole, true, nil
 }

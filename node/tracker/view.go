@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -144,9 +143,13 @@ func (v *view) enter(sh *shard, s *swarm, i int, a *announce, ms int64, sec uint
 		if !ok {
 			return i, errTooManyPeers
 		}
-		delete(s.gone, a.peerID)
+		flags := heard | held
+		if _, told := s.gone[a.peerID]; told {
+			flags |= inRing // which has not heard yet that it left
+			delete(s.gone, a.peerID)
+		}
 		v.own.Add(1)
-		return v.put(sh, s, record{id: a.peerID, ip: a.ip, port: a.port, left: left, flags: heard | held, since: sec}), nil
+		return v.put(sh, s, record{id: a.peerID, ip: a.ip, port: a.port, left: left, flags: flags, since: sec}), nil
 	}
 	r := &s.peers[i]
 	if r.flags&foreign != 0 || r.ip != a.ip {
@@ -255,68 +258,6 @@ func (v *view) count(hash [20]byte) (seeders, leechers int, name string, ok bool
 	}
 	return s.seeders(), s.leechers(), s.name, true
 }
-
-// makeRoom sees to it that one more record fits into a shard beside the swarm at hand.
-func (v *view) makeRoom(sh *shard, keep *swarm) {
-	if sh.stored < v.mostStored {
-		return
-	}
-	v.evict(sh, keep, func() bool { return sh.stored < v.mostStored*7/8 })
-	if sh.stored >= v.mostStored && len(keep.peers) > 0 { // one swarm has it all
-		v.drop(sh, keep, rand.IntN(len(keep.peers)))
-		v.evicted.Add(1)
-	}
-}
-
-// evict forgets swarms, those that nobody announced to for the longest time first, until
-// there are few enough.
-func (v *view) evict(sh *shard, keep *swarm, enough func() bool) {
-	idle := make([]*swarm, 0, len(sh.swarms))
-	for _, s := range sh.swarms {
-		if s != keep && s.meeting == nil && !s.underWay {
-			idle = append(idle, s)
-		}
-	}
-	slices.SortFunc(idle, func(a, b *swarm) int { return int(min(max(a.used-b.used, -1), 1)) })
-	for _, s := range idle {
-		if enough() {
-			return
-		}
-		v.evicted.Add(uint64(len(s.peers)))
-		v.forget(sh, s)
-	}
-}
-
-// forget drops a swarm; what the ring knows of its peers stays there until it expires.
-func (v *view) forget(sh *shard, s *swarm) {
-	for len(s.peers) > 0 {
-		v.drop(sh, s, len(s.peers)-1)
-	}
-	v.dequeue(sh, s)
-	delete(sh.swarms, s.hash)
-}
-
-// sweep forgets the peers of a shard that were not heard of for too long, and swarms that
-// nobody is in.
-func (v *view) sweep(sh *shard, now time.Time) {
-	sec := uint32(now.Unix())
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	for _, s := range sh.swarms {
-		if s.meeting != nil {
-			continue
-		}
-		n := s.expire(sec, v.forgetOwn)
-		sh.stored -= n
-		v.stored.Add(-int64(n))
-		if len(s.peers) == 0 && len(s.gone) == 0 && !s.underWay && now.UnixMilli()-s.used > idleSwarm.Milliseconds() {
-			v.forget(sh, s)
-		}
-	}
-}
-
-// idleSwarm is how long a swarm without peers is remembered.
-const idleSwarm = 30 * time.Second
 
 // meet has the ring looked at for a swarm that is not known here, and waits for it until
 // ctx ends or firstLook is over. Many may wait for one look.
