@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"syscall"
 
+	sd "github.com/coreos/go-systemd/v22/daemon"
 	"github.com/spf13/pflag"
 
 	"chordtorrent/chord/discovery"
@@ -140,9 +141,14 @@ func runNode(flags runFlags, stdout, stderr io.Writer) error {
 	if _, err := fmt.Fprintln(stdout, readyLine(n)); err != nil {
 		log.Warn("cannot print the ready line", "err", err)
 	}
+	tell(sd.SdNotifyReady)
+	watched, unwatch := context.WithCancel(context.Background())
+	defer unwatch()
+	go keepWatched(watched, n)
 	log.Info("ready", "node", n.Ref().ID.String(), "addr", n.Ref().Addr, "members", n.Members(), "version", version.String())
 
 	log.Info("leaving", "signal", (<-signals).String())
+	tell(sd.SdNotifyStopping)
 	closed := make(chan error, 1)
 	go func() { closed <- n.Close(context.Background()) }()
 	select {
