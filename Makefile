@@ -10,7 +10,7 @@ FUZZTIME ?= 60s
 BENCHTIME ?= 1s
 , := ,
 
-.PHONY: help build demo test pictures explore seeds swarm crowd race lint fuzz bench bench-hash bench-swarm bench-daemon bench-tracker kill-test wireshark interop soak compose-demo clean
+.PHONY: help build dist check-dist check-units demo test pictures explore seeds swarm crowd race lint fuzz bench bench-hash bench-swarm bench-daemon bench-tracker kill-test wireshark interop soak compose-demo clean
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,6 +18,15 @@ help: ## list the tasks
 build: ## compile the programs, static, into bin/
 	@mkdir -p bin
 	$(GO_BUILD) -o bin/ ./cmd/chordnode ./cmd/btclient ./cmd/chordsim
+
+dist: ## packages of this commit, the same bytes wherever they are made, into dist/; not all with PLATFORMS="linux/amd64 …"
+	@scripts/dist.sh
+
+check-dist: ## two clones give the same packages; the .deb is installed, removed and purged below a folder
+	@scripts/check-dist.sh
+
+check-units: build ## systemd understands the units, and takes them for well shut in
+	@scripts/check-units.sh
 
 demo: build ## a ring of three, a publish, three downloads, a node killed; everything compared
 	@scripts/demo.sh
