@@ -16,13 +16,14 @@ fail() {
 }
 
 [ -z "$(git status --porcelain --untracked-files=no)" ] || echo "check-dist: of the commit, without what was changed since" >&2
+goenv=$(go env GOENV) modules=$(go env GOMODCACHE)
 git clone -q . "$WORK/one"
 git clone -q . "$WORK/another/place"
 "$WORK/one/scripts/dist.sh" >/dev/null
 (
 	cd "$WORK/another/place"
 	umask 077
-	HOME=$WORK/home GOPATH=$(go env GOPATH) GOCACHE=$WORK/cache TZ=Asia/Tokyo LANG=fr_FR.UTF-8 MAKEFLAGS='' scripts/dist.sh >/dev/null
+	HOME=$WORK/home GOENV=$goenv GOMODCACHE=$modules GOCACHE=$WORK/cache TZ=Asia/Tokyo LANG=fr_FR.UTF-8 MAKEFLAGS='' scripts/dist.sh >/dev/null
 )
 diff "$WORK/one/dist/SHA256SUMS" "$WORK/another/place/dist/SHA256SUMS" || fail "the same commit gives other packages in another folder"
 (cd "$WORK/one/dist" && sha256sum --quiet -c SHA256SUMS)
