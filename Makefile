@@ -32,7 +32,7 @@ demo: build ## a ring of three, a publish, three downloads, a node killed; every
 	@scripts/demo.sh
 
 test: ## the tests, quick and dependable, with the race detector
-	@scripts/need.sh cc chromium
+	@scripts/need.sh cc chromium tmux
 	go vet ./...
 	go test -race -timeout 10m ./...
 	@# These have one goroutine each: the race detector would only make them slow.
@@ -58,7 +58,7 @@ crowd: ## 200 that fetch in one process, into bench/swarm/many.json; thousands o
 	go test -run '^TestScripts/(killed|daemonkilled)$$' -v -timeout 20m ./cmd/btclient -btclient.kills 50
 
 race: ## the tests, again and again: COUNT=5 make race
-	@scripts/need.sh cc chromium
+	@scripts/need.sh cc chromium tmux
 	go test -race -timeout 60m -count=$(or $(COUNT),3) ./...
 
 lint: ## formatting, vet and golangci-lint with the import directions
