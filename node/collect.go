@@ -58,6 +58,14 @@ func (s state) ring(e emitter) {
 		ready = 1
 	}
 	e.gauge("chordtorrent_ready", "1 when the node is part of a ring.", ready)
+	for i, print := range n.cfg.keeper.Fingerprints() {
+		place := "first"
+		if i > 0 {
+			place = "further"
+		}
+		e.gauge("chordtorrent_secret_info", "Always 1, for each secret of the ring that this node accepts; the first is the one it uses.", 1,
+			"place", place, "fingerprint", print)
+	}
 	e.gauge("chordtorrent_members", "Members that gossip believes alive, this one included.", float64(n.Members()))
 	// Past the count of operations: looking should not change what is seen.
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
