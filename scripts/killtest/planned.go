@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -41,7 +42,13 @@ func spreadOfSteps(steps []stepResult) string {
 
 // upgrade has each member in turn leave and come back as the other program. The load
 // is told nothing: whatever fails counts.
-func (f *fleet) upgrade(l *load, r *report) error {
+func (f *fleet) upgrade(l *load, r *report) (err error) {
+	if r.From, err = versionOf(f.o.program); err != nil {
+		return err
+	}
+	if r.To, err = versionOf(f.o.upgradeTo); err != nil {
+		return err
+	}
 	for _, m := range f.inRingOrder() {
 		m.program = f.o.upgradeTo
 		step, err := f.again(m)
@@ -53,6 +60,15 @@ func (f *fleet) upgrade(l *load, r *report) error {
 	}
 	fmt.Fprintln(os.Stderr, "upgraded:", spreadOfSteps(r.Upgrades))
 	return nil
+}
+
+// versionOf is what a program says of itself.
+func versionOf(program string) (string, error) {
+	out, err := exec.Command(program, "--version").Output()
+	if err != nil {
+		return "", fmt.Errorf("%s --version: %w", program, err)
+	}
+	return strings.TrimSpace(string(out)), nil
 }
 
 // again has a member leave in order and come back, and waits until the ring is whole.

@@ -54,6 +54,8 @@ type report struct {
 	Cuts         []cutResult      `json:"partitions,omitempty"`
 	FullDisk     *diskResult      `json:"full_disk,omitempty"`
 	Upgrades     []stepResult     `json:"upgrades,omitempty"`
+	From         string           `json:"upgraded_from,omitempty"`
+	To           string           `json:"upgraded_to,omitempty"`
 	Rotation     []stepResult     `json:"rotation,omitempty"`
 	Slopes       map[string]slope `json:"slopes_of_witnesses,omitempty"`
 	Failures     []string         `json:"failed_reads,omitempty"`
@@ -123,7 +125,7 @@ func (r *report) table() string {
 		row("full disk", "%d writes acknowledged meanwhile; whole %.1f s after there was space", d.Acked, d.WholeSec)
 	}
 	if steps := r.Upgrades; len(steps) > 0 {
-		row("upgraded", "%d members one by one; %s", len(steps), spreadOfSteps(steps))
+		row("upgraded", "%d members one by one, from %s to %s; %s", len(steps), r.From, r.To, spreadOfSteps(steps))
 	}
 	if steps := r.Rotation; len(steps) > 0 {
 		row("secret replaced", "%d steps; %s", len(steps), spreadOfSteps(steps))
