@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // ErrLocked means that another process runs a ring member in the directory.
@@ -71,6 +73,18 @@ func LockDir(path string) (*Dir, error) {
 		return nil, unusable(abs, err)
 	}
 	return &Dir{Path: abs, lock: f}, nil
+}
+
+// Space gives what is free for this process on the directory's disk, and the disk's size,
+// in bytes; false where the system does not tell.
+func (d *Dir) Space() (free, size uint64, ok bool) {
+	var disk unix.Statfs_t
+	if err := unix.Statfs(d.Path, &disk); err != nil || disk.Blocks == 0 {
+		return 0, 0, false
+	}
+	block := uint64(disk.Bsize)         //nolint:unconvert // of another type on other systems
+	return uint64(disk.Bavail) * block, //nolint:unconvert // likewise
+		disk.Blocks * block, true
 }
 
 func unusable(dir string, err error) error {
