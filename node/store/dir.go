@@ -82,8 +82,8 @@ func (d *Dir) Space() (free, size uint64, ok bool) {
 	if err := unix.Statfs(d.Path, &disk); err != nil || disk.Blocks == 0 {
 		return 0, 0, false
 	}
-	block := uint64(disk.Bsize)         //nolint:unconvert // of another type on other systems
-	return uint64(disk.Bavail) * block, //nolint:unconvert // likewise
+	block := uint64(disk.Bsize)
+	return uint64(disk.Bavail) * block, //nolint:unconvert // of another type on other systems
 		disk.Blocks * block, true
 }
 
