@@ -32,6 +32,10 @@ const (
 	inRing
 	// shared: it counts in the account of addresses that there is no room for.
 	shared
+	// heardBefore: it has announced here between the last two looks.
+	heardBefore
+	// doubted: the ring says that somebody could not reach it since its last announce.
+	doubted
 )
 
 const (

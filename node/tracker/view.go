@@ -172,6 +172,10 @@ func (v *view) enter(sh *shard, s *swarm, i int, a *announce, ms int64, sec uint
 	if a.event == communicator.Started {
 		r.since = sec
 	}
+	if r.flags&doubted != 0 {
+		r.flags &^= doubted
+		r.ring = 0
+	}
 	r.flags |= heard
 	s.move(i, a.ip, a.port)
 	return s.setLeft(i, left), nil
