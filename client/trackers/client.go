@@ -69,15 +69,21 @@ type reply struct {
 }
 
 // settle brings the times of an answer, as the tracker gave them in seconds, within bounds.
+// Whom it forbids to come before a later time than it gives comes then.
 func (r *reply) settle(interval, least int64) {
 	r.interval = usualInterval
 	if interval > 0 {
-		r.interval = time.Duration(min(max(interval, int64(leastInterval/time.Second)), int64(mostInterval/time.Second))) * time.Second
+		r.interval = bounded(interval)
 	}
 	r.least = min(betweenWishes, r.interval)
 	if least > 0 {
+		r.interval = max(r.interval, bounded(least))
 		r.least = time.Duration(min(least, int64(r.interval/time.Second))) * time.Second
 	}
+}
+
+func bounded(seconds int64) time.Duration {
+	return time.Duration(min(max(seconds, int64(leastInterval/time.Second)), int64(mostInterval/time.Second))) * time.Second
 }
 
 // Refusal is the answer of a tracker that will not do what it was asked.

@@ -113,21 +113,21 @@ func aria2(_ *options, j job) ([]string, error) {
 	return append(argv, j.torrent), err
 }
 
+// transmission tells that it has all where a person would look: it does not call its script
+// for a torrent that it has by a magnet link, nor always for others.
 func transmission(_ *options, j job) ([]string, error) {
-	hook, err := j.hook()
-	if err != nil {
-		return nil, err
-	}
 	encryption := 1 // preferred, as it comes
 	if j.encrypted {
 		encryption = 2 // required
 	}
-	err = j.settings("settings.json", fmt.Sprintf(`{"download-dir": %q, "utp-enabled": %t, "dht-enabled": false, "lpd-enabled": false, "port-forwarding-enabled": false,
- "encryption": %d, "script-torrent-done-enabled": true, "script-torrent-done-filename": %q}`, j.save, !j.byTCP, encryption, hook))
+	err := j.settings("settings.json", fmt.Sprintf(`{"download-dir": %q, "utp-enabled": %t, "dht-enabled": false, "lpd-enabled": false, "port-forwarding-enabled": false, "encryption": %d}`,
+		j.save, !j.byTCP, encryption))
 	const script = `transmission-daemon --foreground --config-dir "$1" &
 until transmission-remote --add "$2"; do sleep 0.1; done
+until transmission-remote --torrent all --info | grep -q 'Percent Done: 100%'; do sleep 0.2; done
+touch "$3"
 wait`
-	return []string{"/bin/sh", "-c", script, "transmission", j.home, j.torrent}, err
+	return []string{"/bin/sh", "-c", script, "transmission", j.home, j.torrent, j.done}, err
 }
 
 func qbittorrent(_ *options, j job) ([]string, error) {
