@@ -45,6 +45,7 @@ type swarm struct {
 
 	web     []*webSeed
 	webFrom time.Time // when they may be asked first
+	webTail time.Time // since when nothing is missing that nobody was asked for; zero: there is
 
 	first *picker.FirstCopies // nil until it matters who gets which piece
 
