@@ -82,6 +82,8 @@ type swarm struct {
 	// gone are peers that have left, of which the ring has to be told, and where they were.
 	gone map[[20]byte][16]byte
 
+	downloaded uint32 // have told this node that they have completed it
+
 	meeting chan struct{} // closed after the first look at the ring; nil: long ago
 	refused error         // what the first look came to, if no swarm; set before meeting is closed
 
