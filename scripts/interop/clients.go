@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 )
 
 // job is what a client is to do: to have, in the folder save, what a .torrent describes,
@@ -33,6 +34,8 @@ type client struct {
 	finished string
 	// cannot is what it does not know, by the tracker or the shape.
 	cannot map[string]confession
+	// slow is why it takes minutes to fetch a shape, from whomever.
+	slow map[string]string
 }
 
 // confession is what a client says when it cannot do a thing, and what that means.
@@ -51,7 +54,16 @@ var clients = []*client{
 	{name: "libtorrent", version: says("/usr/bin/python3", "-c", "import libtorrent; print('libtorrent', libtorrent.version)"), line: libtorrent},
 	{name: "anacrolix", version: func(o *options) ([]byte, error) { return exec.Command("go", "version", "-m", o.anacrolix).Output() },
 		line: anacrolix, finished: "downloaded ALL the torrents", cannot: map[string]confession{
-			"directory": {regexp.MustCompile(`panic: error writing chunk[^\n]*: invalid argument`), "it maps files into memory and cannot do so with an empty one, which this directory has; with TORRENT_STORAGE_DEFAULT_FILE_IO=classic it can"}}},
+			"directory": {regexp.MustCompile(`panic: error writing chunk[^\n]*: invalid argument`), "it maps files into memory and cannot do so with an empty one, which this directory has; with TORRENT_STORAGE_DEFAULT_FILE_IO=classic it can"}},
+		slow: map[string]string{"16384 pieces": "with each piece that it has it walks through all that it has of the file (storage/file-piece.go, allFilePiecesComplete), and takes as long from a libtorrent that seeds"}},
+}
+
+// patience is how long a client may take to fetch a shape.
+func (c *client) patience(s shape) time.Duration {
+	if c.slow[s.name] != "" {
+		return 8 * patience
+	}
+	return patience
 }
 
 func named(name string) *client {
@@ -113,8 +125,6 @@ func aria2(_ *options, j job) ([]string, error) {
 	return append(argv, j.torrent), err
 }
 
-// transmission tells that it has all where a person would look: it does not call its script
-// for a torrent that it has by a magnet link, nor always for others.
 func transmission(_ *options, j job) ([]string, error) {
 	encryption := 1 // preferred, as it comes
 	if j.encrypted {
