@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"strings"
 	"sync"
 	"time"
 
@@ -101,32 +100,6 @@ func (c *Client) ask(ctx context.Context, u *url.URL, q question) (reply, error)
 		return c.askUDP(ctx, u, q)
 	}
 	return c.askHTTP(ctx, u, q)
-}
-
-// maxURL bounds the address of a tracker.
-const maxURL = 4096
-
-// parseURL reads the address of a tracker. Errors do not repeat it.
-func parseURL(s string) (*url.URL, error) {
-	s = strings.TrimSpace(s)
-	if len(s) > maxURL {
-		return nil, fmt.Errorf("an address of %d bytes, at most %d", len(s), maxURL)
-	}
-	u, err := url.Parse(s)
-	if err != nil {
-		return nil, fmt.Errorf("not an address")
-	}
-	u.Scheme = strings.ToLower(u.Scheme)
-	switch {
-	case u.Scheme != "http" && u.Scheme != "https" && u.Scheme != "udp":
-		return nil, fmt.Errorf("a tracker by %q: only http, https and udp are known", u.Scheme)
-	case u.Hostname() == "":
-		return nil, fmt.Errorf("an address without a host")
-	case u.Scheme == "udp" && u.Port() == "":
-		return nil, fmt.Errorf("a UDP tracker without a port")
-	}
-	u.Fragment = ""
-	return u, nil
 }
 
 // printable makes a tracker's words fit for a log or a terminal.
