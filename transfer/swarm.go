@@ -45,7 +45,6 @@ type swarm struct {
 
 	web     []*webSeed
 	webFrom time.Time // when they may be asked first
-	webTail time.Time // since when nothing is missing that nobody was asked for; zero: there is
 
 	first *picker.FirstCopies // nil until it matters who gets which piece
 
@@ -54,6 +53,7 @@ type swarm struct {
 	down, up    meter
 	wasted      int64
 	lastMove    time.Time // when data last came in
+	tail        time.Time // since when nothing is missing that nobody was asked for; zero: there is
 	lonelySince time.Time // when the last connection ended
 	wantedAt    time.Time // when peers were last wished for
 	info        shelf     // see metadata.go
@@ -259,6 +259,7 @@ func (s *swarm) tick(passed time.Duration) {
 		s.quest.tick()
 	}
 	s.tryWrite()
+	s.tickTail()
 	s.tickWeb(passed)
 	s.dialMore()
 	if !s.l.now.Before(s.nextLook) {

@@ -9,7 +9,6 @@ import (
 
 const (
 	webAtOnce  = 4 // that are asked at a time
-	webTailFor = 2 * time.Second
 	webSilence = 30 * time.Second
 	// A server that gives less than webLeastRate over webSlowFor keeps others from what
 	// it was asked for, if they could give it.
@@ -43,12 +42,6 @@ func (s *swarm) tickWeb(passed time.Duration) {
 				w.end(fmt.Errorf("it gives %.0f bytes per second, and others have it too", rate))
 			}
 		}
-	}
-	switch {
-	case len(s.web) == 0 || !s.pick.Endgame():
-		s.webTail = time.Time{}
-	case s.webTail.IsZero():
-		s.webTail = s.l.now
 	}
 	s.askWeb()
 }
@@ -117,7 +110,7 @@ func (w *webSeed) ask() bool {
 	}
 	w.starved = false
 	s.blocks = s.pick.Gap(w.id, w.run(), s.blocks[:0])
-	if len(s.blocks) == 0 && !s.webTail.IsZero() && s.l.now.Sub(s.webTail) >= webTailFor {
+	if len(s.blocks) == 0 && s.late() {
 		s.blocks = s.pick.GapAgain(w.id, w.run(), s.blocks) // who owes the rest is slow
 	}
 	f := &webFetch{w: w, began: s.l.now, heard: s.l.now, measured: s.l.now, pieces: make(map[int]*webPiece)}

@@ -129,7 +129,7 @@ func TestTheLastPiecesComeFromAnotherWebSeed(t *testing.T) {
 		clock.advance(webPatience)
 		idle := func() (idle, counted bool) {
 			to.l.post(look(func() {
-				idle, counted = to.s.pick.Endgame() && to.s.web[len(to.s.web)-1].fetch == nil, !to.s.webTail.IsZero()
+				idle, counted = to.s.pick.Endgame() && to.s.web[len(to.s.web)-1].fetch == nil, !to.s.tail.IsZero()
 			}))
 			leech.advance(0)
 			return idle, counted
@@ -137,7 +137,7 @@ func TestTheLastPiecesComeFromAnotherWebSeed(t *testing.T) {
 		until(t, "nothing to be missing but what the slow one owes", func() bool { idle, _ := idle(); return idle })
 		clock.advance(tickEvery)
 		until(t, "that to be seen", func() bool { _, counted := idle(); return counted })
-		clock.advance(webTailFor - 2*tickEvery)
+		clock.advance(tailFor - 2*tickEvery)
 		if idle, _ := idle(); !idle {
 			t.Error("what the slow one owes was asked for twice at once")
 		}
