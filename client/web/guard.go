@@ -115,7 +115,7 @@ func (s *Server) admitted(w http.ResponseWriter, r *http.Request) bool {
 		if s.isToken(given) {
 			return true
 		}
-		s.refuse(w, r, http.StatusUnauthorized, "the token is wrong", "it is in daemon.json in Storage, and in what serve printed at its start")
+		s.refuse(w, r, http.StatusUnauthorized, "the token is wrong", "it is in daemon.json in Storage, and in the file of --web-token-file or what serve printed at its start")
 		return false
 	}
 	if strings.HasPrefix(r.URL.Path, "/static/") || r.URL.Path == "/login" || !s.cfg.NeedToken && isAtHome(r) {
@@ -186,5 +186,5 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) {
 }
 
 func isPage(r *http.Request) bool {
-	return !strings.HasPrefix(r.URL.Path, "/api/") && !strings.HasPrefix(r.URL.Path, "/content/")
+	return !strings.HasPrefix(r.URL.Path, "/api/") && !strings.HasPrefix(r.URL.Path, "/content/") && r.URL.Path != "/metrics"
 }

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // ErrLocked means that another process runs a ring member in the directory.
@@ -71,6 +73,34 @@ func LockDir(path string) (*Dir, error) {
 		return nil, unusable(abs, err)
 	}
 	return &Dir{Path: abs, lock: f}, nil
+}
+
+// maxPool is how many data directories a pool has at most.
+const maxPool = 1000
+
+// LockFree takes the first directory of a pool that no other process has: pool/1,
+// pool/2, and so on. So nodes that cannot be told apart beforehand, as the replicas of a
+// container are, share one place, and who comes again finds what was left there.
+func LockFree(pool string) (*Dir, error) {
+	for i := 1; i <= maxPool; i++ {
+		dir, err := LockDir(filepath.Join(pool, strconv.Itoa(i)))
+		if !errors.Is(err, ErrLocked) {
+			return dir, err
+		}
+	}
+	return nil, fmt.Errorf("%w: all %d of the pool %s are: choose another --data-pool", ErrLocked, maxPool, pool)
+}
+
+// Space gives what is free for this process on the directory's disk, and the disk's size,
+// in bytes; false where the system does not tell.
+func (d *Dir) Space() (free, size uint64, ok bool) {
+	var disk unix.Statfs_t
+	if err := unix.Statfs(d.Path, &disk); err != nil || disk.Blocks == 0 {
+		return 0, 0, false
+	}
+	block := uint64(disk.Bsize)
+	return uint64(disk.Bavail) * block, //nolint:unconvert // of another type on other systems
+		disk.Blocks * block, true
 }
 
 func unusable(dir string, err error) error {
