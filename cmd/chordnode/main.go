@@ -81,12 +81,17 @@ A flag that is not given may come from the environment: CHORDNODE_LOG_LEVEL for
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
-		RunE:              func(cmd *cobra.Command, _ []string) error { return runNode(flags, stdout, stderr) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if flags.dataPool != "" && cmd.Flags().Changed("data-dir") {
+				return usageError{errors.New("--data-dir and --data-pool: give one of them, the node's own directory or one that it shares")}
+			}
+			return runNode(flags, stdout, stderr)
+		},
 	}
 	cmd.SetVersionTemplate("chordnode {{.Version}}\n")
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	flags.register(cmd.Flags())
-	cmd.AddCommand(newStatusCommand(stdout), newForgetCommand(stdout), newSecretCommand(stdout), newManCommand())
+	cmd.AddCommand(newStatusCommand(stdout), newHealthCommand(stdout), newForgetCommand(stdout), newSecretCommand(stdout), newManCommand())
 	return cmd
 }
 
