@@ -45,7 +45,7 @@ func (m *member) start(l *lab.Lab) (ready <-chan error, err error) {
 		argv = l.On(m.host, argv...)
 	}
 	cmd := exec.Command(argv[0], argv[1:]...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	cmd.SysProcAttr = lab.NoOrphan(syscall.SIGKILL)
 	log, err := os.OpenFile(m.logPath, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		return nil, err
