@@ -10,7 +10,7 @@ FUZZTIME ?= 60s
 BENCHTIME ?= 1s
 , := ,
 
-.PHONY: help build demo test pictures explore seeds swarm crowd race lint fuzz bench bench-hash bench-swarm bench-daemon bench-tracker kill-test wireshark interop soak compose-demo clean
+.PHONY: help build demo test pictures explore seeds swarm crowd race lint fuzz bench bench-hash bench-swarm bench-daemon bench-tracker lab kill-test wireshark interop soak compose-demo clean
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -75,6 +75,10 @@ bench-daemon: build ## btclient serve: 10,000 files dropped, 1,000 idle seeds, 1
 
 bench-tracker: ## answers of the trackers for a second of CPU, into bench/tracker; TRACKLOAD names the load generator, CHIHAYA and OPENTRACKER others
 	@scripts/bench-tracker.sh $(ARGS)
+
+lab: ARGS ?= --hosts 20 --size 64m --rate 50m
+lab: ## how long a file takes to many hosts, tried on this machine; needs root; more with ARGS='--hosts 40 --slow 5m …'
+	@scripts/lab.sh $(ARGS)
 
 kill-test: ARGS ?= --mode rounds,cuts,full-disk --cuts '6|6' --cut-for 10s
 kill-test: ## 12 real chordnodes under load, some killed, some cut off; needs root; more with ARGS='--rounds 200'

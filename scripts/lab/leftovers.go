@@ -8,27 +8,30 @@ import (
 	"strings"
 )
 
-// leftovers removes the namespaces of earlier runs that were themselves killed: names carry
-// the pid of their maker behind what kind of lab it is.
-func (l Lab) leftovers() error {
+// Leftovers removes the namespaces of earlier runs that were themselves killed, and names
+// them: names carry the pid of their maker behind what kind of lab it is.
+func (l Lab) Leftovers() ([]string, error) {
 	names, err := exec.Command("ip", "netns", "list").Output()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	self, err := comm("self")
-	if err != nil {
-		return err
-	}
-	alive := func(pid string) bool {
-		maker, err := comm(pid)
-		return err == nil && maker == self
-	}
-	for _, name := range orphans(string(names), strings.TrimRight(l.Prefix, "0123456789"), alive) {
+	gone := orphans(string(names), strings.TrimRight(l.Prefix, "0123456789"), Alive)
+	for _, name := range gone {
 		if err := run("ip", "netns", "del", name); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return nil
+	return gone, nil
+}
+
+// Alive reports whether a pid is that of a process which runs the same program as this one.
+func Alive(pid string) bool {
+	self, err := comm("self")
+	if err != nil {
+		return false
+	}
+	maker, err := comm(pid)
+	return err == nil && maker == self
 }
 
 // orphans are those of a kind of lab whose makers are not alive.
