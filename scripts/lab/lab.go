@@ -68,7 +68,8 @@ func (l Lab) Build() error {
 			return err
 		}
 	}
-	return nil
+	// Where Docker has loaded br_netfilter, each packet would go through the firewall's rules.
+	return run("ip", "netns", "exec", l.sw(), "sh", "-c", "for f in /proc/sys/net/bridge/bridge-nf-call-*; do if [ -e $f ]; then echo 0 > $f; fi; done")
 }
 
 // Remove takes it away, also one that was built half.
