@@ -55,7 +55,7 @@ func (l Lab) Build() error {
 		port := fmt.Sprint("p", i)
 		steps = append(steps,
 			[]string{"netns", "add", l.NS(i)},
-			[]string{"-n", l.sw(), "link", "add", port, "type", "veth", "peer", "name", "eth0", "netns", l.NS(i)},
+			[]string{"-n", l.sw(), "link", "add", port, "type", "veth", "peer", "name", "eth0", "address", mac(i), "netns", l.NS(i)},
 			[]string{"-n", l.sw(), "link", "set", port, "master", "br0", "up"},
 			[]string{"-n", l.NS(i), "link", "set", "lo", "up"},
 			[]string{"-n", l.NS(i), "addr", "add", l.Addr(i) + "/24", "dev", "eth0"},
@@ -68,8 +68,32 @@ func (l Lab) Build() error {
 			return err
 		}
 	}
-	// Where Docker has loaded br_netfilter, each packet would go through the firewall's rules.
-	return run("ip", "netns", "exec", l.sw(), "sh", "-c", "for f in /proc/sys/net/bridge/bridge-nf-call-*; do if [ -e $f ]; then echo 0 > $f; fi; done")
+	for i := range l.Hosts {
+		if err := l.introduce(i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// mac is the Ethernet address of host i.
+func mac(i int) string { return fmt.Sprintf("02:00:00:00:%02x:%02x", i>>8, i&0xff) }
+
+// introduce has host i know the Ethernet addresses of all others, as the table of those that
+// were asked for is one for the whole machine, and full with 40 hosts that all talk to each other.
+func (l Lab) introduce(i int) error {
+	var lines strings.Builder
+	for k := range l.Hosts {
+		if k != i {
+			fmt.Fprintf(&lines, "neigh add %s lladdr %s dev eth0 nud permanent\n", l.Addr(k), mac(k))
+		}
+	}
+	cmd := exec.Command("ip", "-n", l.NS(i), "-batch", "-")
+	cmd.Stdin = strings.NewReader(lines.String())
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("telling %s of the others: %w: %s", l.NS(i), err, out)
+	}
+	return nil
 }
 
 // Remove takes it away, also one that was built half.
