@@ -80,7 +80,7 @@ func (l Lab) Build() error {
 func mac(i int) string { return fmt.Sprintf("02:00:00:00:%02x:%02x", i>>8, i&0xff) }
 
 // introduce has host i know the Ethernet addresses of all others, as the table of those that
-// were asked for is one for the whole machine, and full with 40 hosts that all talk to each other.
+// were asked for is one for the whole machine, and a hundred hosts fill it.
 func (l Lab) introduce(i int) error {
 	var lines strings.Builder
 	for k := range l.Hosts {

@@ -81,7 +81,8 @@ func (was *outcome) table() {
 			fmt.Printf("%4d  %-10s %6.1f s        -         -    unplugged after %.1f s\n", h.Host, bitsOf(h.Link), h.Start, h.Took)
 			continue
 		}
-		fmt.Printf("%4d  %-10s %6.1f s %6.1f s  %6.1f s    %.2f  %s\n", h.Host, bitsOf(h.Link), h.Start, h.Done, h.Took, h.Over, h.What)
+		line := fmt.Sprintf("%4d  %-10s %6.1f s %6.1f s  %6.1f s    %.2f  %s", h.Host, bitsOf(h.Link), h.Start, h.Done, h.Took, h.Over, h.What)
+		fmt.Println(strings.TrimRight(line, " "))
 	}
 	fmt.Println()
 }
