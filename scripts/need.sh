@@ -25,6 +25,7 @@ package() {
 	ip | tc) echo iproute2 ;;
 	chromium) echo chromium fonts-liberation ;;
 	nft) echo nftables ;;
+	systemd-analyze) echo systemd ;;
 	dumpcap) echo wireshark-common ;;
 	transmission-remote) echo transmission-cli ;;
 	*) echo "$1" ;;

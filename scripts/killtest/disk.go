@@ -32,12 +32,12 @@ func (f *fleet) fullDisk(l *load, r *report) error {
 	l.disturb(false)
 	m.kill()
 	r.Kills++
-	if err := syscall.Mount("tmpfs", m.dir, "tmpfs", 0, fmt.Sprint("size=", smallDisk)); err != nil {
+	if err := smallMount(m.dir, smallDisk); err != nil {
 		return fmt.Errorf("a small disk for %s: %w", m.addr, err)
 	}
 	defer func() { // it is busy until the member is down
 		m.kill()
-		_ = syscall.Unmount(m.dir, syscall.MNT_DETACH)
+		unmount(m.dir)
 	}()
 	r.WithoutDisk++
 	if err := f.comeBack(m, false, 0); err != nil {

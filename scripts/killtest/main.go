@@ -128,7 +128,8 @@ func around(l lab.Lab, args []string) (err error) {
 	argv := l.On(0, append([]string{self, "--inside", l.Prefix}, args...)...)
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
+	cmd.SysProcAttr = lab.NoOrphan(syscall.SIGTERM)
+	cmd.SysProcAttr.Setpgid = true
 	if err := cmd.Start(); err != nil {
 		return err
 	}

@@ -43,7 +43,7 @@ func (m *member) start(l *lab.Lab, program string) (ready <-chan error, err erro
 		argv = l.On(m.host, argv...)
 	}
 	cmd := exec.Command(argv[0], argv[1:]...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	cmd.SysProcAttr = lab.NoOrphan(syscall.SIGKILL)
 	log, err := os.OpenFile(m.logPath, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		return nil, err
