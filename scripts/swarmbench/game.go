@@ -57,7 +57,6 @@ type fetcher struct {
 	slow     bool          // its link is
 	started  time.Time
 	took     time.Duration // from its own start
-	came     int64         // bytes to its host, as last seen
 	process  *lab.Process
 	finished bool
 }
