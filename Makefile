@@ -10,7 +10,7 @@ FUZZTIME ?= 60s
 BENCHTIME ?= 1s
 , := ,
 
-.PHONY: help build dist check-dist check-units demo test pictures explore seeds swarm crowd race lint fuzz bench bench-hash bench-swarm bench-daemon bench-tracker lab kill-test wireshark interop soak images compose-up compose-demo clean
+.PHONY: help build dist check-dist check-units demo test pictures explore seeds swarm crowd race lint fuzz bench bench-hash bench-swarm bench-daemon bench-tracker lab kill-test alerts wireshark interop soak images compose-up compose-demo clean
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -93,6 +93,11 @@ lab: ## how long a file takes to many hosts, tried on this machine; needs root; 
 kill-test: ARGS ?= --mode rounds,cuts,full-disk --cuts '6|6' --cut-for 10s
 kill-test: ## 12 real chordnodes under load, some killed, some cut off; needs root; more with ARGS='--rounds 200'
 	@scripts/kill-test.sh $(ARGS)
+
+alerts: ## check and try the rules for Prometheus
+	@scripts/need.sh promtool
+	promtool check rules deploy/prometheus/alerts.yml
+	promtool test rules deploy/prometheus/alerts_test.yml
 
 wireshark: ## btclient and aria2 fetch from btclient, tshark listens and must understand; needs root
 	@scripts/wireshark.sh

@@ -186,5 +186,5 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) {
 }
 
 func isPage(r *http.Request) bool {
-	return !strings.HasPrefix(r.URL.Path, "/api/") && !strings.HasPrefix(r.URL.Path, "/content/")
+	return !strings.HasPrefix(r.URL.Path, "/api/") && !strings.HasPrefix(r.URL.Path, "/content/") && r.URL.Path != "/metrics"
 }

@@ -103,7 +103,7 @@ func (f *fleet) until(m *member, limit time.Duration, wanted func(chord.Status) 
 	defer t.Stop()
 	for time.Now().Before(end) {
 		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
-		st, err = m.status(ctx, f.o.cluster)
+		st, err = m.status(ctx, f)
 		cancel()
 		if err == nil && wanted(st) {
 			return st, nil
