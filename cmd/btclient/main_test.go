@@ -74,7 +74,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"ring": cmdRing, "bt": cmdBt, "spawn": cmdSpawn, "await": cmdAwait, "signal": cmdSignal, "ended": cmdEnded,
 			"random": cmdRandom, "sparse": cmdSparse, "usesless": cmdUsesLess, "same": cmdSame, "halfseed": cmdHalfSeed, "output": cmdOutput, "fetched": cmdFetched, "killed": cmdKilled,
-			"foreign": cmdForeign, "job": cmdJob, "change": cmdChange, "daemonkilled": cmdDaemonKilled,
+			"foreign": cmdForeign, "job": cmdJob, "change": cmdChange, "daemonkilled": cmdDaemonKilled, "daemonof": cmdDaemonOf,
 		},
 	})
 }
