@@ -87,15 +87,7 @@ func (c *Client) Download(ctx context.Context, req DownloadRequest) (_ *Download
 	if req.Name != "" && req.Name != found.Name {
 		found.Name, found.Foreign = req.Name, true
 	}
-	subject := Subject(found.Name, hexOf(found.InfoHash), found.Foreign)
-	apart, err := c.apart(req, found.Name)
-	if err != nil {
-		return nil, err
-	}
-	if apart != "" {
-		subject = "target " + apart
-	}
-	lock, err := c.storage.lockSubject(subject, found.Name, "download", req.Replacing != nil)
+	lock, err := c.storage.lockSubject(Subject(found.Name, hexOf(found.InfoHash), found.Foreign), found.Name, "download", req.Replacing != nil)
 	if err != nil {
 		return nil, err
 	}
@@ -123,14 +115,10 @@ func (c *Client) Download(ctx context.Context, req DownloadRequest) (_ *Download
 	if !d.Foreign {
 		d.earlier = c.earlierVersion(d.Name, d.InfoHash)
 	}
-	switch {
-	case apart != "": // Storage keeps what it has
-	case d.earlier != nil:
+	if d.earlier != nil {
 		d.metainfo = metainfo
-	default:
-		if err := c.storage.saveTorrent(tor.record(), metainfo); err != nil {
-			return nil, err
-		}
+	} else if err := c.storage.saveTorrent(tor.record(), metainfo); err != nil {
+		return nil, err
 	}
 	engine, err := c.start(ctx, d.Foreign || d.from != nil)
 	if err != nil {
@@ -145,16 +133,10 @@ func (c *Client) Download(ctx context.Context, req DownloadRequest) (_ *Download
 	}
 	d.earlier = nil // it has given what it had
 	d.arrived.begin(have)
-	spec := transfer.Spec{
+	d.torrent, err = addInPlace(engine, d.sources(tor, transfer.Spec{
 		InfoHash: d.InfoHash, Layout: tor.layout, Content: d.content, Have: have,
-		OnPiece: d.verified, Info: c.storage.infoOf(tor), WebSeeds: tor.webSeeds,
-	}
-	if d.from != nil {
-		d.from.ask(&spec)
-	} else {
-		spec.Announcer, _ = c.announcerOf(tor)
-	}
-	d.torrent, err = addInPlace(engine, spec, d.lock, req.Replacing)
+		OnPiece: d.verified, Info: c.storage.infoOf(tor),
+	}), d.lock, req.Replacing)
 	if err != nil {
 		return nil, fmt.Errorf("starting the download of %q: %w", d.Name, err)
 	}

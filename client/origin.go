@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
-	"path/filepath"
 
 	"chordtorrent/communicator"
 	"chordtorrent/transfer"
@@ -65,22 +64,6 @@ func (o *Origin) newer(ctx context.Context, d *Download) (bool, error) {
 	return found.InfoHash != d.InfoHash, err
 }
 
-// apart gives the target of a download that has nothing to do with what Storage has of its
-// name: from an origin to a place elsewhere, as when a disk is restored. Then the name stays
-// free, also for a daemon that serves it, and Storage keeps the .torrent of what it has. Of
-// others it is empty.
-func (c *Client) apart(req DownloadRequest, name string) (path string, err error) {
-	if path = req.Path; path == "" {
-		if path, err = c.Target(name, req.Target); err != nil {
-			return "", err
-		}
-	}
-	if req.From == nil || filepath.Dir(path) == c.storage.FilesDir() {
-		return "", nil
-	}
-	return path, nil
-}
-
 // findFor looks for what a request names.
 func (c *Client) findFor(ctx context.Context, req DownloadRequest) (Found, error) {
 	if req.From != nil {
@@ -98,10 +81,14 @@ func (d *Download) sufficient(have *wire.Bits) error {
 		"its file was changed or is damaged; without --from storage what is missing is fetched")
 }
 
-// ask has the engine ask the origin for data, and nobody else.
-func (o *Origin) ask(s *transfer.Spec) {
-	s.Info, s.WebSeeds, s.OnlyWebSeeds = nil, nil, true
-	if o.WebSeed != nil {
-		s.WebSeeds = []string{o.WebSeed(s.InfoHash)}
+// sources completes what an engine needs to know of a download by where it is to come from.
+func (d *Download) sources(tor torrent, s transfer.Spec) transfer.Spec {
+	switch {
+	case d.from == nil:
+		s.Announcer, _ = d.c.announcerOf(tor)
+		s.WebSeeds = tor.webSeeds
+	case d.from.WebSeed != nil:
+		s.WebSeeds, s.OnlyWebSeeds = []string{d.from.WebSeed(d.InfoHash)}, true
 	}
+	return s
 }
