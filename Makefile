@@ -10,7 +10,7 @@ FUZZTIME ?= 60s
 BENCHTIME ?= 1s
 , := ,
 
-.PHONY: help build demo test pictures explore seeds swarm crowd race lint fuzz bench bench-hash bench-swarm bench-daemon bench-tracker kill-test wireshark interop soak compose-demo clean
+.PHONY: help build demo test pictures explore seeds swarm crowd race lint fuzz bench bench-hash bench-swarm bench-daemon bench-tracker kill-test wireshark interop soak images compose-up compose-demo clean
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -101,7 +101,13 @@ sim: build ## figures of large rings into docs/scale: 100,000 members for ten mi
 plots: ## the drawings of docs/scale, of the results there
 	go run ./cmd/chordsim plot docs/scale docs/scale/fingers-*.json docs/scale/gossip-*.json $(wildcard docs/scale/churn-*.json)
 
-compose-demo: ## a ring, a publisher and two downloaders in containers; a node killed
+images: build ## chordtorrent/chordnode and chordtorrent/btclient for containers, or with TAG=… another tag
+	@scripts/images.sh $(TAG)
+
+compose-up: images ## a ring of five, a publisher with the web page and three downloaders in containers, to stay; more with ARGS='--scale chordnode=9'
+	@scripts/compose-up.sh $(ARGS)
+
+compose-demo: build ## the same for a demo: two nodes killed, one cut off, all restarted, and nothing lost
 	@scripts/compose-demo.sh
 
 clean: ## remove what make built

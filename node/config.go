@@ -18,9 +18,12 @@ const DefaultCluster = "chordtorrent"
 // Off turns Config.Multicast, Config.HTTP or Config.UDP off.
 const Off = "off"
 
-// Config says what a node is to be. Only DataDir has to be set.
+// Config says what a node is to be. Only DataDir or DataPool has to be set.
 type Config struct {
 	DataDir string // where everything it must not forget lies; made if need be
+	// DataPool is a directory of data directories, of which the node takes the first that
+	// no other process has; then DataDir does not count.
+	DataPool string
 	// Bind is host:port of the ring port, TCP and UDP. "" means all
 	// interfaces and the port of last time, else the first free one of
 	// 8000-8999; a port of 0 any free one.
@@ -91,7 +94,7 @@ func (e endpoint) at(port uint16) string {
 
 func (c Config) settle() (settled, error) {
 	s := settled{Config: c}
-	if c.DataDir == "" {
+	if c.DataDir == "" && c.DataPool == "" {
 		return s, &ConfigError{"data-dir", errors.New("is missing")}
 	}
 	if c.Cluster == "" {

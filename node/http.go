@@ -69,8 +69,12 @@ func (h *httpServer) close() error {
 	return err
 }
 
-// serveHealth answers 200 only when the node is part of a ring and can write.
-func (n *Node) serveHealth(w http.ResponseWriter, _ *http.Request) {
+// healthWithin bounds how long a node may be busy and still be called healthy.
+const healthWithin = 3 * time.Second
+
+// serveHealth answers 200 only when the node is part of a ring, its loop turns, and it
+// can write.
+func (n *Node) serveHealth(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	if n.leaving.Load() {
 		w.WriteHeader(http.StatusServiceUnavailable)
@@ -80,6 +84,13 @@ func (n *Node) serveHealth(w http.ResponseWriter, _ *http.Request) {
 	if !n.isReady() {
 		w.WriteHeader(http.StatusServiceUnavailable)
 		fmt.Fprintln(w, "joining")
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), healthWithin)
+	defer cancel()
+	if _, err := n.Call(ctx, chord.GetStatus{}); err != nil {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		fmt.Fprintf(w, "does not answer: %v\n", err)
 		return
 	}
 	if err := n.db.Trouble(); err != nil {

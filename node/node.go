@@ -44,6 +44,7 @@ type Node struct {
 	cancel     context.CancelFunc
 	workers    sync.WaitGroup
 	leaving    atomic.Bool
+	moved      chan struct{} // closed when its address is gone
 	stopOnce   sync.Once
 	stopErr    error
 }
@@ -56,7 +57,7 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &Node{cfg: settled, log: settled.Log}
+	n := &Node{cfg: settled, log: settled.Log, moved: make(chan struct{})}
 	n.background, n.cancel = context.WithCancel(context.Background())
 	if err := n.start(ctx); err != nil {
 		n.kill()
@@ -73,7 +74,12 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 
 // start opens what the node is made of, in order of dependence.
 func (n *Node) start(ctx context.Context) (err error) {
-	if n.dir, err = store.LockDir(n.cfg.DataDir); err != nil {
+	if n.cfg.DataPool != "" {
+		n.dir, err = store.LockFree(n.cfg.DataPool)
+	} else {
+		n.dir, err = store.LockDir(n.cfg.DataDir)
+	}
+	if err != nil {
 		return err
 	}
 	ident, err := loadIdentity(n.dir, n.cfg.Cluster, time.Now())
@@ -134,6 +140,13 @@ func (n *Node) start(ctx context.Context) (err error) {
 	n.saySecret()
 	n.workers.Go(func() { n.tellRefused(n.background) })
 	n.workers.Go(func() { n.keepSecret(n.background) })
+	if n.cfg.Advertise == "" && n.bound.IsUnspecified() {
+		n.workers.Go(func() {
+			ticker := time.NewTicker(lookAtAddresses)
+			defer ticker.Stop()
+			n.watchAddress(n.background, addr.Addr(), ticker.C, addressesNow)
+		})
+	}
 	if n.udp != nil {
 		n.udp.serve(n, n.clients)
 	}

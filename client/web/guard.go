@@ -119,7 +119,7 @@ func (s *Server) admitted(w http.ResponseWriter, r *http.Request) bool {
 		if s.isToken(given) {
 			return true
 		}
-		s.refuse(w, r, http.StatusUnauthorized, "the token is wrong", "it is in daemon.json in Storage, and in what serve printed at its start")
+		s.refuse(w, r, http.StatusUnauthorized, "the token is wrong", "it is in daemon.json in Storage, and in the file of --web-token-file or what serve printed at its start")
 		return false
 	}
 	if strings.HasPrefix(r.URL.Path, "/static/") || r.URL.Path == "/login" || !s.cfg.NeedToken && isAtHome(r) {

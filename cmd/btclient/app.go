@@ -115,7 +115,7 @@ hashes, 5 no ring in reach, 130 interrupted (run it again to continue).`,
 	f.StringVar(&a.flags.logFormat, "log-format", "text", "text or json")
 	f.StringVar(&a.flags.config, "config", "", "the `FILE` with values for flags that are not given (default chordtorrent/btclient.conf in the user's configuration directory)")
 	root.AddCommand(a.publishCommand(), a.uploadCommand(), a.downloadCommand(), a.lsCommand(), a.showCommand(), a.torrentCommand(),
-		a.unpublishCommand(), a.verifyCommand(), a.serveCommand(), a.downloadsCommand(), a.limitCommand(), a.removeCommand(), a.cancelCommand(), a.manCommand())
+		a.unpublishCommand(), a.verifyCommand(), a.serveCommand(), a.downloadsCommand(), a.limitCommand(), a.removeCommand(), a.cancelCommand(), a.manCommand(), a.healthCommand())
 	root.AddCommand(a.metainfoCommand())
 	root.AddCommand(a.steerCommands()...)
 	for _, c := range root.Commands() {
@@ -124,7 +124,7 @@ hashes, 5 no ring in reach, 130 interrupted (run it again to continue).`,
 			c.ValidArgsFunction = a.names
 		case "pause", "resume", "retry", "cancel", "remove", "limit":
 			c.ValidArgsFunction = a.jobs
-		case "ls", "verify", "downloads", "serve":
+		case "ls", "verify", "downloads", "serve", "health":
 			c.ValidArgsFunction = cobra.NoFileCompletions
 		}
 	}

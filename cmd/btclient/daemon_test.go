@@ -63,6 +63,18 @@ func cmdJob(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+// reaches USER: waits until the daemon has a ring in reach.
+func cmdReaches(ts *testscript.TestScript, neg bool, args []string) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	r := daemonOf(ts, args[0])
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for st := (api.Status{}); !st.Ring; <-tick.C {
+		ts.Check(r.Do(ctx, "GET", "/status", nil, &st))
+	}
+}
+
 // change FILE OFFSET: one byte becomes another.
 func cmdChange(ts *testscript.TestScript, neg bool, args []string) {
 	at, err := strconv.ParseInt(args[1], 10, 64)

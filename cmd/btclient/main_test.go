@@ -37,6 +37,9 @@ import (
 var programs string // the directory that both were built into
 
 func TestMain(m *testing.M) {
+	if os.Getenv(testRoots) != "" {
+		os.Exit(withRoots())
+	}
 	dir, err := os.MkdirTemp("", "btclient-test-")
 	if err == nil {
 		programs = dir
@@ -74,7 +77,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"ring": cmdRing, "bt": cmdBt, "spawn": cmdSpawn, "await": cmdAwait, "signal": cmdSignal, "ended": cmdEnded,
 			"random": cmdRandom, "sparse": cmdSparse, "usesless": cmdUsesLess, "same": cmdSame, "halfseed": cmdHalfSeed, "output": cmdOutput, "fetched": cmdFetched, "killed": cmdKilled,
-			"foreign": cmdForeign, "job": cmdJob, "change": cmdChange, "daemonkilled": cmdDaemonKilled, "daemonof": cmdDaemonOf,
+			"foreign": cmdForeign, "job": cmdJob, "reaches": cmdReaches, "change": cmdChange, "daemonkilled": cmdDaemonKilled, "daemonof": cmdDaemonOf,
 		},
 	})
 }

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -38,6 +39,7 @@ const (
 type serving struct {
 	web     string
 	hosts   []string
+	token   string // the file that has the page's token
 	watch   []string
 	follow  []string
 	embed   embedding
@@ -62,7 +64,8 @@ As soon as the page can be opened, one line on standard output:
 
 The page is for its user at this machine alone, unless --web names another address,
 or --web-host the name that a proxy makes it known by. Others are asked for a token,
-which is then printed on standard error, and kept in daemon.json in Storage.
+which is then printed on standard error, and kept in daemon.json in Storage; or it
+is that of --web-token-file.
 docs/api.md describes the interface for programs.
 
 --watch DIR publishes what is in a folder, each top-level entry under its name, as
@@ -79,6 +82,7 @@ it. Under systemd it takes a socket that is handed over, and says when it is rea
 	f := cmd.Flags()
 	f.StringVar(&o.web, "web", "", "`HOST:PORT` of the page (default "+webHost+", the first free port from "+strconv.Itoa(webPort)+")")
 	f.StringArrayVar(&o.hosts, "web-host", nil, "a further `NAME` that the page is opened by, besides addresses and this machine's own")
+	f.StringVar(&o.token, "web-token-file", "", "the `FILE` of the token that others need for the page, 20 characters at least (default: one is made, and kept in Storage)")
 	f.StringArrayVar(&o.watch, "watch", nil, "publish what is in the folder `DIR`, and follow its changes; may be repeated")
 	f.StringArrayVar(&o.follow, "follow", nil, "fetch `NAME` and all of its newer versions; may be repeated")
 	f.IntVar(&o.most, "max-downloads", 3, "how many downloads run at a time, until the page or limit says otherwise")
@@ -105,7 +109,7 @@ func (a *app) serve(ctx context.Context, o serving) (err error) {
 		return err
 	}
 	defer ln.Close()
-	token, err := keptToken(filepath.Join(storage.Dir(), "daemon", "token"))
+	token, err := pageToken(storage, o.token)
 	if err != nil {
 		return err
 	}
@@ -124,7 +128,7 @@ func (a *app) serve(ctx context.Context, o serving) (err error) {
 	if err := a.standing(ctx, d, o); err != nil {
 		return err
 	}
-	return a.open(ctx, ln, storage, d, web.Config{Daemon: d, Client: c, Ring: ring, Token: token, Version: version.String(),
+	return a.open(ctx, ln, storage, d, o.token, web.Config{Daemon: d, Client: c, Ring: ring, Token: token, Version: version.String(),
 		Cluster: a.flags.cluster, NeedToken: !onLoopback(ln), Hosts: o.hosts, Log: a.log})
 }
 
@@ -143,8 +147,8 @@ func (a *app) standing(ctx context.Context, d *daemon.Daemon, o serving) error {
 	return nil
 }
 
-// open shows the page until ctx ends.
-func (a *app) open(ctx context.Context, ln net.Listener, storage *client.Storage, d *daemon.Daemon, cfg web.Config) error {
+// open shows the page until ctx ends. tokenFile is what --web-token-file says.
+func (a *app) open(ctx context.Context, ln net.Listener, storage *client.Storage, d *daemon.Daemon, tokenFile string, cfg web.Config) error {
 	handler, err := web.New(cfg)
 	if err != nil {
 		return err
@@ -158,6 +162,8 @@ func (a *app) open(ctx context.Context, ln net.Listener, storage *client.Storage
 		return err
 	}
 	switch {
+	case tokenFile != "": // whoever may know it has it, and a log is no place for it
+		fmt.Fprintf(a.console, "who opens it from elsewhere logs in at /login with the token in %s\n", tokenFile)
 	case cfg.NeedToken:
 		fmt.Fprintf(a.console, "open http://%s/login?token=%s\n", fromOutside(ln, cfg.Ring.LocalAddr()), cfg.Token)
 	case len(cfg.Hosts) > 0:
@@ -252,11 +258,34 @@ func fromOutside(ln net.Listener, towardsRing netip.Addr) string {
 	return reachable(ln)
 }
 
+// minToken is what a token has at least, in characters: a password could be guessed.
+const minToken = 20
+
+// tokenFormat is what goes into a cookie, a header and an address as it is.
+var tokenFormat = regexp.MustCompile(`^[A-Za-z0-9._~-]{` + strconv.Itoa(minToken) + `,128}$`)
+
+// pageToken is the token of the file that was named, else the one of this Storage.
+func pageToken(storage *client.Storage, file string) (string, error) {
+	if file == "" {
+		return keptToken(filepath.Join(storage.Dir(), "daemon", "token"))
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return "", fmt.Errorf("--web-token-file: %w", err)
+	}
+	token := strings.TrimSpace(string(b))
+	if !tokenFormat.MatchString(token) {
+		return "", &client.Hint{Err: fmt.Errorf("--web-token-file %s: this is no token, which is a line of %d to 128 letters and digits", file, minToken),
+			Next: "make one: openssl rand -hex 16 >" + file}
+	}
+	return token, nil
+}
+
 // keptToken reads the token of earlier runs, so that browsers need not log in again,
 // or makes one.
 func keptToken(path string) (string, error) {
 	b, err := os.ReadFile(path)
-	if token := strings.TrimSpace(string(b)); err == nil && len(token) >= 20 {
+	if token := strings.TrimSpace(string(b)); err == nil && len(token) >= minToken {
 		return token, nil
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -1,9 +1,16 @@
 package main
 
 import (
+	"errors"
+	"io/fs"
 	"net"
 	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
+
+	"chordtorrent/client"
 )
 
 // at is a listener that has nothing but an address.
@@ -44,5 +51,35 @@ func TestTheLoginIsPrintedAsOthersReachIt(t *testing.T) {
 		if got.Addr().IsLoopback() == outside || !got.Addr().Is4() || got.Port() != 8780 {
 			t.Errorf("towards the ring %v: %v, and this machine has %v", ring, got, own)
 		}
+	}
+}
+
+func TestATokenOfAFile(t *testing.T) {
+	storage, err := client.OpenStorage(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "token")
+	for _, c := range []struct{ text, want string }{
+		{"0123456789abcdefABCD\n", "0123456789abcdefABCD"},
+		{"0123456789abcdefABC\n", ""},
+		{strings.Repeat("x", 129), ""},
+		{"0123456789; path=/abcdefABCD", ""},
+		{"", ""},
+	} {
+		if err := os.WriteFile(file, []byte(c.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		token, err := pageToken(storage, file)
+		if token != c.want || (err == nil) != (c.want != "") {
+			t.Errorf("%q: %q, %v", c.text, token, err)
+		}
+	}
+	if _, err := pageToken(storage, file+"-not"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("without the file: %v", err)
+	}
+	made, err := pageToken(storage, "")
+	if again, _ := pageToken(storage, ""); err != nil || made == "" || again != made {
+		t.Errorf("the Storage's own: %q, then %q, %v", made, again, err)
 	}
 }

@@ -77,12 +77,17 @@ and leave; a second signal ends it at once.`,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
-		RunE:              func(cmd *cobra.Command, _ []string) error { return runNode(flags, stdout, stderr) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if flags.dataPool != "" && cmd.Flags().Changed("data-dir") {
+				return usageError{errors.New("--data-dir and --data-pool: give one of them, the node's own directory or one that it shares")}
+			}
+			return runNode(flags, stdout, stderr)
+		},
 	}
 	cmd.SetVersionTemplate("chordnode {{.Version}}\n")
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	flags.register(cmd.Flags())
-	cmd.AddCommand(newStatusCommand(stdout), newForgetCommand(stdout), newSecretCommand(stdout))
+	cmd.AddCommand(newStatusCommand(stdout), newHealthCommand(stdout), newForgetCommand(stdout), newSecretCommand(stdout))
 	return cmd
 }
 

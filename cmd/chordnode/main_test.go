@@ -112,7 +112,7 @@ var readyLineFormat = regexp.MustCompile(`^ready id=[0-9a-f]{40} members=\d+ rin
 func startProcess(t *testing.T, cluster string, args ...string) *process {
 	t.Helper()
 	args = append([]string{"--bind", "127.0.0.1:0", "--http", "127.0.0.1:0", "--udp", "127.0.0.1:0", "--cluster", cluster, "--multicast", "off"}, args...)
-	if !strings.Contains(strings.Join(args, " "), "--data-dir") {
+	if !strings.Contains(strings.Join(args, " "), "--data-") {
 		args = append(args, "--data-dir", t.TempDir())
 	}
 	p := &process{t: t, cmd: command(t, args...), stdout: make(chan string, 1), stderr: new(syncBuffer)}

@@ -36,14 +36,15 @@ func (f *ringFlags) register(set *pflag.FlagSet) {
 // runFlags say what node to run.
 type runFlags struct {
 	ringFlags
-	dataDir, bind, advertise, http, udp string
-	registeredOnly, announceIP          bool
-	sourceRate, sourcePeers             int
-	logLevel, logFormat                 string
+	dataDir, dataPool, bind, advertise, http, udp string
+	registeredOnly, announceIP                    bool
+	sourceRate, sourcePeers                       int
+	logLevel, logFormat                           string
 }
 
 func (f *runFlags) register(set *pflag.FlagSet) {
 	set.StringVar(&f.dataDir, "data-dir", defaultDataDir(), "`directory` of everything it must not forget; one per node")
+	set.StringVar(&f.dataPool, "data-pool", "", "`directory` that several nodes share, instead of --data-dir: each takes the first of its 1, 2, 3… that is free")
 	set.StringVar(&f.bind, "bind", "", "`host:port` of the ring, TCP and UDP; default: all interfaces, the port of last time or the first free one of 8000-8999")
 	set.StringVar(&f.advertise, "advertise", "", "`host[:port]` that others reach it at; default: the bound address, or that of the primary interface")
 	f.ringFlags.register(set)
@@ -98,19 +99,47 @@ func newLogger(w io.Writer, level, format string) (*slog.Logger, error) {
 // errSecondSignal means that somebody did not want to wait for the leave.
 var errSecondSignal = errors.New("a second signal ended the leave: the ring restores the copies from others")
 
-// runNode runs a node until a signal.
+// runNode runs a node until a signal, again and again if this machine's address changes.
 func runNode(flags runFlags, stdout, stderr io.Writer) error {
 	log, err := newLogger(stderr, flags.logLevel, flags.logFormat)
 	if err != nil {
 		return err
 	}
-	if flags.dataDir == "" {
+	if flags.dataDir == "" && flags.dataPool == "" {
 		return usageError{errors.New("--data-dir is needed: this user has no home directory")}
 	}
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)
 	defer signal.Stop(signals)
 
+	for first := true; ; first = false {
+		n, err := startNode(flags.config(log), signals)
+		if n == nil {
+			return err
+		}
+		if first { // scripts are promised one line
+			if _, err := fmt.Fprintln(stdout, readyLine(n)); err != nil {
+				log.Warn("cannot print the ready line", "err", err)
+			}
+		}
+		log.Info("ready", "node", n.Ref().ID.String(), "addr", n.Ref().Addr, "members", n.Members(), "version", version.String())
+		select {
+		case s := <-signals:
+			log.Info("leaving", "signal", s.String())
+			return leave(n, signals, log)
+		case <-n.Moved():
+			// Nobody can take what it holds, by the address that they know. It comes
+			// back with all of it at once.
+			hasty, cancel := context.WithCancel(context.Background())
+			cancel()
+			_ = n.Close(hasty) // says that nothing was handed over
+			log.Info("starting again at the new address")
+		}
+	}
+}
+
+// startNode starts a node; nil, and no error, if a signal came before it was ready.
+func startNode(cfg node.Config, signals chan os.Signal) (*node.Node, error) {
 	starting, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	type started struct {
@@ -119,30 +148,26 @@ func runNode(flags runFlags, stdout, stderr io.Writer) error {
 	}
 	result := make(chan started, 1)
 	go func() {
-		n, err := node.Start(starting, flags.config(log))
+		n, err := node.Start(starting, cfg)
 		result <- started{n, err}
 	}()
-	var r started
 	select {
-	case r = <-result:
+	case r := <-result:
+		return r.n, r.err
 	case s := <-signals:
-		log.Info("interrupted before it was part of a ring", "signal", s.String())
+		cfg.Log.Info("interrupted before it was part of a ring", "signal", s.String())
 		cancel()
-		if r = <-result; r.err != nil {
-			return nil // nothing was begun that could be left
+		r := <-result
+		if r.err != nil {
+			return nil, nil // nothing was begun that could be left
 		}
 		signals <- s // it was ready at the same moment: leave in order
+		return r.n, nil
 	}
-	if r.err != nil {
-		return r.err
-	}
-	n := r.n
-	if _, err := fmt.Fprintln(stdout, readyLine(n)); err != nil {
-		log.Warn("cannot print the ready line", "err", err)
-	}
-	log.Info("ready", "node", n.Ref().ID.String(), "addr", n.Ref().Addr, "members", n.Members(), "version", version.String())
+}
 
-	log.Info("leaving", "signal", (<-signals).String())
+// leave has a node hand over what it holds and end; a second signal ends the wait.
+func leave(n *node.Node, signals <-chan os.Signal, log *slog.Logger) error {
 	closed := make(chan error, 1)
 	go func() { closed <- n.Close(context.Background()) }()
 	select {
@@ -158,7 +183,7 @@ func runNode(flags runFlags, stdout, stderr io.Writer) error {
 
 func (f runFlags) config(log *slog.Logger) node.Config {
 	return node.Config{
-		DataDir: f.dataDir, Bind: f.bind, Advertise: f.advertise,
+		DataDir: f.dataDir, DataPool: f.dataPool, Bind: f.bind, Advertise: f.advertise,
 		Cluster: f.cluster, SecretFile: f.secretFile, Join: f.join, Multicast: f.multicast, MulticastTTL: f.multicastTTL,
 		HTTP: f.http, UDP: f.udp, RegisteredOnly: f.registeredOnly,
 		SourceRate: f.sourceRate, SourcePeers: f.sourcePeers, AnnounceIP: f.announceIP,

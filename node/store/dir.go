@@ -73,6 +73,22 @@ func LockDir(path string) (*Dir, error) {
 	return &Dir{Path: abs, lock: f}, nil
 }
 
+// maxPool is how many data directories a pool has at most.
+const maxPool = 1000
+
+// LockFree takes the first directory of a pool that no other process has: pool/1,
+// pool/2, and so on. So nodes that cannot be told apart beforehand, as the replicas of a
+// container are, share one place, and who comes again finds what was left there.
+func LockFree(pool string) (*Dir, error) {
+	for i := 1; i <= maxPool; i++ {
+		dir, err := LockDir(filepath.Join(pool, strconv.Itoa(i)))
+		if !errors.Is(err, ErrLocked) {
+			return dir, err
+		}
+	}
+	return nil, fmt.Errorf("%w: all %d of the pool %s are: choose another --data-pool", ErrLocked, maxPool, pool)
+}
+
 func unusable(dir string, err error) error {
 	return fmt.Errorf("cannot use data directory %s: %w: make it writable, or choose another with --data-dir", dir, err)
 }
