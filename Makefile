@@ -10,7 +10,7 @@ FUZZTIME ?= 60s
 BENCHTIME ?= 1s
 , := ,
 
-.PHONY: help build demo test pictures explore seeds swarm crowd race lint fuzz bench bench-hash bench-swarm bench-daemon bench-tracker kill-test wireshark interop soak images compose-up compose-demo clean
+.PHONY: help build demo test pictures explore seeds swarm crowd race lint fuzz bench bench-hash bench-swarm bench-daemon bench-tracker kill-test wireshark interop devices soak images compose-up compose-demo clean
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -89,6 +89,10 @@ interop: ## clients of others with our ring as their tracker and in our swarms; 
 	scripts/interop.sh --cases killed --out bench/interop/killed.json --doc docs/interop.md; \
 	scripts/interop.sh --cases first-copies --out bench/interop/copies.json --doc docs/interop.md; \
 	scripts/interop.sh --cases magnet$(,)encryption --out bench/interop/links.json --doc docs/interop.md)
+
+devices: build ## block devices as source and target, on loop devices; needs root
+	@scripts/need.sh losetup mkfs.ext4 mkswap
+	@scripts/device-test.sh
 
 soak: ## the same for hours: 1,000 rounds, and whether members that stay alive grow
 	@scripts/kill-test.sh --rounds 1000 --witnesses 2 --out bench/ring/soak.json

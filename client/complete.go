@@ -14,6 +14,9 @@ import (
 // conclude remembers how the download ended.
 func (d *Download) conclude(err error) {
 	d.err, d.took = err, time.Since(d.began)
+	if d.sink != nil {
+		return
+	}
 	d.rec.State, d.rec.Error, d.rec.Finished = Done, "", time.Now()
 	if err != nil {
 		d.rec.State, d.rec.Error = Failed, err.Error()
@@ -36,6 +39,9 @@ func (d *Download) conclude(err error) {
 // complete puts the verified data in its place, and has the .torrent in Storage be that
 // of it.
 func (d *Download) complete() error {
+	if d.sink != nil {
+		return d.finishSink()
+	}
 	if err := d.putInPlace(); err != nil {
 		return err
 	}

@@ -22,6 +22,7 @@
 //	torrents/NAME.torrent      the .torrent of each name published or downloaded
 //	torrents/foreign/HASH.torrent  the .torrent of what the ring does not know, by info hash
 //	files/NAME                 downloads without a target of their own, and published copies
+//	files/.incoming/           what is coming in and not whole yet; locked by who works on it, else removed
 //	records/ID.json            one per publication or download: see Record
 //	journals/ID-HASH.journal   the verified pieces of a download that is not complete
 //	locks/HASH.lock            while a process works on a name, or serves it, or on the info hash of

@@ -24,7 +24,9 @@ type DownloadRequest struct {
 	// the file system cannot do that, it goes without.
 	Preallocate bool
 	// AnySpace begins also when the disk has no room for all of it.
-	AnySpace   bool
+	AnySpace bool
+	// Force writes to a device that is in use; see DownloadInto.
+	Force      bool
 	OnProgress OnProgress
 	// From, unless nil, is the only place that it comes from; Source is a name then.
 	From *Origin
@@ -58,6 +60,7 @@ type Download struct {
 	metainfo []byte            // of what has an earlier version, until it is complete: the .torrent in Storage is that of what is served
 	handOver func(string)      // DownloadRequest.Replacing
 	from     *Origin           // DownloadRequest.From
+	sink     *sink             // nil: it goes into files
 
 	journalMu sync.Mutex
 	journal   *storage.Journal // nil before and after it is open
@@ -275,9 +278,16 @@ func (d *Download) Stop(ctx context.Context) error {
 	var errs []error
 	errs = append(errs, d.torrent.Stop(ctx))
 	if j := d.takeJournal(); j != nil {
-		errs = append(errs, j.CloseClean(d.content))
+		var err error
+		if d.sink != nil {
+			err = d.content.Sync() // before that nobody can tell whether a device has been written to
+		}
+		if err == nil {
+			err = j.CloseClean(d.content)
+		}
+		errs = append(errs, err)
 	}
-	if errors.Is(d.err, ErrInterrupted) {
+	if errors.Is(d.err, ErrInterrupted) && d.sink == nil {
 		d.rec.State, d.rec.Finished = Interrupted, time.Now()
 		errs = append(errs, d.c.storage.saveRecord(d.rec))
 	}
@@ -295,6 +305,9 @@ func (d *Download) release() {
 	}
 	if d.partLock != nil {
 		d.partLock.Close()
+	}
+	if d.sink != nil {
+		d.sink.release()
 	}
 	d.lock.Release()
 }

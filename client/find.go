@@ -46,7 +46,7 @@ func (c *Client) Find(ctx context.Context, source string) (Found, error) {
 		return Found{}, err
 	}
 	if !isFile {
-		if err := checkName(source); err != nil {
+		if err := CheckName(source); err != nil {
 			return Found{}, err
 		}
 		v, metainfo, err := c.ring.Torrent(ctx, source)

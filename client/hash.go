@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strings"
 	"time"
 
 	"chordtorrent/transfer/storage"
@@ -65,22 +68,18 @@ func (c *Client) copyToStorage(ctx context.Context, source, name string, on OnPr
 	if err != nil {
 		return "", err
 	}
-	rec, known, err := c.storage.Record(Published, name, "")
+	rec, _, err := c.storage.Record(Published, name, "")
 	if err != nil {
 		return "", err
 	}
-	if _, err := os.Lstat(dst); err == nil {
-		have, err := fingerprintOf(dst)
-		switch {
-		case err != nil:
-			return "", err
-		case have.digest == want.digest:
-			return dst, nil
-		case !known || !rec.Copy || rec.Path != dst || (rec.Fingerprint != "" && rec.Fingerprint != have.digest):
-			return "", hint(fmt.Errorf("%w: %s", ErrTargetExists, dst), "move it away, or publish without --copy")
-		}
-	} else if !errors.Is(err, os.ErrNotExist) {
+	switch have, err := fingerprintOf(dst); {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
 		return "", err
+	case have.digest == want.digest:
+		return dst, nil
+	case !rec.isCopy(dst, have):
+		return "", hint(fmt.Errorf("%w: %s", ErrTargetExists, dst), "move it away, or publish without --copy")
 	}
 	tmp := filepath.Join(c.storage.FilesDir(), ".copy-"+RecordID(Published, name, ""))
 	if err := os.RemoveAll(tmp); err != nil { // of a process that was killed
@@ -97,4 +96,11 @@ func (c *Client) copyToStorage(ctx context.Context, source, name string, on OnPr
 		return "", err
 	}
 	return dst, os.Rename(tmp, dst)
+}
+
+// isCopy says whether what is at a place is a copy that Storage made, which a later one may
+// replace, and not what somebody has changed or put there since.
+func (r Record) isCopy(at string, have fingerprint) bool {
+	ours := r.Copy && r.Path == at && (r.Fingerprint == "" || r.Fingerprint == have.digest)
+	return ours || slices.Contains(strings.Fields(r.Incoming), have.digest)
 }

@@ -67,7 +67,7 @@ type Shown struct {
 // when that is nothing, with near names in the Hint.
 func (c *Client) Show(ctx context.Context, name string) (_ Shown, err error) {
 	defer func() { err = asInterrupted(ctx, err) }()
-	if err := checkName(name); err != nil {
+	if err := CheckName(name); err != nil {
 		return Shown{}, err
 	}
 	versions, err := c.ring.Versions(ctx, name)
@@ -86,7 +86,7 @@ func (c *Client) Show(ctx context.Context, name string) (_ Shown, err error) {
 // communicator.ErrNotFound with near names in the Hint.
 func (c *Client) Torrent(ctx context.Context, name string) (_ communicator.Version, _ []byte, err error) {
 	defer func() { err = asInterrupted(ctx, err) }()
-	if err := checkName(name); err != nil {
+	if err := CheckName(name); err != nil {
 		return communicator.Version{}, nil, err
 	}
 	v, metainfo, err := c.ring.Torrent(ctx, name)

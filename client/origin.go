@@ -44,7 +44,7 @@ func (noRing) Call(context.Context, any) (any, error) { return nil, communicator
 
 // find is Find, or asks the origin alone.
 func (o *Origin) find(ctx context.Context, name string) (Found, error) {
-	if err := checkName(name); err != nil {
+	if err := CheckName(name); err != nil {
 		return Found{}, err
 	}
 	metainfo, err := o.Torrent(ctx, name)

@@ -135,7 +135,7 @@ func (d *Download) openJournal(ctx context.Context, continued bool, on OnProgres
 	for i := range have.EachAnd(holes) {
 		holes.Clear(i)
 	}
-	if err := d.content.MakeHoles(holes); err != nil {
+	if err := d.content.MakeHoles(ctx, holes, nil); err != nil {
 		return nil, fmt.Errorf("making the holes of the target: %w", err)
 	}
 	have.Or(holes)

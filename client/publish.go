@@ -21,6 +21,7 @@ const (
 	Copying   Stage = "copying"
 	Hashing   Stage = "hashing"
 	Verifying Stage = "verifying"
+	Zeroing   Stage = "zeroing" // of a device, where zeros are to be
 )
 
 // OnProgress is told, from any goroutine and often, how far a stage is in bytes.
@@ -39,7 +40,12 @@ type PublishRequest struct {
 	Name string // in the ring; empty means the last element of Path
 	// Copy keeps a copy in Storage and serves that, so that the original may
 	// change or go away.
-	Copy       bool
+	Copy bool
+	// Stream, unless nil, brings the bytes, in place of Path: they are copied into Storage
+	// while they are hashed, and that copy is served. Name is needed then.
+	Stream *Stream
+	// AnySpace takes a Stream in also when the disk seems to have no room for all of it.
+	AnySpace   bool
 	OnProgress OnProgress // may be nil
 	// Replacing is as in DownloadRequest: it is called when the ring has the new version.
 	Replacing func(subject string)
@@ -72,7 +78,7 @@ func CheckPublish(req PublishRequest) error {
 	if err != nil {
 		return err
 	}
-	return checkName(publishName(path, req.Name))
+	return CheckName(publishName(path, req.Name))
 }
 
 func publishName(path, name string) string {
@@ -82,7 +88,8 @@ func publishName(path, name string) string {
 	return filepath.Base(path)
 }
 
-func checkName(name string) error {
+// CheckName says in words why a name cannot be one.
+func CheckName(name string) error {
 	if err := communicator.CheckName(name); err != nil {
 		return hint(fmt.Errorf("%w: %w", ErrUsage, err),
 			"a name has 1 to 255 bytes of UTF-8, no slash and no control characters; --name gives another one")
@@ -95,12 +102,14 @@ func checkName(name string) error {
 // goes on until Stop. ErrBusy when a process of this Storage has the name.
 func (c *Client) Publish(ctx context.Context, req PublishRequest) (_ *Publication, err error) {
 	defer func() { err = asInterrupted(ctx, err) }()
-	source, err := checkSource(req.Path)
-	if err != nil {
-		return nil, err
+	source := ""
+	if req.Stream == nil {
+		if source, err = checkSource(req.Path); err != nil {
+			return nil, err
+		}
 	}
 	p := &Publication{Name: publishName(source, req.Name), Path: source, c: c, kind: Published, began: time.Now()}
-	if err := checkName(p.Name); err != nil {
+	if err := CheckName(p.Name); err != nil {
 		return nil, err
 	}
 	if p.lock, err = c.storage.lockName(p.Name, "publish", req.Replacing != nil); err != nil {
@@ -116,12 +125,18 @@ func (c *Client) Publish(ctx context.Context, req PublishRequest) (_ *Publicatio
 	if err != nil {
 		return nil, err
 	}
-	if req.Copy {
+	if req.Copy && req.Stream == nil {
 		if p.Path, err = c.copyToStorage(ctx, source, p.Name, req.OnProgress); err != nil {
 			return nil, fmt.Errorf("copying %s into Storage: %w", source, err)
 		}
 	}
-	tor, metainfo, err := c.hash(ctx, p, req)
+	var tor torrent
+	var metainfo []byte
+	if req.Stream != nil {
+		tor, metainfo, err = c.takeIn(ctx, p, req)
+	} else {
+		tor, metainfo, err = c.hash(ctx, p, req)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -245,7 +260,7 @@ func asInterrupted(ctx context.Context, err error) error {
 // Unpublish takes a name out of the ring. Data and .torrent stay in Storage.
 func (c *Client) Unpublish(ctx context.Context, name string) (err error) {
 	defer func() { err = asInterrupted(ctx, err) }()
-	if err := checkName(name); err != nil {
+	if err := CheckName(name); err != nil {
 		return err
 	}
 	if err := c.ring.Unpublish(ctx, name); err != nil {

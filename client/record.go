@@ -55,6 +55,9 @@ type Record struct {
 	Bytes   int64 `json:"bytes"`
 	Pieces  int   `json:"pieces"`
 	Copy    bool  `json:"copy,omitempty"` // Path is a copy that Storage made
+	// Incoming are the fingerprints, with spaces between them, of copies that were about to come to their place in Storage:
+	// a process that is killed in between may have left one there, or not.
+	Incoming string `json:"incoming,omitempty"`
 	// Earlier is the info hash of the version that is at Path while a later one is fetched;
 	// empty: none is. Storage keeps its .torrent until then, and Fingerprint is of it.
 	Earlier string `json:"earlier,omitempty"`

@@ -38,7 +38,7 @@ func checkSource(path string) (string, error) {
 		return abs, nil
 	}
 	if !info.Mode().IsRegular() {
-		return "", hint(fmt.Errorf("%s is a %s", path, describeMode(info.Mode())), "publish a file or a directory")
+		return "", hint(fmt.Errorf("%s is a %s", path, describeMode(info.Mode())), "publish a file or a directory; of a block device or a pipe a copy is made by: btclient publish %s --name NAME", path)
 	}
 	f, err := os.Open(abs)
 	if err != nil {

@@ -45,11 +45,10 @@ func (d *Download) reserve(req DownloadRequest, have *wire.Bits) error {
 // target's disk. Others may fill the disk meanwhile: then the download waits.
 func (d *Download) checkSpace(have *wire.Bits) error {
 	part := partPath(d.Path)
-	var disk unix.Statfs_t
-	if err := unix.Statfs(part, &disk); err != nil || disk.Blocks == 0 {
+	free, known := freeAt(part)
+	if !known {
 		return nil // the next write says what is wrong
 	}
-	free := int64(disk.Bavail) * int64(disk.Bsize) //nolint:unconvert // of another type on other systems
 	got, missing := bytesOnDisk(d.layout, have)
 	// What was reserved earlier has its place already.
 	need := missing - max(allocated(part)-got, 0)
@@ -58,6 +57,15 @@ func (d *Download) checkSpace(have *wire.Bits) error {
 	}
 	return hint(fmt.Errorf("%w: %q needs %d bytes more at %s, and %d are free there", ErrNoSpace, d.Name, need, d.Path, free),
 		"make room, or choose another place; with --no-space-check it is begun anyway and waits when the disk is full")
+}
+
+// freeAt is how many bytes are free where a path is.
+func freeAt(path string) (free int64, known bool) {
+	var disk unix.Statfs_t
+	if err := unix.Statfs(path, &disk); err != nil || disk.Blocks == 0 {
+		return 0, false
+	}
+	return int64(disk.Bavail) * int64(disk.Bsize), true //nolint:unconvert // of another type on other systems
 }
 
 // bytesOnDisk is how much the pieces that are there, and those that are missing,

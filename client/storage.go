@@ -49,19 +49,20 @@ func DefaultStorageDir() (string, error) {
 	return filepath.Join(home, ".local", "share", "chordtorrent", "Storage"), nil
 }
 
-// OpenStorage makes dir a Storage folder, or opens the one that is there. It
-// takes no lock.
+// OpenStorage makes dir a Storage folder, or opens the one that is there, and removes what
+// processes that were killed have left half done in it. It waits for no lock.
 func OpenStorage(dir string) (*Storage, error) {
 	abs, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, fmt.Errorf("storage folder %s: %w", dir, err)
 	}
 	s := &Storage{dir: abs}
-	for _, sub := range []string{"torrents/foreign", "files", "records", "journals", "locks", "owners"} {
+	for _, sub := range []string{"torrents/foreign", "files/.incoming", "records", "journals", "locks", "owners"} {
 		if err := os.MkdirAll(filepath.Join(abs, filepath.FromSlash(sub)), 0o755); err != nil {
 			return nil, fmt.Errorf("storage folder %s cannot be used: %w", abs, err)
 		}
 	}
+	s.sweepIncoming()
 	return s, nil
 }
 

@@ -42,8 +42,8 @@ func (c *Client) Target(name, want string) (string, error) {
 // directories on the way there are made when data comes.
 func targetPath(filesDir, name, want string) (string, error) {
 	if want == "-" {
-		return "", hint(fmt.Errorf("%w: a download to standard output is not part of this build", ErrUsage),
-			"name a file with -o PATH")
+		return "", hint(fmt.Errorf("%w: standard output is the command's own: a daemon cannot write to it", ErrUsage),
+			"btclient download NAME -o - does it")
 	}
 	if want == "" {
 		return filepath.Join(filesDir, name), nil
@@ -61,7 +61,7 @@ func targetPath(filesDir, name, want string) (string, error) {
 		return filepath.Join(abs, name), nil
 	case err == nil && !info.Mode().IsRegular():
 		return "", hint(fmt.Errorf("%w: target %s is a %s", ErrUsage, abs, describeMode(info.Mode())),
-			"this build writes files and directories: name one with -o PATH")
+			"btclient download NAME -o %s writes to block devices and pipes by itself, without the daemon", abs)
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return "", fmt.Errorf("target %s: %w", abs, err)
 	}

@@ -21,6 +21,8 @@ done
 package() {
 	case $1 in
 	cc) echo gcc libc6-dev ;;
+	losetup | mkswap) echo mount util-linux ;;
+	mkfs.ext4) echo e2fsprogs ;;
 	aria2c) echo aria2 ;;
 	ip | tc) echo iproute2 ;;
 	chromium) echo chromium fonts-liberation ;;

@@ -176,15 +176,28 @@ func (r *Remote) Do(ctx context.Context, method, path string, in, out any) error
 	return nil
 }
 
-func (r *Remote) send(ctx context.Context, method, path string, in any) (*http.Response, error) {
-	var body io.Reader
-	if in != nil {
-		b, err := json.Marshal(in)
-		if err != nil {
-			return nil, err
-		}
-		body = bytes.NewReader(b)
+// Bring gives a publication that was added with a Stream its bytes, and blocks until the
+// daemon has no more use for them: what came of it is told by the job.
+func (r *Remote) Bring(ctx context.Context, id string, from io.Reader) error {
+	resp, err := r.ask(ctx, http.MethodPut, JobPath(id, "data"), "application/octet-stream", from)
+	if err != nil {
+		return err
 	}
+	return resp.Body.Close()
+}
+
+func (r *Remote) send(ctx context.Context, method, path string, in any) (*http.Response, error) {
+	if in == nil {
+		return r.ask(ctx, method, path, "", nil)
+	}
+	b, err := json.Marshal(in)
+	if err != nil {
+		return nil, err
+	}
+	return r.ask(ctx, method, path, "application/json", bytes.NewReader(b))
+}
+
+func (r *Remote) ask(ctx context.Context, method, path, kind string, body io.Reader) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, method, r.URL+Prefix+path, body)
 	if err != nil {
 		return nil, err
@@ -192,8 +205,8 @@ func (r *Remote) send(ctx context.Context, method, path string, in any) (*http.R
 	if r.Token != "" {
 		req.Header.Set("Authorization", "Bearer "+r.Token)
 	}
-	if in != nil {
-		req.Header.Set("Content-Type", "application/json")
+	if kind != "" {
+		req.Header.Set("Content-Type", kind)
 	}
 	resp, err := r.http.Do(req)
 	if err != nil {

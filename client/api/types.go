@@ -111,9 +111,14 @@ type AddDownload struct {
 
 // AddPublication asks for a publication: POST /publications.
 type AddPublication struct {
-	Path string `json:"path"` // absolute
+	Path string `json:"path,omitempty"` // absolute
 	Name string `json:"name,omitempty"`
 	Copy bool   `json:"copy,omitempty"`
+	// Stream, in place of Path, is what the bytes come from, in words: PUT /jobs/ID/data brings
+	// them. Size is how many are expected, 0 when that is not known.
+	Stream   string `json:"stream,omitempty"`
+	Size     int64  `json:"size,omitempty"`
+	AnySpace bool   `json:"any_space,omitempty"` // although there may be no room for Size
 	// Torrent is the absolute path of a .torrent that the path is the content of; then it
 	// goes by the name in that, and is not copied.
 	Torrent string `json:"torrent,omitempty"`

@@ -3,6 +3,7 @@ package daemon
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -65,6 +66,9 @@ func (d *Daemon) AddPublication(ctx context.Context, req api.AddPublication) (ap
 }
 
 func (d *Daemon) addPublication(ctx context.Context, req api.AddPublication, watched bool) (api.Job, error) {
+	if req.Stream != "" {
+		return d.addStream(ctx, req)
+	}
 	if !filepath.IsAbs(req.Path) {
 		return api.Job{}, fmt.Errorf("%w: the path %q is not absolute", client.ErrUsage, req.Path)
 	}
@@ -92,6 +96,21 @@ func (d *Daemon) addPublication(ctx context.Context, req api.AddPublication, wat
 		s.Torrent = d.torrentPath(s.ID)
 	}
 	return d.add(ctx, s, metainfo)
+}
+
+// addStream queues a publication whose bytes a command is about to Bring.
+func (d *Daemon) addStream(ctx context.Context, req api.AddPublication) (api.Job, error) {
+	if req.Path != "" || req.Torrent != "" || req.Size < 0 {
+		return api.Job{}, fmt.Errorf("%w: with a stream neither a path nor a torrent can be given, and the size is 0 when it is not known", client.ErrUsage)
+	}
+	if err := client.CheckName(req.Name); err != nil {
+		return api.Job{}, err
+	}
+	return d.add(ctx, saved{
+		ID: client.RecordID(client.Published, req.Name, ""), Kind: api.Publication, Name: req.Name, Path: filepath.Join(d.cfg.Storage.FilesDir(), req.Name),
+		Source: rand.Text(), // no two streams are the same
+		Stream: req.Stream, Bytes: req.Size, AnySpace: req.AnySpace, State: api.Queued, Added: time.Now(),
+	}, nil)
 }
 
 // largeFile is the size in bytes from which reading a file takes longer than
@@ -148,7 +167,10 @@ func (d *Daemon) add(ctx context.Context, s saved, metainfo []byte) (api.Job, er
 			} else {
 				d.stop(j)
 			}
-			j.saved, j.looked = s, false
+			j.saved, j.looked, j.bytes = s, false, nil
+			if s.Stream != "" {
+				j.bytes = make(chan brought)
+			}
 			d.enter(j)
 		}
 		j.due, j.tries = time.Time{}, 0

@@ -38,6 +38,7 @@ type saved struct {
 	Follow   bool      `json:"follow,omitempty"`
 	Watched  bool      `json:"watched,omitempty"`
 	Copy     bool      `json:"copy,omitempty"`
+	Stream   string    `json:"stream,omitempty"`    // of a publication: what its bytes come from, which a command brings; see bring.go
 	Large    bool      `json:"large,omitempty"`     // of a publication, see isLarge
 	Reserve  bool      `json:"reserve,omitempty"`   // preallocate
 	AnySpace bool      `json:"any_space,omitempty"` // although there may be no room
@@ -65,8 +66,9 @@ type job struct {
 	subject  string // what it was about when it was entered
 	namesake *job   // the next one about that
 
-	waiting bool // in a queue of schedule.go
-	looked  bool // whether an earlier version can be served
+	bytes   chan brought // of a publication with a Stream; nil after a restart
+	waiting bool         // in a queue of schedule.go
+	looked  bool         // whether an earlier version can be served
 	due     time.Time
 	tries   int // that failed in passing, in a row
 	rates   []api.Rate
@@ -88,6 +90,7 @@ type run struct {
 	cancel context.CancelFunc
 	ended  chan struct{} // closed when nothing of it is left
 	slot   slot
+	bytes  <-chan brought // the job's
 	stage  atomic.Pointer[stage]
 	d      *client.Download // the loop's; nil until it fetches
 	// stopped: it was told to end. What it still reports is about a job as it was before.

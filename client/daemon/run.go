@@ -85,9 +85,12 @@ func (d *Daemon) publish(ctx context.Context, r *run, s saved) (served, error) {
 	var p *client.Publication
 	var err error
 	replacing := func(subject string) { d.replacing(s.ID, subject) }
-	if s.Torrent != "" {
+	switch {
+	case s.Stream != "":
+		p, err = d.publishStream(ctx, r, s, replacing)
+	case s.Torrent != "":
 		p, err = d.c.Upload(ctx, client.UploadRequest{Path: s.Source, Torrent: s.Torrent, OnProgress: r.onProgress, Replacing: replacing})
-	} else {
+	default:
 		p, err = d.c.Publish(ctx, client.PublishRequest{Path: s.Source, Name: s.Name, Copy: s.Copy, OnProgress: r.onProgress, Replacing: replacing})
 	}
 	if err != nil {

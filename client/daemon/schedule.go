@@ -16,6 +16,7 @@ const (
 	fetching   slot = iota // bound by Settings.MaxDownloads
 	publishing             // small files, which wait for the ring
 	hashing                // large ones, which keep the disk busy
+	taking                 // what commands bring, at their pace
 	opening                // what is complete, until it is served
 	slots
 )
@@ -29,6 +30,8 @@ func (d *Daemon) most(s slot) int {
 		return 32
 	case hashing:
 		return 2
+	case taking:
+		return 4
 	}
 	return 8
 }
@@ -46,6 +49,9 @@ func slotFor(j *job) slot {
 		return opening
 	case j.Kind == api.Download:
 		return fetching
+	}
+	if j.Stream != "" {
+		return taking
 	}
 	if j.Large {
 		return hashing
@@ -103,7 +109,7 @@ func (d *Daemon) schedule() {
 // begin starts a run.
 func (d *Daemon) begin(j *job, s slot) {
 	ctx, cancel := context.WithCancel(d.ctx)
-	r := &run{cancel: cancel, ended: make(chan struct{}), slot: s}
+	r := &run{cancel: cancel, ended: make(chan struct{}), slot: s, bytes: j.bytes}
 	j.run = r
 	d.queues.taken[s]++
 	d.running++

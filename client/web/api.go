@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"time"
 
 	"chordtorrent/client"
 	"chordtorrent/client/api"
@@ -83,11 +84,22 @@ func (s *Server) programs(mux *http.ServeMux) {
 	})
 	mux.HandleFunc("GET "+api.Prefix+"/files/{name}/torrent", s.torrent)
 	mux.HandleFunc("GET "+api.Prefix+"/events", s.events)
+	mux.HandleFunc("PUT "+api.Prefix+"/jobs/{id}/data", s.bring)
 	mux.HandleFunc("POST "+api.Prefix+"/uploads", s.beginUpload)
 	mux.HandleFunc("PUT "+api.Prefix+"/uploads/{id}/{path...}", s.putUpload)
 	mux.HandleFunc("POST "+api.Prefix+"/uploads/{id}", s.endUpload)
 	mux.HandleFunc("DELETE "+api.Prefix+"/uploads/{id}", s.dropUpload)
 	mux.HandleFunc(api.Prefix+"/", s.nothing(mux, "docs/api.md lists what there is"))
+}
+
+// bring gives a publication the bytes that a command sends.
+func (s *Server) bring(w http.ResponseWriter, r *http.Request) {
+	stop := func() { _ = http.NewResponseController(w).SetReadDeadline(time.Now()) }
+	if err := s.cfg.Daemon.Bring(r.Context(), r.PathValue("id"), r.Body, stop); err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
 }
 
 func (s *Server) status(r *http.Request) (api.Status, error) {

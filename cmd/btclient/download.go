@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -20,7 +21,8 @@ const lingerMost = 60 * time.Second
 func (a *app) downloadCommand() *cobra.Command {
 	var (
 		target   string
-		seedFor  time.Duration
+		stay     func() (staying, error)
+		force    bool
 		hook     string
 		profile  transfer.Profile
 		reserve  bool
@@ -43,6 +45,17 @@ Storage. Until it is complete the data is in PATH.part; interrupted, also by a
 power cut, the same command continues it. What is at the target already is
 verified and used, but never overwritten unless it is an earlier version that
 this Storage downloaded there.
+
+PATH may be a block device: it is written in place, from its begin on, zeros as
+well, and synced before the line below. One that is too small, mounted or in use
+otherwise is refused; --force writes to one in use. Interrupted, the same command
+goes on; what somebody may have changed meanwhile is hashed first. The device stays
+ours until this command ends (--seed-for 0s), and is not served afterwards.
+With -o -, a named pipe or a character device the bytes are written there in order,
+verified, while they come in; they gather in a file in Storage that goes with this
+command. With -o - the lines of this command go to standard error. Both take a
+single file only, stay with the version that they began, and are done by this
+command also where a daemon runs.
 
 When every byte is verified, one line on standard output:
 
@@ -70,22 +83,32 @@ its failure is ours.`,
 			if target == "" && (len(args) == 2 || cmd.Flags().Changed("output")) {
 				return usageError(errors.New("the target is an empty path"), "btclient download")
 			}
-			stay, err := howLong(cmd, "seed-for", seedFor)
+			howLong, err := stay()
 			if err != nil {
 				return err
+			}
+			req := client.DownloadRequest{Source: args[0], Target: target, Preallocate: reserve, AnySpace: anySpace, Force: force}
+			var kind client.TargetKind
+			req.Target, kind = kindOfTarget(target)
+			if req.Target == "-" {
+				a.out.moveTo(a.console) // standard output is data
+			}
+			if kind != client.ToFiles && (follow || reserve) {
+				return usageError(fmt.Errorf("%s is no file: --follow and --preallocate are for files", target), "btclient download")
 			}
 			if from != "" {
 				if follow || a.elsewhere.url != "" {
 					return usageError(errors.New("--from is for this command alone: leave out --follow and --daemon"), "btclient download")
 				}
-				return a.downloadFrom(cmd.Context(), from, client.DownloadRequest{Source: args[0], Target: target, Preallocate: reserve, AnySpace: anySpace}, stay, hook)
+				return a.downloadFrom(cmd.Context(), from, req, howLong, hook)
 			}
-			return a.download(cmd.Context(), client.DownloadRequest{Source: args[0], Target: target, Preallocate: reserve, AnySpace: anySpace}, follow, stay, hook, profile)
+			return a.download(cmd.Context(), req, follow, howLong, hook, profile)
 		},
 	}
 	f := cmd.Flags()
 	f.StringVarP(&target, "output", "o", "", "the target `PATH`")
-	f.DurationVar(&seedFor, "seed-for", 0, "serve for so long (`D` as 90s, 2h) after it is complete; 0s leaves at once; a daemon serves on")
+	stay = stayingFlags(cmd, " after it is complete; 0s leaves at once; a daemon serves on")
+	f.BoolVar(&force, "force", false, "write to a device although it is in use")
 	f.StringVar(&hook, "exec", "", "run `CMD` by sh at completion")
 	f.BoolVar(&follow, "follow", false, "keep to the newest version of NAME from now on; needs the daemon, see btclient serve")
 	f.BoolVar(&anySpace, "no-space-check", false, "begin although the disk has no room for all of it, and wait when it is full")
@@ -97,8 +120,8 @@ its failure is ours.`,
 	return cmd
 }
 
-// download does it; stay < 0 means until nobody fetches.
-func (a *app) download(ctx context.Context, req client.DownloadRequest, follow bool, stay time.Duration, hook string, profile transfer.Profile) error {
+// download does it.
+func (a *app) download(ctx context.Context, req client.DownloadRequest, follow bool, stay staying, hook string, profile transfer.Profile) error {
 	storage, err := a.openStorage()
 	if err != nil {
 		return err
@@ -106,7 +129,7 @@ func (a *app) download(ctx context.Context, req client.DownloadRequest, follow b
 	switch r, err := a.remote(storage); {
 	case err != nil:
 		return err
-	case r != nil:
+	case r != nil && (r.Elsewhere() || client.KindOfTarget(req.Target) == client.ToFiles):
 		a.servesOn(stay)
 		return a.downloadThere(ctx, r, api.AddDownload{Source: req.Source, Target: req.Target, Follow: follow, Preallocate: req.Preallocate, AnySpace: req.AnySpace}, hook)
 	case follow:
@@ -127,7 +150,7 @@ func (a *app) download(ctx context.Context, req client.DownloadRequest, follow b
 }
 
 // downloadFrom downloads from one place alone, in this process also when there is a daemon.
-func (a *app) downloadFrom(ctx context.Context, from string, req client.DownloadRequest, stay time.Duration, hook string) error {
+func (a *app) downloadFrom(ctx context.Context, from string, req client.DownloadRequest, stay staying, hook string) error {
 	storage, err := a.openStorage()
 	if err != nil {
 		return err
@@ -144,14 +167,17 @@ func (a *app) downloadFrom(ctx context.Context, from string, req client.Download
 	defer ring.Close()
 	c := client.New(client.Config{Storage: storage, Ring: ring, Log: a.log})
 	defer c.Close()
-	return a.fetch(ctx, c, req, max(stay, 0), hook)
+	return a.fetch(ctx, c, req, stay, hook)
 }
 
 // fromStorage is what --from calls the Storage of the command.
 const fromStorage = "storage"
 
-// fetch downloads in this process; stay < 0 means to serve until nobody fetches.
-func (a *app) fetch(ctx context.Context, c *client.Client, req client.DownloadRequest, stay time.Duration, hook string) error {
+// fetch downloads in this process.
+func (a *app) fetch(ctx context.Context, c *client.Client, req client.DownloadRequest, stay staying, hook string) error {
+	if client.KindOfTarget(req.Target) != client.ToFiles {
+		return a.downloadInto(ctx, c, req, hook, stay)
+	}
 	req.OnProgress = a.stages(req.Source)
 	d, err := a.newest(ctx, c, req)
 	if d != nil {
@@ -281,16 +307,23 @@ func (a *app) report(d *client.Download) {
 }
 
 // stay serves a complete download as long as asked.
-func (a *app) stay(ctx context.Context, d *client.Download, seedFor time.Duration) {
-	if seedFor < 0 {
+func (a *app) stay(ctx context.Context, d *client.Download, stay staying) {
+	if !stay.asked() {
 		d.Linger(ctx, lingerMost)
 		return
 	}
-	timer := time.NewTimer(seedFor)
-	defer timer.Stop()
+	ctx, cancel := stay.until(ctx)
+	var waiting sync.WaitGroup
+	defer waiting.Wait()
+	defer cancel()
+	if stay.peersDone {
+		waiting.Go(func() {
+			awaitPeers(ctx, d)
+			cancel()
+		})
+	}
 	select {
 	case <-ctx.Done():
-	case <-timer.C:
 	case <-d.Failed():
 		fmt.Fprintf(a.console, "btclient: %q is served no longer: %v\n", d.Name, d.ServeErr())
 	}

@@ -5,11 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
-	"time"
 
 	"chordtorrent/client"
 	"chordtorrent/client/api"
@@ -85,18 +85,14 @@ func verdict(j api.Job) error {
 }
 
 // servesOn says so to whoever asked for a time to serve, which is not the daemon's.
-func (a *app) servesOn(seedFor time.Duration) {
-	if seedFor >= 0 {
-		fmt.Fprintln(a.console, "btclient: the daemon serves on, whatever --seed-for says: btclient pause ends that")
+func (a *app) servesOn(stay staying) {
+	if stay.asked() {
+		fmt.Fprintln(a.console, "btclient: the daemon serves on, whatever --seed-for and --seed-until say: btclient pause ends that")
 	}
 }
 
 // publishThere has the daemon publish.
 func (a *app) publishThere(ctx context.Context, r *api.Remote, all []api.AddPublication) error {
-	var st api.Status
-	if err := r.Do(ctx, "GET", "/status", nil, &st); err != nil {
-		return a.interruptedOr(ctx, err)
-	}
 	for _, add := range all {
 		var j api.Job
 		if err := r.Do(ctx, "POST", "/publications", add, &j); err != nil {
@@ -106,17 +102,81 @@ func (a *app) publishThere(ctx context.Context, r *api.Remote, all []api.AddPubl
 		if err != nil {
 			return err
 		}
-		if err := r.Do(ctx, "GET", "/status", nil, &st); err != nil { // its port is open now
-			return a.interruptedOr(ctx, err)
+		if err := a.publishedThere(ctx, r, j); err != nil {
+			return err
 		}
-		e := publishedEvent{Event: "published", Name: j.Name, InfoHash: j.InfoHash, Bytes: j.Bytes, Pieces: j.Pieces, Copies: j.Copies,
-			Path: j.Path, Port: uint16(st.Port), PeerID: st.PeerID}
-		a.out.line(e.String(), e)
-	}
-	if a.progressMode == progressBar {
-		fmt.Fprintf(a.console, "served by the daemon (pid %d)\n", r.PID)
 	}
 	return nil
+}
+
+// publishedThere tells scripts that the daemon serves something.
+func (a *app) publishedThere(ctx context.Context, r *api.Remote, j api.Job) error {
+	var st api.Status
+	if err := r.Do(ctx, "GET", "/status", nil, &st); err != nil { // its port is open now
+		return a.interruptedOr(ctx, err)
+	}
+	e := publishedEvent{Event: "published", Name: j.Name, InfoHash: j.InfoHash, Bytes: j.Bytes, Pieces: j.Pieces, Copies: j.Copies,
+		Path: j.Path, Port: uint16(st.Port), PeerID: st.PeerID}
+	a.out.line(e.String(), e)
+	if a.progressMode == progressBar {
+		fmt.Fprintf(a.console, "served by %v\n", r)
+	}
+	return nil
+}
+
+// streamThere has the daemon publish what this command reads and sends to it.
+func (a *app) streamThere(ctx context.Context, r *api.Remote, from *client.Stream, p publishing) error {
+	var j api.Job
+	add := api.AddPublication{Stream: from.From, Name: p.name, Size: max(from.Size, 0), AnySpace: p.anySpace}
+	if err := r.Do(ctx, "POST", "/publications", add, &j); err != nil {
+		return a.interruptedOr(ctx, err)
+	}
+	bringing, end := context.WithCancel(ctx)
+	read := &reading{from: from.Reader}
+	brought := make(chan struct{})
+	go func() {
+		defer close(brought)
+		if err := r.Bring(bringing, j.ID, read); err != nil {
+			a.log.Debug("the bytes were not all taken", "name", p.name, "err", err) // the job says why
+		}
+	}()
+	j, err := a.watchJob(ctx, r, j)
+	end()
+	switch {
+	case ctx.Err() != nil:
+		return beginsAnew(fmt.Errorf("%w: %q was not published", client.ErrInterrupted, p.name))
+	case err == nil:
+		<-brought
+		return a.publishedThere(ctx, r, j)
+	}
+	if readErr := read.failed(); readErr != nil {
+		err = fmt.Errorf("reading %s: %w", from.From, readErr) // of which the daemon knows only that it ended
+	}
+	return err
+}
+
+// reading remembers why no more could be read, and where.
+type reading struct {
+	from io.Reader
+	mu   sync.Mutex
+	at   int64
+	err  error
+}
+
+func (r *reading) Read(p []byte) (int, error) {
+	n, err := r.from.Read(p)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.at += int64(n); err != nil && err != io.EOF && r.err == nil {
+		r.err = fmt.Errorf("at byte %d: %w", r.at, err)
+	}
+	return n, err
+}
+
+func (r *reading) failed() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.err
 }
 
 // downloadThere has the daemon download.

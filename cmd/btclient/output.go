@@ -25,6 +25,13 @@ type output struct {
 	err  error // why, unless the reader went away
 }
 
+// moveTo has what scripts read go elsewhere, as standard output is something else.
+func (o *output) moveTo(w io.Writer) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.w, o.seen = w, false
+}
+
 // line prints text, or in JSON mode the object.
 func (o *output) line(text string, object any) {
 	if !o.json {

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"path/filepath"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -14,7 +13,7 @@ import (
 
 func (a *app) uploadCommand() *cobra.Command {
 	var (
-		seedFor time.Duration
+		stay    func() (staying, error)
 		profile transfer.Profile
 	)
 	cmd := &cobra.Command{
@@ -39,22 +38,22 @@ has no .torrent yet.`,
 			if _, _, err := client.CheckUpload(req); err != nil {
 				return err
 			}
-			limit, err := howLong(cmd, "seed-for", seedFor)
+			howLong, err := stay()
 			if err != nil {
 				return err
 			}
-			return a.upload(cmd.Context(), req, limit, profile)
+			return a.upload(cmd.Context(), req, howLong, profile)
 		},
 	}
 	f := cmd.Flags()
-	f.DurationVar(&seedFor, "seed-for", 0, "serve for so long (`D` as 90s, 2h), then end; 0s ends at once; a daemon serves on")
+	stay = stayingFlags(cmd, ", then end; 0s ends at once; a daemon serves on")
 	profileFlag(f, &profile)
 	a.progressFlag(cmd)
 	return cmd
 }
 
-// upload does it; seedFor < 0 means until interrupted.
-func (a *app) upload(ctx context.Context, req client.UploadRequest, seedFor time.Duration, profile transfer.Profile) error {
+// upload does it.
+func (a *app) upload(ctx context.Context, req client.UploadRequest, stay staying, profile transfer.Profile) error {
 	storage, err := a.openStorage()
 	if err != nil {
 		return err
@@ -69,7 +68,7 @@ func (a *app) upload(ctx context.Context, req client.UploadRequest, seedFor time
 		if add.Torrent, err = filepath.Abs(req.Torrent); err != nil {
 			return err
 		}
-		a.servesOn(seedFor)
+		a.servesOn(stay)
 		return a.publishThere(ctx, r, []api.AddPublication{add})
 	}
 	ring, err := a.openRingWaiting(ctx, storage, -1)
@@ -90,5 +89,5 @@ func (a *app) upload(ctx context.Context, req client.UploadRequest, seedFor time
 	if err := a.published(c, p); err != nil {
 		return err
 	}
-	return a.seed(ctx, pubs, seedFor)
+	return a.seed(ctx, pubs, stay)
 }

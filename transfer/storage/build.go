@@ -121,7 +121,7 @@ func hashed(ctx context.Context, path, name string, workers int, progress func(d
 	defer c.Close()
 	pieces := make([]byte, l.NumPieces()*HashLen)
 	complete := 0
-	err = hashPieces(ctx, c, workers, progress, func(i int, sum [HashLen]byte) {
+	err = hashPieces(ctx, c, nil, workers, progress, func(i int, sum [HashLen]byte) {
 		copy(pieces[i*HashLen:], sum[:])
 		complete++
 	})

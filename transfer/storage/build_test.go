@@ -255,7 +255,7 @@ func BenchmarkHash(b *testing.B) {
 	b.SetBytes(size)
 	began := lab.CPUTime()
 	for b.Loop() {
-		must(b, hashPieces(context.Background(), c, 0, nil, func(int, [HashLen]byte) {}))
+		must(b, hashPieces(context.Background(), c, nil, 0, nil, func(int, [HashLen]byte) {}))
 	}
 	b.ReportMetric(float64(b.N)*size/1e6/(lab.CPUTime()-began).Seconds(), "MB/cpu-s")
 }
@@ -281,7 +281,7 @@ func BenchmarkHashHoles(b *testing.B) {
 	c := openSource(b, l, src)
 	b.SetBytes(size)
 	for b.Loop() {
-		must(b, hashPieces(context.Background(), c, 0, nil, func(int, [HashLen]byte) {}))
+		must(b, hashPieces(context.Background(), c, nil, 0, nil, func(int, [HashLen]byte) {}))
 	}
 }
 

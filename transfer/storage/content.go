@@ -36,6 +36,7 @@ type Content struct {
 	l       *Layout
 	handles *cache
 	root    *os.Root // of a directory; nil for a single file
+	device  *os.File // see OpenDevice; nil for all else
 	now     atomic.Pointer[state]
 
 	mu    sync.Mutex
@@ -111,6 +112,9 @@ func (c *Content) stampAll(known []stamp) ([]stamp, error) {
 
 // stat looks at file i by its path.
 func (c *Content) stat(i int) (stamp, error) {
+	if c.device != nil {
+		return c.statDevice()
+	}
 	var fi fs.FileInfo
 	var err error
 	if c.root == nil {
@@ -160,6 +164,9 @@ func (c *Content) name(i int) string {
 
 // openFile opens file i for the cache; create makes it when it is missing.
 func (c *Content) openFile(i int, create bool) (*os.File, error) {
+	if c.device != nil {
+		return c.openDeviceFile()
+	}
 	if c.now.Load().target {
 		return c.openTargetFile(i, create)
 	}

@@ -66,6 +66,9 @@ func (c *Content) sync(dirty map[int]bool) error {
 		}
 	}
 	top := c.Path()
+	if c.device != nil {
+		return nil // its name is not ours to keep
+	}
 	if c.l.Single {
 		return syncDir(filepath.Dir(top))
 	}

@@ -26,8 +26,13 @@ const readSize = 512 << 10
 // is that of ctx or of the disk. Whether a file has changed since it was opened
 // does not matter here.
 func Verify(ctx context.Context, c *Content, workers int, progress func(done, total int64)) (*wire.Bits, error) {
+	return VerifyAmong(ctx, c, nil, workers, progress)
+}
+
+// VerifyAmong is Verify of some pieces alone; nil: of all.
+func VerifyAmong(ctx context.Context, c *Content, among *wire.Bits, workers int, progress func(done, total int64)) (*wire.Bits, error) {
 	have := wire.NewBits(c.l.NumPieces())
-	err := hashPieces(ctx, c, workers, progress, func(i int, sum [HashLen]byte) {
+	err := hashPieces(ctx, c, among, workers, progress, func(i int, sum [HashLen]byte) {
 		if string(sum[:]) == string(c.l.PieceHash(i)) {
 			have.Set(i)
 		}
@@ -38,9 +43,9 @@ func Verify(ctx context.Context, c *Content, workers int, progress func(done, to
 	return have, nil
 }
 
-// hashPieces calls found for every piece that is there in full, one at a time,
-// in any order.
-func hashPieces(ctx context.Context, c *Content, workers int, progress func(done, total int64), found func(i int, sum [HashLen]byte)) error {
+// hashPieces calls found for every piece among these (nil: all) that is there in full, one at
+// a time, in any order.
+func hashPieces(ctx context.Context, c *Content, among *wire.Bits, workers int, progress func(done, total int64), found func(i int, sum [HashLen]byte)) error {
 	if workers <= 0 {
 		workers = runtime.GOMAXPROCS(0)
 	}
@@ -56,6 +61,10 @@ func hashPieces(ctx context.Context, c *Content, workers int, progress func(done
 		h := &pieceHasher{c: c, buf: make([]byte, min(readSize, c.l.PieceLength))}
 		for {
 			mu.Lock()
+			for among != nil && next < c.l.NumPieces() && !among.Get(next) {
+				done += c.l.PieceSize(next)
+				next++
+			}
 			i := next
 			next++
 			stop := failed != nil || i >= c.l.NumPieces()

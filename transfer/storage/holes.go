@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"context"
 	"crypto/sha1"
 	"os"
 
@@ -28,14 +29,22 @@ func Holes(l *Layout) *wire.Bits {
 
 // MakeHoles has these pieces of a target be zeros, as holes in every file that they lie
 // in. Those files are there at their full length afterwards. It does not wait for the
-// disk (see Sync). An error names the file.
-func (c *Content) MakeHoles(pieces *wire.Bits) error {
+// disk (see Sync), but a device may have to write. progress, if not nil, is told the bytes so
+// far. The error is that of ctx, or names the file.
+func (c *Content) MakeHoles(ctx context.Context, pieces *wire.Bits, progress func(done int64)) error {
+	done := int64(0)
 	for i := range pieces.Each() {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		err := c.l.each(int64(i)*c.l.PieceLength, c.l.PieceSize(i), func(file int, at, n int64) error {
 			return c.change(file, func(f *os.File) error { return zero(f, at, n) })
 		})
 		if err != nil {
 			return err
+		}
+		if done += c.l.PieceSize(i); progress != nil {
+			progress(done)
 		}
 	}
 	return nil
@@ -43,7 +52,7 @@ func (c *Content) MakeHoles(pieces *wire.Bits) error {
 
 // zero has n bytes from off of a file read as zeros.
 func zero(f *os.File, off, n int64) error {
-	if isHole(f, off, n) || punchHole(f, off, n) == nil {
+	if isHole(f, off, n) || punchHole(f, off, n) == nil || zeroRange(f, off, n) == nil {
 		return nil
 	}
 	for n > 0 {

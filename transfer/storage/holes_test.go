@@ -66,7 +66,7 @@ func TestHolesAreMadeInEveryFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	if err := c.MakeHoles(holes); err != nil {
+	if err := c.MakeHoles(t.Context(), holes, nil); err != nil {
 		t.Fatal(err)
 	}
 	for i := range holes.Each() {

@@ -277,8 +277,12 @@ func boot() (b [32]byte) {
 
 // Fingerprint is a hash of the sizes and modification times of all files, as
 // their paths show them now: equal ones mean that nothing was changed, added or
-// removed. A file that is missing counts as that.
+// removed. A file that is missing counts as that. Of a device it says that nobody has
+// written to it, which is true after Sync only.
 func (c *Content) Fingerprint() ([32]byte, error) {
+	if c.device != nil {
+		return c.deviceFingerprint()
+	}
 	h := sha256.New()
 	var b [16]byte
 	for i, f := range c.l.Files {
