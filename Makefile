@@ -10,7 +10,7 @@ FUZZTIME ?= 60s
 BENCHTIME ?= 1s
 , := ,
 
-.PHONY: help build demo test pictures explore seeds swarm crowd race lint fuzz bench bench-hash bench-swarm bench-daemon bench-tracker kill-test wireshark interop devices soak images compose-up compose-demo clean
+.PHONY: help build demo test pictures explore seeds swarm crowd race lint fuzz bench bench-hash bench-swarm bench-daemon bench-tracker kill-test imaging wireshark interop devices soak images compose-up compose-demo clean
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -79,6 +79,9 @@ bench-tracker: ## answers of the trackers for a second of CPU, into bench/tracke
 kill-test: ARGS ?= --mode rounds,cuts,full-disk --cuts '6|6' --cut-for 10s
 kill-test: ## 12 real chordnodes under load, some killed, some cut off; needs root; more with ARGS='--rounds 200'
 	@scripts/kill-test.sh $(ARGS)
+
+imaging: ## partitions become images and images partitions, with real file systems on loop devices; needs root
+	@scripts/imaging-test.sh
 
 wireshark: ## btclient and aria2 fetch from btclient, tshark listens and must understand; needs root
 	@scripts/wireshark.sh
