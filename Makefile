@@ -10,7 +10,7 @@ FUZZTIME ?= 60s
 BENCHTIME ?= 1s
 , := ,
 
-.PHONY: help build demo test pictures explore seeds swarm crowd race lint fuzz bench bench-hash bench-swarm bench-daemon bench-tracker kill-test imaging wireshark interop devices soak images compose-up compose-demo clean
+.PHONY: help build dist check-dist check-units demo test pictures explore seeds swarm crowd race lint fuzz bench bench-hash bench-swarm bench-daemon bench-tracker kill-test alerts imaging wireshark interop devices soak images compose-up compose-demo clean
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,11 +19,20 @@ build: ## compile the programs, static, into bin/
 	@mkdir -p bin
 	$(GO_BUILD) -o bin/ ./cmd/chordnode ./cmd/btclient ./cmd/chordsim
 
+dist: ## packages of this commit, the same bytes wherever they are made, into dist/; not all with PLATFORMS="linux/amd64 …"
+	@scripts/dist.sh
+
+check-dist: ## two clones give the same packages; the .deb is installed, removed and purged below a folder
+	@scripts/check-dist.sh
+
+check-units: build ## systemd understands the units, and takes them for well shut in
+	@scripts/check-units.sh
+
 demo: build ## a ring of three, a publish, three downloads, a node killed; everything compared
 	@scripts/demo.sh
 
 test: ## the tests, quick and dependable, with the race detector
-	@scripts/need.sh cc chromium
+	@scripts/need.sh cc chromium tmux
 	go vet ./...
 	go test -race -timeout 10m ./...
 	@# These have one goroutine each: the race detector would only make them slow.
@@ -49,7 +58,7 @@ crowd: ## 200 that fetch in one process, into bench/swarm/many.json; thousands o
 	go test -run '^TestScripts/(killed|daemonkilled)$$' -v -timeout 20m ./cmd/btclient -btclient.kills 50
 
 race: ## the tests, again and again: COUNT=5 make race
-	@scripts/need.sh cc chromium
+	@scripts/need.sh cc chromium tmux
 	go test -race -timeout 60m -count=$(or $(COUNT),3) ./...
 
 lint: ## formatting, vet and golangci-lint with the import directions
@@ -82,6 +91,11 @@ kill-test: ## 12 real chordnodes under load, some killed, some cut off; needs ro
 
 imaging: ## partitions become images and images partitions, with real file systems on loop devices; needs root
 	@scripts/imaging-test.sh
+
+alerts: ## check and try the rules for Prometheus
+	@scripts/need.sh promtool
+	promtool check rules deploy/prometheus/alerts.yml
+	promtool test rules deploy/prometheus/alerts_test.yml
 
 wireshark: ## btclient and aria2 fetch from btclient, tshark listens and must understand; needs root
 	@scripts/wireshark.sh

@@ -37,7 +37,7 @@ var mayImport = map[string][]string{
 	"client/daemontest":    {"client", "client/api", "client/daemon", "communicator"},
 	"client/web":           {"client", "client/api", "client/daemon", "communicator", "communicator/picture"},
 	"scripts/lab":          {},
-	"scripts/killtest":     {"scripts/lab", "communicator", "chord", "chord/rpc"},
+	"scripts/killtest":     {"scripts/lab", "communicator", "chord", "chord/secret", "chord/rpc"},
 	"scripts/interop":      {"scripts/lab", "communicator", "transfer"},
 	"scripts/daemonbench":  {"scripts/lab", "client/api", "communicator"},
 	"scripts/swarmbench":   {"scripts/lab", "communicator", "transfer"},

@@ -34,8 +34,9 @@ func (c *Client) newAnnouncer(name string, infoHash [20]byte, size int64) *annou
 }
 
 // Announce implements transfer.Announcer.
-func (a *announcer) Announce(ctx context.Context, p transfer.Progress) (transfer.Answer, error) {
+func (a *announcer) Announce(ctx context.Context, p transfer.Progress) (answer transfer.Answer, err error) {
 	defer func() {
+		a.c.told.ring.note(ctx, err)
 		if first := a.first.Swap(nil); first != nil {
 			close(*first)
 		}
@@ -48,7 +49,6 @@ func (a *announcer) Announce(ctx context.Context, p transfer.Progress) (transfer
 	}
 	addr := netip.AddrPortFrom(a.c.ring.LocalAddr(), p.Port)
 	id := a.c.id.Load()
-	var err error
 	if id == 0 { // it began without the ring
 		err = a.c.enroll(ctx, addr)
 		id = a.c.id.Load()
@@ -84,7 +84,7 @@ func (a *announcer) Announce(ctx context.Context, p transfer.Progress) (transfer
 	if err != nil {
 		return transfer.Answer{}, err
 	}
-	answer := transfer.Answer{Interval: swarm.Interval}
+	answer.Interval = swarm.Interval
 	a.told = nil
 	if len(swarm.Peers) > 0 {
 		a.told = make(map[netip.AddrPort]communicator.Peer, len(swarm.Peers))

@@ -56,6 +56,7 @@ type Client struct {
 	id atomic.Uint64 // as the ring knows this Storage; 0 before enroll
 
 	trackers *trackers.Client
+	told     told
 	ctx      context.Context // ends with Close: announces stop
 	cancel   context.CancelFunc
 

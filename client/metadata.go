@@ -54,7 +54,7 @@ func (c *Client) fetchMetadata(ctx context.Context, m magnet, on OnProgress) ([]
 		c.log.Warn("no peer has said yet what the magnet link means", "info_hash", hexOf(m.infoHash), "trackers", len(m.tiers), "peers", len(m.peers))
 	})
 	defer slow.Stop()
-	from := c.sourcesOf(lanPeers{c, m.infoHash}, c.trackers.List(m.infoHash, m.tiers))
+	from := c.sourcesOf(lanPeers{c, m.infoHash}, counted{c.trackers.List(m.infoHash, m.tiers), &c.told.trackers})
 	info, err := engine.Metadata(ctx, transfer.MetadataSpec{InfoHash: m.infoHash, Announcer: from, Peers: m.peers, MaxBytes: storage.MaxTorrent})
 	from.end()
 	if ctx.Err() != nil {

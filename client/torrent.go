@@ -73,7 +73,7 @@ func (s *Storage) infoOf(tor torrent) func() ([]byte, error) {
 func (c *Client) announcerOf(tor torrent) (all transfer.Announcer, ring *announcer) {
 	own := c.trackers.List(tor.infoHash, tor.tiers)
 	if own.Len() > 0 && tor.layout.Private {
-		return c.sourcesOf(own), nil
+		return c.sourcesOf(counted{own, &c.told.trackers}), nil
 	}
 	name := tor.name
 	if tor.foreign {
@@ -83,7 +83,7 @@ func (c *Client) announcerOf(tor torrent) (all transfer.Announcer, ring *announc
 	if own.Len() == 0 {
 		return ring, ring
 	}
-	return c.sourcesOf(ring, own), ring
+	return c.sourcesOf(ring, counted{own, &c.told.trackers}), ring
 }
 
 // hasTrackers says whether there is a tracker among these that can be asked.

@@ -2,11 +2,14 @@ package node
 
 import (
 	"context"
+	"slices"
+	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"chordtorrent/chord"
+	"chordtorrent/chord/rpc"
 	"chordtorrent/node/store"
 )
 
@@ -44,6 +47,14 @@ func (e emitter) gauge(name, help string, value float64, labels ...string) {
 	e.ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, values...)
 }
 
+func (e emitter) flag(name, help string, on bool) {
+	value := 0.0
+	if on {
+		value = 1
+	}
+	e.gauge(name, help, value)
+}
+
 func (e emitter) counter(name, help string, value float64, labels ...string) {
 	d, values := e.desc(name, help, labels)
 	e.ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, value, values...)
@@ -51,13 +62,18 @@ func (e emitter) counter(name, help string, value float64, labels ...string) {
 
 func (s state) ring(e emitter) {
 	n := s.n
-	e.gauge("chordtorrent_build_info", "Always 1; the labels say which program and member this is.", 1,
-		"version", n.cfg.Version, "cluster", n.cfg.Cluster, "id", n.self.ID.String())
-	ready := 0.0
-	if n.isReady() {
-		ready = 1
+	e.gauge("chordtorrent_build_info", "Always 1; the labels say which program and member this is, and which version of the ring protocol it speaks.", 1,
+		"version", n.cfg.Version, "protocol", strconv.Itoa(rpc.Version), "cluster", n.cfg.Cluster, "id", n.self.ID.String())
+	e.flag("chordtorrent_ready", "1 when the node is part of a ring.", n.isReady())
+	e.flag("chordtorrent_leaving", "1 when the node was asked to leave the ring.", n.leaving.Load())
+	for i, print := range n.cfg.keeper.Fingerprints() {
+		place := "first"
+		if i > 0 {
+			place = "further"
+		}
+		e.gauge("chordtorrent_secret_info", "Always 1, for each secret of the ring that this node accepts; the first is the one it uses.", 1,
+			"place", place, "fingerprint", print)
 	}
-	e.gauge("chordtorrent_ready", "1 when the node is part of a ring.", ready)
 	e.gauge("chordtorrent_members", "Members that gossip believes alive, this one included.", float64(n.Members()))
 	// Past the count of operations: looking should not change what is seen.
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
@@ -70,6 +86,15 @@ func (s state) ring(e emitter) {
 		e.gauge("chordtorrent_under_replicated_keys", "Owned hard keys that fewer members hold than should.", float64(st.UnderReplicated))
 		e.gauge("chordtorrent_incomplete_ranges", "Ranges that this member is still filling.", float64(st.IncompleteRanges))
 		e.gauge("chordtorrent_last_repair_timestamp_seconds", "When the range was last repaired completely; 0 for never.", float64(st.LastRepair)/1000)
+		missed := 0
+		for _, id := range st.Missed {
+			if !slices.Contains(st.Forgotten, id) {
+				missed++
+			}
+		}
+		e.gauge("chordtorrent_missed_members", "Members known since the ring was last whole that are not there, but for those that an operator has declared gone for good.", float64(missed))
+		e.gauge("chordtorrent_forgotten_members", "Missed members that an operator has declared gone for good.", float64(len(st.Forgotten)))
+		e.gauge("chordtorrent_clock_offset_seconds", "How far this machine's clock is ahead of ring time.", float64(st.ClockOff)/1000)
 	case <-ctx.Done():
 	}
 }
@@ -86,9 +111,14 @@ func (s state) store(e emitter) {
 	for i, bound := range store.CommitBuckets() {
 		buckets[bound] = st.Buckets[i]
 	}
-	d, _ := e.desc("chordtorrent_commit_seconds", "Duration of group commits, fsync included.", nil)
+	d, _ := e.desc("chordtorrent_commit_duration_seconds", "Duration of group commits, fsync included.", nil)
 	e.ch <- prometheus.MustNewConstHistogram(d, st.Commits, st.Seconds, buckets)
 	e.counter("chordtorrent_commits_failed_total", "Group commits that the disk refused.", float64(st.Failed))
+	e.flag("chordtorrent_database_writable", "0 when the disk refused a write of late: the node only reads then.", s.n.db.Trouble() == nil)
+	if free, size, ok := s.n.dir.Space(); ok {
+		e.gauge("chordtorrent_disk_free_bytes", "Free for the node on the disk of its data directory.", float64(free))
+		e.gauge("chordtorrent_disk_size_bytes", "Size of the disk of the data directory.", float64(size))
+	}
 	e.counter("chordtorrent_damaged_entries_total", "Damaged entries met in the database.", float64(s.n.db.Damaged()))
 }
 

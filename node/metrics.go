@@ -36,8 +36,8 @@ func newMetrics() *metrics {
 			Help: "Clients' operations that ended, by kind and outcome.",
 		}, []string{"op", "code"}),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name:    "chordtorrent_operation_seconds",
-			Help:    "How long clients' operations took.",
+			Name:    "chordtorrent_operation_duration_seconds",
+			Help:    "How long clients' operations took, until the answer or its failure.",
 			Buckets: opBounds,
 		}, []string{"op"}),
 	}

@@ -88,7 +88,7 @@ func TestHTTPTellsHealthStatusAndMetrics(t *testing.T) {
 	})
 	for _, line := range []string{
 		"chordtorrent_members 1", "chordtorrent_ready 1", `chordtorrent_keys{class="hard"} 1`,
-		`chordtorrent_operations_total{code="ok",op="put"}`, "chordtorrent_commit_seconds_count",
+		`chordtorrent_operations_total{code="ok",op="put"}`, "chordtorrent_commit_duration_seconds_count",
 		`chordtorrent_build_info{cluster=`,
 	} {
 		if !strings.Contains(body, line) {

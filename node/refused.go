@@ -66,7 +66,7 @@ func (n *Node) dropped() dropCounts {
 // harmless are reasons that come with the lives and deaths of members, or that
 // tell of this machine's own troubles; the rest has been sent by somebody who
 // should not have.
-var harmless = []string{"idle", "timeout", "broken", "slow_reader", "dial_failed", "undelivered", "queue_full", "unsendable", "closed", "accept_failed", "not_registered", "not_connected", "ring_silent", "busy"}
+var harmless = []string{"idle", "timeout", "broken", "slow_reader", "dial_failed", "undelivered", "queue_full", "unsendable", "closed", "accept_failed", "newer_message", "not_registered", "not_connected", "ring_silent", "busy"}
 
 // grown gives what was refused since the counts before.
 func (now dropCounts) grown(before dropCounts) dropCounts {

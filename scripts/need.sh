@@ -32,6 +32,8 @@ package() {
 	sfdisk) echo fdisk ;;
 	chromium) echo chromium fonts-liberation ;;
 	nft) echo nftables ;;
+	systemd-analyze) echo systemd ;;
+	promtool) echo prometheus ;;
 	dumpcap) echo wireshark-common ;;
 	transmission-remote) echo transmission-cli ;;
 	*) echo "$1" ;;

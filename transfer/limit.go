@@ -31,6 +31,14 @@ func (l *limit) set(bytesPerSec int64) {
 	l.to.Store(rate.NewLimiter(rate.Limit(bytesPerSec), int(max(bytesPerSec/10, 4*leastShare))))
 }
 
+// value is what set was given last.
+func (l *limit) value() int64 {
+	if to := l.to.Load(); to != nil {
+		return int64(to.Limit())
+	}
+	return 0
+}
+
 // room is how many bytes may pass now.
 func (l *limit) room(now time.Time) int {
 	if to := l.to.Load(); to != nil {

@@ -26,15 +26,16 @@ type descriptor interface {
 }
 
 // loop is one goroutine, one poller and everything they own. All fields but
-// box, load and done belong to that goroutine.
+// box, load, counts and done belong to that goroutine.
 type loop struct {
-	e    *Engine
-	log  *slog.Logger
-	rnd  *rand.Rand
-	poll poller.Poller
-	box  mailbox
-	load atomic.Int64  // torrents and connections: where the next torrent goes
-	done chan struct{} // closed when the loop has ended
+	e      *Engine
+	log    *slog.Logger
+	rnd    *rand.Rand
+	poll   poller.Poller
+	box    mailbox
+	load   atomic.Int64 // torrents and connections: where the next torrent goes
+	counts counts
+	done   chan struct{} // closed when the loop has ended
 
 	now       time.Time // of this turn
 	nextTick  time.Time
@@ -93,7 +94,8 @@ func (l *loop) run() {
 			break
 		}
 		l.now = l.e.cfg.now()
-		l.mark = time.Now()
+		began := time.Now()
+		l.mark = began
 		for _, ev := range l.ready[:n] {
 			l.dispatch(ev)
 		}
@@ -112,6 +114,8 @@ func (l *loop) run() {
 		}
 		l.announceDue()
 		l.flush()
+		l.counts.swarms.Store(int64(len(l.swarms)))
+		l.counts.turned(l.mark.Sub(began)) // to the end of its last handler
 	}
 	l.end()
 }
@@ -213,7 +217,9 @@ func (l *loop) tick() {
 // held names the handler that has just run when it held the loop too long.
 func (l *loop) held(who any) {
 	now := time.Now()
-	if took := now.Sub(l.mark); took > longHold {
+	took := now.Sub(l.mark)
+	l.counts.held(took)
+	if took > longHold {
 		name, ok := who.(string)
 		if !ok {
 			name = fmt.Sprintf("%T", who)

@@ -88,7 +88,7 @@ func (s *swarm) dropStranded() bool {
 		return false
 	}
 	p := s.partials[stranded]
-	s.wasted += int64(len(p.from)-p.missing) * blockLen
+	s.waste(int64(len(p.from)-p.missing) * blockLen)
 	s.pick.Failed(stranded)
 	delete(s.partials, stranded)
 	s.freeBuffer(p)
@@ -248,6 +248,7 @@ func (h *hashing) handle(l *loop) {
 func (s *swarm) verified(h *hashing) {
 	piece := h.p.piece
 	s.have.Set(piece)
+	s.l.counts.verified.Add(1)
 	s.left--
 	s.done += int64(s.pieceSize(piece))
 	s.pick.Verified(piece)

@@ -148,6 +148,7 @@ func (c *conn) dropMalformed(err error) {
 func (c *conn) blockBytes(n int) {
 	c.down.add(n)
 	c.s.down.add(n)
+	c.l.counts.down.Add(int64(n))
 	c.gotBlock = c.l.now
 	c.s.lastMove = c.l.now
 }
@@ -205,7 +206,7 @@ func (c *conn) endBlock() {
 	c.wake()
 	p := s.partials[in.piece]
 	if p == nil || p.hashing || in.dst == nil {
-		s.wasted += int64(in.size)
+		s.waste(int64(in.size))
 		return
 	}
 	if !in.lent {
@@ -231,7 +232,7 @@ func (c *conn) endBlock() {
 func (s *swarm) received(p *partial, b picker.Block, id picker.PeerID, from *source, lent []byte) {
 	fresh, others := s.pick.Received(id, b)
 	if !fresh {
-		s.wasted += int64(b.Length)
+		s.waste(int64(b.Length))
 		return
 	}
 	if lent != nil {

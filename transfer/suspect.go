@@ -73,7 +73,8 @@ type try struct {
 // again, and its sender, if there is just one, is banned.
 func (s *swarm) wrong(h *hashing) {
 	piece := h.p.piece
-	s.wasted += int64(s.pieceSize(piece))
+	s.l.counts.wrong.Add(1)
+	s.waste(int64(s.pieceSize(piece)))
 	s.pick.Failed(piece)
 	first, single := h.p.from[0], true
 	for _, src := range h.p.from {
@@ -131,6 +132,9 @@ func (s *swarm) ban(src *source, why reason, of ...any) {
 	if src.url != "" {
 		s.banWeb(src, why, of...)
 		return
+	}
+	if !s.banned[src.key()] { // else for another of its pieces
+		s.l.counts.banned.Add(1)
 	}
 	s.log.Warn("peer is banned: it "+why.String(), append([]any{"addr", src.addr, "peer", hexHash(src.id)}, of...)...)
 	if len(s.banned) < maxBanned {

@@ -200,6 +200,7 @@ func (s *swarm) enter(c *conn) bool {
 	s.nextID++
 	s.conns[c.id] = c
 	s.l.conns++
+	s.l.counts.conns.Add(1)
 	s.l.load.Add(1)
 	s.l.wakes()
 	return true
@@ -210,6 +211,7 @@ func (s *swarm) leave(c *conn) {
 	delete(s.conns, c.id)
 	s.lonelySince = s.l.now
 	s.l.conns--
+	s.l.counts.conns.Add(-1)
 	s.l.load.Add(-1)
 	if s.byID[c.peerID] == c {
 		delete(s.byID, c.peerID)

@@ -233,6 +233,7 @@ func (c *conn) sendBlock(b *body, most int) (int, error) {
 	sp.Len -= int64(n)
 	c.up.add(n)
 	c.s.up.add(n)
+	c.l.counts.up.Add(int64(n))
 	c.sent(n)
 	return n, nil
 }

@@ -45,6 +45,7 @@ func (f *webFetch) take(n int, data []byte) {
 	f.got += int64(len(data))
 	f.w.down.add(len(data))
 	s.down.add(len(data))
+	s.l.counts.down.Add(int64(len(data)))
 	f.w.failures, f.w.trouble = 0, ""
 	for _, b := range f.left[:n] {
 		bytes := data[:b.Length]
@@ -55,7 +56,7 @@ func (f *webFetch) take(n int, data []byte) {
 			s.buffer(p)
 			s.received(p, b, f.w.id, f.w.from, bytes)
 		} else {
-			s.wasted += int64(b.Length) // somebody was faster
+			s.waste(int64(b.Length)) // somebody was faster
 		}
 		f.drop(b)
 		if here && p.full() {

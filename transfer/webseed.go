@@ -223,6 +223,7 @@ func (s *swarm) dropWeb() {
 func (s *swarm) banWeb(src *source, why reason, of ...any) {
 	for _, w := range s.web {
 		if w.from == src && w.never == "" {
+			s.l.counts.banned.Add(1)
 			s.log.Warn("web seed is banned: it "+why.String(), append([]any{"url", w.name}, of...)...)
 			s.l.e.drops.count(why)
 			w.never, w.lied = why.String(), true

@@ -89,7 +89,7 @@ func TestWhatClientsSendAndDoNotReadIsBounded(t *testing.T) {
 			conn := ln.dial()
 			defer conn.Close()
 			r := newFrameReader(conn)
-			if _, err := greet(conn, r, Hello{Cluster: "test"}); err != nil {
+			if _, err := greet(conn, r, Hello{Version: Version, Cluster: "test"}); err != nil {
 				t.Fatal(err)
 			}
 			readers = append(readers, r)

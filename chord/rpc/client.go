@@ -37,13 +37,13 @@ type Client struct {
 // us, because of another cluster, secret or version, say. keeper is nil for a
 // ring without a secret.
 func Dial(ctx context.Context, addr, cluster string, keeper *secret.Keeper) (*Client, error) {
-	conn, r, theirs, err := dialHello(ctx, addr, Hello{Cluster: cluster}, keeper)
+	conn, r, theirs, err := dialHello(ctx, addr, Hello{Version: Version, Cluster: cluster}, keeper)
 	if err != nil {
 		return nil, fmt.Errorf("ring member %s: %w", addr, err)
 	}
 	c := &Client{
 		addr:    addr,
-		l:       newLink(conn, r, theirs.Member, true, false),
+		l:       newLink(conn, r, theirs, true, false),
 		member:  theirs.Member,
 		pending: make(map[uint64]chan any),
 	}
@@ -161,7 +161,7 @@ func (c *Client) read() {
 }
 
 func (c *Client) deliver(f frame) error {
-	msg, err := Decode(f.kind, f.body)
+	msg, err := decodeOf(c.l.speaks, f.kind, f.body)
 	if err != nil {
 		return err
 	}

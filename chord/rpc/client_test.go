@@ -87,7 +87,7 @@ func TestTheDeadlineTravels(t *testing.T) {
 		}))
 		conn := ln.dial()
 		r := newFrameReader(conn)
-		if _, err := greet(conn, r, Hello{Cluster: "test"}); err != nil {
+		if _, err := greet(conn, r, Hello{Version: Version, Cluster: "test"}); err != nil {
 			t.Fatal(err)
 		}
 		for left, want := range map[time.Duration]time.Duration{
@@ -229,7 +229,7 @@ func TestAnotherVersionIsNamed(t *testing.T) {
 	defer near.Close()
 	result := make(chan error, 1)
 	go func() {
-		_, err := welcome(far, newFrameReader(far), Hello{Cluster: "test"}, func(Hello) string { return "" })
+		_, err := welcome(far, newFrameReader(far), Hello{Version: Version, Cluster: "test"}, func(Hello) string { return "" })
 		far.Close()
 		result <- err
 	}()
@@ -306,7 +306,7 @@ func TestAMemberThatSendsNonsenseLosesItsClient(t *testing.T) {
 				defer conn.Close()
 				_, _ = io.ReadFull(conn, make([]byte, len(Magic)))
 				r := newFrameReader(conn)
-				_, err = welcome(conn, r, Hello{Cluster: "test", Member: chord.Ref{Addr: "x"}}, func(Hello) string { return "" })
+				_, err = welcome(conn, r, Hello{Version: Version, Cluster: "test", Member: chord.Ref{Addr: "x"}}, func(Hello) string { return "" })
 				if err == nil {
 					_, _ = r.next()
 					_, _ = conn.Write(answer)
@@ -332,7 +332,7 @@ func TestAClientThatDoesNotReadIsHeldBack(t *testing.T) {
 		ln := newPipeListener()
 		m := startMemberOn(t, 1, ln, onRequest(func(r Request) { requests <- r }))
 		conn := ln.dial()
-		if _, err := greet(conn, newFrameReader(conn), Hello{Cluster: "test"}); err != nil {
+		if _, err := greet(conn, newFrameReader(conn), Hello{Version: Version, Cluster: "test"}); err != nil {
 			t.Fatal(err)
 		}
 		gone := make(chan struct{})

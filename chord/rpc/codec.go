@@ -124,7 +124,12 @@ func appendBody(dst []byte, msg any) (kind uint8, _ []byte, err error) {
 
 // Decode is the reverse of Encode: it gives the message by value, sharing no
 // memory with body. Errors: ErrUnknownKind, ErrMalformed.
-func Decode(kind uint8, body []byte) (any, error) {
+func Decode(kind uint8, body []byte) (any, error) { return decodeOf(Version, kind, body) }
+
+// decodeOf is Decode for what a program of that version has encoded: of a newer one there
+// may be fields that are not known here, which are skipped, of an older one the last may
+// be missing, which are zero then.
+func decodeOf(version uint16, kind uint8, body []byte) (any, error) {
 	if roleOf(kind) == 0 {
 		return nil, fmt.Errorf("%w: number %d", ErrUnknownKind, kind)
 	}
@@ -132,7 +137,7 @@ func Decode(kind uint8, body []byte) (any, error) {
 	if len(body) > maxBody {
 		return nil, fmt.Errorf("%w: %v of %d bytes, %d is the most", ErrMalformed, row.typ, len(body), maxBody)
 	}
-	rest, err := row.shape.check(body)
+	rest, err := row.shape.check(body, ageOf(version))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %v: %w", ErrMalformed, row.typ, err)
 	}

@@ -277,6 +277,13 @@ func FuzzDecode(f *testing.F) {
 		if kind == noteKind {
 			return
 		}
+		for _, version := range []uint16{Version - 1, Version + 1} { // as lenient as it gets
+			if msg, err := decodeOf(version, kind, body); err == nil {
+				if _, _, err := Encode(msg); err != nil {
+					t.Fatalf("of version %d %#v: %v", version, msg, err)
+				}
+			}
+		}
 		msg, err := Decode(kind, body)
 		if err != nil {
 			if !errors.Is(err, ErrMalformed) && !errors.Is(err, ErrUnknownKind) {

@@ -3,8 +3,8 @@
 // # A connection
 //
 // A TCP connection begins with the four bytes "CHR1" from whoever dialed,
-// then a [Hello] frame from each side: the dialer's first. A Hello of another
-// version or cluster is answered with a [Refused] frame, which says why in
+// then a [Hello] frame from each side: the dialer's first. A Hello of a
+// version that is no neighbour of ours, or of another cluster, is answered with a [Refused] frame, which says why in
 // words, and the end of the connection. A Hello with a zero Member is a
 // client's: on its connection requests go up and replies come down, in any
 // order. In a ring with a secret all of this is inside TLS 1.3, each side with
@@ -22,7 +22,7 @@
 //
 // A body is checked against the shape of its Go type before it is decoded:
 // no length beyond the bytes that are there, no maps, floats or extensions,
-// no field missing or too many. So what a frame makes us allocate is bounded
+// no field missing or too many, but for what a neighbour version has added. So what a frame makes us allocate is bounded
 // by the bytes that its sender really sent.
 //
 // # Who uses it

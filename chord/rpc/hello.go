@@ -38,7 +38,6 @@ var ErrRefused = errors.New("refused")
 
 // greet is the dialing side of the handshake; the caller sets a deadline.
 func greet(conn net.Conn, r *frameReader, mine Hello) (Hello, error) {
-	mine.Version = Version
 	first, err := appendFrame([]byte(Magic), mine, 0, false, 0)
 	if err != nil {
 		return Hello{}, err
@@ -60,7 +59,6 @@ func greet(conn net.Conn, r *frameReader, mine Hello) (Hello, error) {
 // may refuse for reasons of its own (check gives one). Whoever is refused is
 // told why.
 func welcome(conn net.Conn, r *frameReader, mine Hello, check func(Hello) string) (Hello, error) {
-	mine.Version = Version
 	theirs, err := readHello(r)
 	if err != nil {
 		return Hello{}, err
@@ -90,8 +88,8 @@ func refuse(conn net.Conn, reason string) {
 
 // mismatch says why the dialer and the accepting side do not fit together.
 func mismatch(dialer, accepter Hello) string {
-	if dialer.Version != accepter.Version {
-		return fmt.Sprintf("it speaks version %d of the ring protocol, not %d: use programs of one release", accepter.Version, dialer.Version)
+	if !fits(dialer.Version, accepter.Version) {
+		return fmt.Sprintf("it speaks version %d of the ring protocol, not %d or one beside that: use programs of one release, or of one and the next", accepter.Version, dialer.Version)
 	}
 	if dialer.Cluster != accepter.Cluster {
 		return fmt.Sprintf("it belongs to cluster %q, not %q: --cluster says which is meant", accepter.Cluster, dialer.Cluster)
@@ -110,11 +108,15 @@ func readHello(r *frameReader) (Hello, error) {
 	if f.reply || roleOf(f.kind) != setup {
 		return Hello{}, fmt.Errorf("%w: no Hello, but number %d", ErrMalformed, f.kind)
 	}
-	msg, err := Decode(f.kind, f.body)
+	speaks := uint16(Version)
+	if v, ok := helloVersion(f.body); ok && f.kind == helloKind {
+		speaks = v
+	}
+	msg, err := decodeOf(speaks, f.kind, f.body)
 	if err != nil {
-		// Another version's Hello may have more fields than ours.
-		if v, ok := helloVersion(f.body); ok && f.kind == helloKind && v != Version {
-			return Hello{Version: v}, nil
+		// A Hello of a version far away may look in any way.
+		if !fits(speaks, Version) {
+			return Hello{Version: speaks}, nil
 		}
 		return Hello{}, err
 	}

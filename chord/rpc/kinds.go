@@ -2,9 +2,17 @@ package rpc
 
 import "chordtorrent/chord"
 
-// Version is the version of this table and of everything in it. Two programs
-// of different versions refuse each other in their Hello.
-const Version = 5
+// Version is the version of this table and of everything in it. Programs understand each
+// other when their versions differ by one at most, so that a ring can be upgraded member
+// by member; others refuse each other in their Hello.
+//
+// What the version before can do without raises it by one: a field at the end of a struct
+// (of one that is embedded nowhere) whose zero value means what was meant before, which the
+// older program skips, and a message that it drops. Anything else raises it by two.
+const Version = 6
+
+// fits says whether programs of these versions understand each other.
+func fits(a, b uint16) bool { return max(a, b)-min(a, b) <= 1 }
 
 // role says when a message may travel.
 type role uint8

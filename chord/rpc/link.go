@@ -40,6 +40,7 @@ type link struct {
 	r      *frameReader
 	out    *outbox
 	peer   chord.Ref // as in its Hello; zero for a client
+	speaks uint16    // likewise: its Version
 	dialed bool      // by us
 	spare  atomic.Bool
 	used   atomic.Int64 // when the last batch was written, UnixNano
@@ -50,9 +51,13 @@ type link struct {
 	done chan struct{} // closed at the end
 }
 
-func newLink(conn net.Conn, r *frameReader, peer chord.Ref, dialed, limited bool) *link {
-	return &link{conn: conn, r: r, out: newOutbox(limited), peer: peer, dialed: dialed, done: make(chan struct{})}
+func newLink(conn net.Conn, r *frameReader, theirs Hello, dialed, limited bool) *link {
+	return &link{conn: conn, r: r, out: newOutbox(limited), peer: theirs.Member, speaks: theirs.Version, dialed: dialed, done: make(chan struct{})}
 }
+
+// unheardOf says whether a number may be that of a message which the other side's newer
+// program knows and ours does not.
+func (l *link) unheardOf(kind uint8) bool { return l.speaks > Version && roleOf(kind) == 0 }
 
 // fail ends the link; the first reason counts.
 func (l *link) fail(err error) {

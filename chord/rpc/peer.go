@@ -116,7 +116,7 @@ func (t *Transport) dial(to chord.Ref) {
 		t.counters.add("wrong_member")
 	}
 	if err == nil {
-		t.runMember(newLink(conn, r, theirs.Member, true, true))
+		t.runMember(newLink(conn, r, theirs, true, true))
 		return
 	}
 	if t.ctx.Err() == nil {
@@ -191,13 +191,18 @@ func (t *Transport) runMember(l *link) {
 	t.admitMember(l)
 	t.attach(l)
 	lost, rest := t.runLink(l, func(f frame) error {
+		if l.unheardOf(f.kind) { // as if it were lost
+			t.counters.add("newer_message")
+			f.held.give()
+			return nil
+		}
 		if roleOf(f.kind) != message {
 			return fmt.Errorf("%w: number %d between members", ErrUnknownKind, f.kind)
 		}
 		if f.reply {
 			t.answered(l, f.id)
 		}
-		msg, err := Decode(f.kind, f.body)
+		msg, err := decodeOf(l.speaks, f.kind, f.body)
 		if err != nil {
 			return err
 		}

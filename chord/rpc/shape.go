@@ -113,8 +113,28 @@ func changesCoding(tag reflect.StructTag) bool {
 	return tag.Get("codec") != "" || tag.Get("json") == "-" || options != ""
 }
 
-// check walks one value at the front of b and gives what follows it.
-func (s *shape) check(b []byte) (rest []byte, err error) {
+// age is how a program's table stands to ours.
+type age uint8
+
+const (
+	same  age = iota
+	newer     // its records may have more fields
+	older     // or fewer
+)
+
+func ageOf(version uint16) age {
+	switch {
+	case version > Version:
+		return newer
+	case version < Version:
+		return older
+	}
+	return same
+}
+
+// check walks one value at the front of b, of a program of that age, and gives what
+// follows it.
+func (s *shape) check(b []byte, of age) (rest []byte, err error) {
 	if len(b) == 0 {
 		return nil, errShort
 	}
@@ -158,7 +178,7 @@ func (s *shape) check(b []byte) (rest []byte, err error) {
 			return nil, errShort // every element takes a byte at least
 		}
 		for range n {
-			if rest, err = s.elem.check(rest); err != nil {
+			if rest, err = s.elem.check(rest, of); err != nil {
 				return nil, err
 			}
 		}
@@ -168,17 +188,47 @@ func (s *shape) check(b []byte) (rest []byte, err error) {
 		if !ok {
 			break
 		}
-		if n != len(s.fields) {
+		if n > len(s.fields) && of != newer || n < len(s.fields) && of != older {
 			return nil, fmt.Errorf("%d fields where %d are due", n, len(s.fields))
 		}
-		for _, f := range s.fields {
-			if rest, err = f.check(rest); err != nil {
+		for _, f := range s.fields[:min(n, len(s.fields))] {
+			if rest, err = f.check(rest, of); err != nil {
+				return nil, err
+			}
+		}
+		for range n - len(s.fields) {
+			if rest, err = skipValue(rest, maxDepth); err != nil {
 				return nil, err
 			}
 		}
 		return rest, nil
 	}
 	return nil, fmt.Errorf("unexpected byte %#02x", first)
+}
+
+// skipValue walks one value of any class at the front of b.
+func skipValue(b []byte, depth int) (rest []byte, err error) {
+	if len(b) == 0 {
+		return nil, errShort
+	}
+	if depth == 0 {
+		return nil, fmt.Errorf("nests deeper than %d", maxDepth)
+	}
+	for _, s := range []shape{{class: boolean}, {class: integer}, {class: blob}} {
+		if rest, err = s.check(b, same); err == nil {
+			return rest, nil
+		}
+	}
+	n, rest, ok := listLen(b)
+	if !ok {
+		return nil, fmt.Errorf("unexpected byte %#02x", b[0])
+	}
+	for range n {
+		if rest, err = skipValue(rest, depth-1); err != nil {
+			return nil, err
+		}
+	}
+	return rest, nil
 }
 
 func skip(b []byte, n int) ([]byte, error) {

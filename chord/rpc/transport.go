@@ -190,7 +190,7 @@ func (t *Transport) inboundConn(conn net.Conn) {
 		return
 	}
 	_ = conn.SetDeadline(time.Time{})
-	l := newLink(conn, r, theirs.Member, false, !client)
+	l := newLink(conn, r, theirs, false, !client)
 	if client {
 		t.admitClient(l)
 		t.runLink(l, t.clientFrames(l))

@@ -324,7 +324,7 @@ func pipeMember(t *testing.T, ln *pipeListener, as chord.Ref) (net.Conn, *frameR
 	t.Helper()
 	conn := ln.dial()
 	r := newFrameReader(conn)
-	if _, err := greet(conn, r, Hello{Cluster: "test", Member: as}); err != nil {
+	if _, err := greet(conn, r, Hello{Version: Version, Cluster: "test", Member: as}); err != nil {
 		t.Fatal(err)
 	}
 	return conn, r
@@ -426,7 +426,7 @@ func TestASecondConnectionOfAPairEndsSoon(t *testing.T) {
 		}
 		// A connection that a, the smaller id, dialed is preferred.
 		mine, theirs := net.Pipe()
-		l := newLink(mine, newFrameReader(mine), b, true, true)
+		l := newLink(mine, newFrameReader(mine), Hello{Version: Version, Member: b}, true, true)
 		a.wg.Go(func() { a.runMember(l) })
 		synctest.Wait()
 		go a.send(b, 1, "")
@@ -450,7 +450,7 @@ func TestASecondConnectionOfAPairEndsSoon(t *testing.T) {
 func TestMembersThatAreGoneAreForgotten(t *testing.T) {
 	a := startMember(t, 1)
 	for i := range 20 {
-		hello := Hello{Cluster: "test", Member: chord.Ref{ID: chord.ID{9, byte(i)}, Addr: "127.0.0.1:1"}}
+		hello := Hello{Version: Version, Cluster: "test", Member: chord.Ref{ID: chord.ID{9, byte(i)}, Addr: "127.0.0.1:1"}}
 		conn, _, _, err := dialHello(testContext(t), a.ref.Addr, hello, nil)
 		if err != nil {
 			t.Fatal(err)

@@ -19,12 +19,14 @@ const (
 	forAnnounce  = "chordtorrent announcement 1"
 	forAuthority = "chordtorrent authority 1"
 	forPasskey   = "chordtorrent passkey 1"
+	forPrint     = "chordtorrent fingerprint 1"
 )
 
 // keys are what one secret gives.
 type keys struct {
 	gossip, announce []byte // 32 bytes each
 	passkey          []byte // likewise; half of it is used
+	print            []byte // likewise; four bytes of it are told to everybody
 	authority        ed25519.PrivateKey
 }
 
@@ -34,7 +36,7 @@ func derive(secret []byte) (keys, error) {
 	for _, d := range []struct {
 		to  *[]byte
 		use string
-	}{{&k.gossip, forGossip}, {&k.announce, forAnnounce}, {&seed, forAuthority}, {&k.passkey, forPasskey}} {
+	}{{&k.gossip, forGossip}, {&k.announce, forAnnounce}, {&seed, forAuthority}, {&k.passkey, forPasskey}, {&k.print, forPrint}} {
 		key, err := hkdf.Key(sha256.New, secret, nil, d.use, 32)
 		if err != nil {
 			return keys{}, fmt.Errorf("deriving keys of a secret: %w", err)

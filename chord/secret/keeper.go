@@ -90,6 +90,19 @@ func (k *Keeper) Count() int {
 // Closed reports whether there is a secret.
 func (k *Keeper) Closed() bool { return k != nil }
 
+// Fingerprints gives eight hex digits of each secret that is accepted, the one in use
+// first; nil without a secret. They tell secrets apart and nothing about them.
+func (k *Keeper) Fingerprints() []string {
+	if k == nil {
+		return nil
+	}
+	var out []string
+	for _, x := range k.now.Load().keys {
+		out = append(out, hex.EncodeToString(x.print[:4]))
+	}
+	return out
+}
+
 // GossipKeys gives the keys of 32 bytes that gossip accepts, the one it uses
 // first; nil without a secret.
 func (k *Keeper) GossipKeys() [][]byte {

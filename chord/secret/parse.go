@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 )
 
@@ -100,5 +101,8 @@ func read(file string) (text []byte, open bool, err error) {
 		return nil, false, err
 	}
 	text, err = io.ReadAll(io.LimitReader(f, maxFile+1))
-	return text, info.Mode().IsRegular() && info.Mode().Perm()&0o077 != 0, err
+	// Of a credential systemd shows the mask of an access list as the mode of a group; the
+	// directory lets nobody else in.
+	credential := filepath.Dir(file) == os.Getenv("CREDENTIALS_DIRECTORY")
+	return text, info.Mode().IsRegular() && info.Mode().Perm()&0o077 != 0 && !credential, err
 }

@@ -146,6 +146,10 @@ func TestWriteNeverReplaces(t *testing.T) {
 	if _, err := k.Reload(); err != nil || !k.OthersCanRead() {
 		t.Errorf("others can read it: %v", err)
 	}
+	t.Setenv("CREDENTIALS_DIRECTORY", filepath.Dir(file))
+	if _, err := k.Reload(); err != nil || k.OthersCanRead() {
+		t.Errorf("a credential of systemd: %v", err)
+	}
 }
 
 func TestReloadKeepsWhatItHasWhenTheFileIsBad(t *testing.T) {

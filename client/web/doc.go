@@ -9,6 +9,7 @@
 //	server.go    which path is whose
 //	guard.go     who may ask: hosts, origins, tokens, users (user_linux.go)
 //	api.go       the interface for programs; stream.go its events
+//	metrics.go   what Prometheus is told
 //	content.go   the files themselves
 //	upload.go    files that a browser brings
 //	pages.go     what pages show; actions.go what their buttons do

@@ -190,5 +190,5 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) {
 }
 
 func isPage(r *http.Request) bool {
-	return !strings.HasPrefix(r.URL.Path, "/api/") && !strings.HasPrefix(r.URL.Path, "/content/") && !strings.HasPrefix(r.URL.Path, "/seed/")
+	return !strings.HasPrefix(r.URL.Path, "/api/") && !strings.HasPrefix(r.URL.Path, "/content/") && !strings.HasPrefix(r.URL.Path, "/seed/") && r.URL.Path != "/metrics"
 }

@@ -84,6 +84,7 @@ func (s *Server) browsers(mux *http.ServeMux) {
 		panic(err) // it is in the program
 	}
 	assets := http.StripPrefix("/static/", http.FileServerFS(files))
+	mux.Handle("GET /metrics", s.metrics())
 	mux.HandleFunc("GET /static/", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=300")
 		assets.ServeHTTP(w, r)

@@ -67,13 +67,17 @@ it is part of a ring it prints one line on stdout:
   ready id=<40 hex digits> members=<n> ring=<host:port> http=<host:port> udp=<host:port>
 
 with "-" for what is off. SIGTERM and SIGINT make it hand over what it holds
-and leave; a second signal ends it at once.`,
+and leave; a second signal ends it at once.
+
+A flag that is not given may come from the environment: CHORDNODE_LOG_LEVEL for
+--log-level. Under systemd it says when it is ready, and is watched.`,
 		Example: `  chordnode
   chordnode --data-dir /var/lib/chordnode --bind 10.0.0.5:8000
   chordnode --multicast off --join 10.0.0.5:8000,10.0.0.6:8000
   chordnode status`,
 		Args:              noArguments,
 		Version:           version.String(),
+		PersistentPreRunE: fromEnvironment,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
@@ -87,7 +91,7 @@ and leave; a second signal ends it at once.`,
 	cmd.SetVersionTemplate("chordnode {{.Version}}\n")
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	flags.register(cmd.Flags())
-	cmd.AddCommand(newStatusCommand(stdout), newHealthCommand(stdout), newForgetCommand(stdout), newSecretCommand(stdout))
+	cmd.AddCommand(newStatusCommand(stdout), newHealthCommand(stdout), newForgetCommand(stdout), newSecretCommand(stdout), newManCommand())
 	return cmd
 }
 

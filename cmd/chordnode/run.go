@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"syscall"
 
+	sd "github.com/coreos/go-systemd/v22/daemon"
 	"github.com/spf13/pflag"
 
 	"chordtorrent/chord/discovery"
@@ -122,14 +123,21 @@ func runNode(flags runFlags, stdout, stderr io.Writer) error {
 				log.Warn("cannot print the ready line", "err", err)
 			}
 		}
+		tell(sd.SdNotifyReady)
+		watched, unwatch := context.WithCancel(context.Background())
+		go keepWatched(watched, n)
 		log.Info("ready", "node", n.Ref().ID.String(), "addr", n.Ref().Addr, "members", n.Members(), "version", version.String())
 		select {
 		case s := <-signals:
 			log.Info("leaving", "signal", s.String())
-			return leave(n, signals, log)
+			tell(sd.SdNotifyStopping)
+			err := leave(n, signals, log)
+			unwatch()
+			return err
 		case <-n.Moved():
 			// Nobody can take what it holds, by the address that they know. It comes
 			// back with all of it at once.
+			unwatch()
 			hasty, cancel := context.WithCancel(context.Background())
 			cancel()
 			_ = n.Close(hasty) // says that nothing was handed over

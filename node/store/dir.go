@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // ErrLocked means that another process runs a ring member in the directory.
@@ -87,6 +89,18 @@ func LockFree(pool string) (*Dir, error) {
 		}
 	}
 	return nil, fmt.Errorf("%w: all %d of the pool %s are: choose another --data-pool", ErrLocked, maxPool, pool)
+}
+
+// Space gives what is free for this process on the directory's disk, and the disk's size,
+// in bytes; false where the system does not tell.
+func (d *Dir) Space() (free, size uint64, ok bool) {
+	var disk unix.Statfs_t
+	if err := unix.Statfs(d.Path, &disk); err != nil || disk.Blocks == 0 {
+		return 0, 0, false
+	}
+	block := uint64(disk.Bsize)
+	return uint64(disk.Bavail) * block, //nolint:unconvert // of another type on other systems
+		disk.Blocks * block, true
 }
 
 func unusable(dir string, err error) error {

@@ -1,11 +1,16 @@
 package tracker
 
 import (
+	"bytes"
 	"encoding/json"
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
 	"chordtorrent/communicator"
 	"chordtorrent/communicator/ringtest"
@@ -57,11 +62,53 @@ func TestThePageOfASwarmTellsWhoHasHowMuch(t *testing.T) {
 	if a := get().Hosts[0]; a.Rate == nil || *a.Rate != 2.5 {
 		t.Errorf("looked at again: %+v", a)
 	}
-	code, b := w.get("10.0.0.9:1", "/swarm?name=%3Cb%3Edisk.img")
+	code, b := w.get("10.0.0.9:1", "/swarm/metrics?name=%3Cb%3Edisk.img")
+	for _, line := range []string{
+		`chordtorrent_swarm_seeders{name="<b>disk.img"} 2`, `chordtorrent_swarm_leechers{name="<b>disk.img"} 1`,
+		`chordtorrent_swarm_host_done_ratio{host="10.0.0.2:7000",name="<b>disk.img"} 0.5`, `chordtorrent_swarm_remaining_seconds{name="<b>disk.img"} 4`,
+		`chordtorrent_swarm_host_receive_bytes_per_second{host="10.0.0.2:7000",name="<b>disk.img"} 2.5`,
+	} {
+		if !strings.Contains(string(b), line+"\n") {
+			t.Errorf("%d, without %q: %s", code, line, b)
+		}
+	}
+	lint(t, w, "/swarm/metrics?name=%3Cb%3Edisk.img")
+	code, b = w.get("10.0.0.9:1", "/swarm?name=%3Cb%3Edisk.img")
 	if page := string(b); code != 200 || strings.Contains(page, "<b>disk") || !strings.Contains(page, "50.0 %") || !strings.Contains(page, "10.0.0.2:7000") || !strings.Contains(page, "done in 4s") {
 		t.Errorf("%d %s", code, page)
 	}
-	if code, _ := w.get("10.0.0.9:1", "/swarm?name=nothing"); code != 404 {
-		t.Errorf("no such name: %d", code)
+	for _, path := range []string{"/swarm?name=nothing", "/swarm/metrics?name=nothing", "/swarm/metrics?name=%ff"} {
+		if code, _ := w.get("10.0.0.9:1", path); code != 404 {
+			t.Errorf("no such name: %s: %d", path, code)
+		}
+	}
+}
+
+// lint checks what is told to Prometheus as promtool would.
+func lint(t *testing.T, w *world, path string) {
+	t.Helper()
+	_, b := w.get("10.0.0.9:1", path)
+	problems, err := promlint.New(bytes.NewReader(b)).Lint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		t.Errorf("%s: %s", p.Metric, p.Text)
+	}
+}
+
+func TestASwarmHasABoundedNumberOfSeries(t *testing.T) {
+	var h hosts
+	for i := range 3 * mostShares {
+		share := float64(i) / (3 * mostShares)
+		h.Hosts = append(h.Hosts, host{Addr: fmt.Sprint("10.0.0.1:", i/2), Share: &share})
+	}
+	h.Hosts[7].Share = nil // does not say
+	if n := testutil.CollectAndCount(sampled(h), "chordtorrent_swarm_host_done_ratio"); n != mostShares {
+		t.Errorf("%d hosts have series", n)
+	}
+	h.Name = "\xff"
+	if n := testutil.CollectAndCount(sampled(h), "chordtorrent_swarm_seeders"); n != 1 {
+		t.Errorf("a name that is no UTF-8: %d", n)
 	}
 }

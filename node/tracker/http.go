@@ -103,6 +103,7 @@ func New(cfg Config) *Tracker {
 	t.mux.HandleFunc("GET /files", t.charged(t.files))
 	t.mux.HandleFunc("GET /swarm.json", t.charged(t.swarmJSON))
 	t.mux.HandleFunc("GET /swarm", t.charged(t.swarm))
+	t.mux.HandleFunc("GET /swarm/metrics", t.charged(t.swarmMetrics))
 	return t
 }
 

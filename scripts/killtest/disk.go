@@ -32,12 +32,12 @@ func (f *fleet) fullDisk(l *load, r *report) error {
 	l.disturb(false)
 	m.kill()
 	r.Kills++
-	if err := syscall.Mount("tmpfs", m.dir, "tmpfs", 0, fmt.Sprint("size=", smallDisk)); err != nil {
+	if err := smallMount(m.dir, smallDisk); err != nil {
 		return fmt.Errorf("a small disk for %s: %w", m.addr, err)
 	}
 	defer func() { // it is busy until the member is down
 		m.kill()
-		_ = syscall.Unmount(m.dir, syscall.MNT_DETACH)
+		unmount(m.dir)
 	}()
 	r.WithoutDisk++
 	if err := f.comeBack(m, false, 0); err != nil {
@@ -103,7 +103,7 @@ func (f *fleet) until(m *member, limit time.Duration, wanted func(chord.Status) 
 	defer t.Stop()
 	for time.Now().Before(end) {
 		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
-		st, err = m.status(ctx, f.o.cluster)
+		st, err = m.status(ctx, f)
 		cancel()
 		if err == nil && wanted(st) {
 			return st, nil

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"chordtorrent/chord/secret"
 	"chordtorrent/scripts/lab"
 )
 
@@ -16,11 +17,17 @@ type fleet struct {
 	o       *options
 	lab     *lab.Lab // nil: all on this host
 	members []*member
+	keeper  *secret.Keeper // of this program's own questions; nil: a ring without a secret
 }
 
 // newFleet prepares n members and starts them all at once.
 func newFleet(o *options, l *lab.Lab, n int) (*fleet, error) {
 	f := &fleet{o: o, lab: l}
+	if o.closed {
+		if err := f.firstSecret(n); err != nil {
+			return f, err
+		}
+	}
 	var list []string
 	for i := range n {
 		m := &member{host: -1, dir: filepath.Join(o.work, fmt.Sprint("node-", i+1)), logPath: filepath.Join(o.work, fmt.Sprintf("node-%d.log", i+1))}
@@ -31,6 +38,7 @@ func newFleet(o *options, l *lab.Lab, n int) (*fleet, error) {
 			list = append(list, bind)
 		}
 		m.args = []string{"--bind", bind, "--cluster", o.cluster, "--log-level", "info"}
+		m.program = o.program
 		m.witness = i < o.witnesses
 		f.members = append(f.members, m)
 	}
@@ -39,13 +47,17 @@ func newFleet(o *options, l *lab.Lab, n int) (*fleet, error) {
 		if l == nil {
 			m.args = append(m.args, "--http", "127.0.0.1:0", "--udp", "127.0.0.1:0")
 		}
+		if o.closed {
+			m.secret = o.secretOf(m.host)
+			m.args = append(m.args, "--secret-file", m.secret)
+		}
 		if o.join {
 			m.args = append(m.args, "--join", strings.Join(list, ","))
 		}
 	}
 	var waits []<-chan error
 	for _, m := range f.members {
-		ready, err := m.start(l, o.program)
+		ready, err := m.start(l)
 		if err != nil {
 			return f, err
 		}
@@ -82,7 +94,7 @@ func (f *fleet) look(ctx context.Context) (one, whole bool, why string) {
 	one, whole = true, true
 	for i, m := range up {
 		ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
-		st, err := m.status(ctx, f.o.cluster)
+		st, err := m.status(ctx, f)
 		cancel()
 		next := up[(i+1)%len(up)]
 		switch {

@@ -44,9 +44,9 @@ func measureLatency(o *options) error {
 	r := latencies{Machine: lab.ThisMachine(o.commit), Members: members, Runs: o.rounds}
 	var join, find []time.Duration
 	for i := range o.rounds {
-		m := &member{host: -1, dir: filepath.Join(o.work, fmt.Sprint("late-", i)), logPath: filepath.Join(o.work, "late.log"), args: f.members[0].args}
+		m := &member{host: -1, program: o.program, dir: filepath.Join(o.work, fmt.Sprint("late-", i)), logPath: filepath.Join(o.work, "late.log"), args: f.members[0].args}
 		began := time.Now()
-		ready, err := m.start(nil, o.program)
+		ready, err := m.start(nil)
 		if err == nil {
 			err = <-ready
 		}
@@ -66,7 +66,7 @@ func measureLatency(o *options) error {
 			return err
 		}
 		began = time.Now()
-		c, err := openRing(context.Background(), o, "")
+		c, err := openRing(context.Background(), o, "", "")
 		if err != nil {
 			return err
 		}

@@ -26,7 +26,9 @@ func (l *load) publish(ctx context.Context) {
 	l.files.begin(name)
 	_, err := l.anyRing().Publish(ctx, communicator.Version{Name: name, InfoHash: hash, Size: 1, Pieces: 1}, metainfo)
 	if err != nil {
-		l.notPublished.Add(1)
+		if ctx.Err() == nil { // else the load has ended, and this with it
+			l.notPublished.Add(1)
+		}
 		return
 	}
 	l.published.Add(1)

@@ -47,6 +47,7 @@ type load struct {
 	mu         sync.Mutex
 	violations []string
 	failures   []string  // reads that failed, some of them
+	unwritten  []string  // writes that were not acknowledged, some of them
 	disturbed  time.Time // the last kill, or cut
 	tolerant   bool      // reads may fail: the ring is cut
 
@@ -63,9 +64,9 @@ type load struct {
 // testKey is the key of a register: of a kind that nothing else uses.
 func testKey(name string) chord.Key { return chord.Key("\x7fkilltest/" + name) }
 
-func openRing(ctx context.Context, o *options, list string) (*communicator.Communicator, error) {
+func openRing(ctx context.Context, o *options, list, secretFile string) (*communicator.Communicator, error) {
 	return communicator.Open(ctx, communicator.Config{
-		Ring: list, Cluster: o.cluster, Multicast: o.clientCast(), MulticastTTL: o.ttl(), Wait: 10 * time.Second, Log: slog.New(slog.DiscardHandler),
+		Ring: list, Cluster: o.cluster, SecretFile: secretFile, Multicast: o.clientCast(), MulticastTTL: o.ttl(), Wait: 10 * time.Second, Log: slog.New(slog.DiscardHandler),
 	})
 }
 
@@ -77,7 +78,7 @@ func startLoad(o *options, list string) (*load, error) {
 		l.renew(i)
 	}
 	for range clients {
-		c, err := openRing(ctx, o, list)
+		c, err := openRing(ctx, o, list, o.secretOf(0))
 		if err != nil {
 			return nil, err
 		}
@@ -141,12 +142,22 @@ func (l *load) renew(i int) {
 func (l *load) write(ctx context.Context, client int) {
 	i := client + clients*rand.IntN(registers/clients)
 	r := l.registers[i].Load()
-	n := r.begin()
+	n, began := r.begin(), time.Now()
 	reply, err := l.put(ctx, client, r.key, n)
 	r.end(n, err == nil)
 	r.follow("client %d wrote %d: stamp %x, %d copies, %v", client, n, reply.Stamp, reply.Copies, err)
-	l.writes.Add(1)
 	var degraded *chord.ErrDegraded
+	if err != nil && ctx.Err() != nil {
+		return // the load has ended, and this with it
+	}
+	l.writes.Add(1)
+	if err != nil {
+		l.mu.Lock()
+		if len(l.unwritten) < 50 {
+			l.unwritten = append(l.unwritten, fmt.Sprintf("%s register %s (place %s), after %.1f s: %v", began.Format("15:04:05.000"), r.key, chord.HashKey(testKey(r.key)).Short(), time.Since(began).Seconds(), err))
+		}
+		l.mu.Unlock()
+	}
 	switch {
 	case err == nil:
 		l.acked.Add(1)

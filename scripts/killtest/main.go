@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -30,6 +31,8 @@ type options struct {
 	cuts      []string
 	cutFor    []time.Duration
 	program   string
+	upgradeTo string // the program that upgrade starts members with again
+	closed    bool   // the ring has a secret
 	work      string
 	out       string
 	commit    string
@@ -69,7 +72,7 @@ func run(args []string) error {
 	var o options
 	var inside, modes, cuts, cutFor string
 	fs := flag.NewFlagSet("killtest", flag.ContinueOnError)
-	fs.StringVar(&modes, "mode", "rounds", "rounds: kill two neighbours again and again; constant: one every 3 s; cuts: partitions; full-disk: one member has no space for a while; or several of them, a,b; or latency: joining and finding")
+	fs.StringVar(&modes, "mode", "rounds", "rounds: kill two neighbours again and again; constant: one every 3 s; cuts: partitions; full-disk: one member has no space for a while; upgrade: each member in turn leaves and comes back; rotate: the ring's secret is replaced; or several of them, a,b; or latency: joining and finding")
 	fs.IntVar(&o.rounds, "rounds", 3, "how often")
 	fs.IntVar(&o.witnesses, "witnesses", 0, "members that rounds never kills, to see whether they grow")
 	fs.IntVar(&o.members, "members", 12, "chordnodes")
@@ -77,6 +80,7 @@ func run(args []string) error {
 	fs.StringVar(&cuts, "cuts", "6|6,10|2,4|4|4,one-way,flapping", "kinds of partitions")
 	fs.StringVar(&cutFor, "cut-for", "10s,3m", "how long each lasts")
 	fs.StringVar(&o.program, "program", "bin/chordnode", "the chordnode to test")
+	fs.StringVar(&o.upgradeTo, "upgrade-to", "", "the chordnode that upgrade starts members with again; the same if none")
 	fs.StringVar(&o.work, "work", "", "where data and logs go; removed by who made it")
 	fs.StringVar(&o.out, "out", "", "file for the result; standard output if none")
 	fs.IntVar(&o.slack, "slack", 1, "on a machine that others use too: allow every promise of time so many times as long")
@@ -95,6 +99,10 @@ func run(args []string) error {
 		return fmt.Errorf("--witnesses %d of %d: there must be neighbours left to kill", o.witnesses, o.members)
 	}
 	o.modes, o.cuts = strings.Split(modes, ","), strings.Split(cuts, ",")
+	o.closed = slices.Contains(o.modes, "rotate")
+	if o.upgradeTo == "" {
+		o.upgradeTo = o.program
+	}
 	for _, s := range strings.Split(cutFor, ",") {
 		d, err := time.ParseDuration(s)
 		if err != nil {
@@ -128,7 +136,8 @@ func around(l lab.Lab, args []string) (err error) {
 	argv := l.On(0, append([]string{self, "--inside", l.Prefix}, args...)...)
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
+	cmd.SysProcAttr = lab.NoOrphan(syscall.SIGTERM)
+	cmd.SysProcAttr.Setpgid = true
 	if err := cmd.Start(); err != nil {
 		return err
 	}
@@ -212,8 +221,12 @@ func (f *fleet) run(mode string, l *load, r *report) error {
 		return f.cuts(l, r)
 	case "full-disk":
 		return f.fullDisk(l, r)
+	case "upgrade":
+		return f.upgrade(l, r)
+	case "rotate":
+		return f.rotate(l, r)
 	}
-	return fmt.Errorf("--mode %q: there are rounds, constant, cuts, full-disk and latency", mode)
+	return fmt.Errorf("--mode %q: there are rounds, constant, cuts, full-disk, upgrade, rotate and latency", mode)
 }
 
 // lastLook reads everything from a ring that is whole.

@@ -23,6 +23,8 @@ type member struct {
 	dir     string // data directory
 	args    []string
 	logPath string
+	secret  string    // its own copy of the ring's secret; "" without one
+	program string    // that it is started with
 	witness bool      // not to be killed
 	cmd     *exec.Cmd // nil: down
 	exited  chan struct{}
@@ -37,13 +39,13 @@ var readyLine = regexp.MustCompile(`^ready id=([0-9a-f]{40}) members=(\d+) ring=
 
 // start runs the process; ready gives how long it took to be part of a ring, or
 // why it did not. It does not wait.
-func (m *member) start(l *lab.Lab, program string) (ready <-chan error, err error) {
-	argv := append([]string{program, "--data-dir", m.dir}, m.args...)
+func (m *member) start(l *lab.Lab) (ready <-chan error, err error) {
+	argv := append([]string{m.program, "--data-dir", m.dir}, m.args...)
 	if m.host >= 0 {
 		argv = l.On(m.host, argv...)
 	}
 	cmd := exec.Command(argv[0], argv[1:]...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	cmd.SysProcAttr = lab.NoOrphan(syscall.SIGKILL)
 	log, err := os.OpenFile(m.logPath, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		return nil, err
@@ -68,7 +70,7 @@ func (m *member) start(l *lab.Lab, program string) (ready <-chan error, err erro
 			m.met, _ = strconv.Atoi(f[2]) // digits
 			done <- nil
 		} else {
-			done <- fmt.Errorf("%s said %q instead of being ready (%v): see %s", program, line, err, m.logPath) //nolint:errorlint // it may be nil
+			done <- fmt.Errorf("%s said %q instead of being ready (%v): see %s", m.program, line, err, m.logPath) //nolint:errorlint // it may be nil
 		}
 		_, _ = io.Copy(io.Discard, out) // until it ends
 		_ = cmd.Wait()                  // killed, as a rule
@@ -88,6 +90,30 @@ func (m *member) kill() {
 	m.hangUp()
 }
 
+// leaveWithin is how long an orderly leave may take: node's own limit is 10 s.
+const leaveWithin = 15 * time.Second
+
+// leave has the process leave the ring in order, and waits until it is gone.
+func (m *member) leave() error {
+	if err := m.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		return fmt.Errorf("asking %s to leave: %w", m.addr, err)
+	}
+	late := time.NewTimer(leaveWithin)
+	defer late.Stop()
+	select {
+	case <-m.exited:
+	case <-late.C:
+		return fmt.Errorf("%s has not left within %v: see %s", m.addr, leaveWithin, m.logPath)
+	}
+	code := m.cmd.ProcessState.ExitCode()
+	m.cmd = nil
+	m.hangUp()
+	if code != 0 {
+		return fmt.Errorf("%s left with status %d: see %s", m.addr, code, m.logPath)
+	}
+	return nil
+}
+
 func (m *member) hangUp() {
 	if m.conn != nil {
 		_ = m.conn.Close()
@@ -96,9 +122,9 @@ func (m *member) hangUp() {
 }
 
 // status asks the process itself.
-func (m *member) status(ctx context.Context, cluster string) (chord.Status, error) {
+func (m *member) status(ctx context.Context, f *fleet) (chord.Status, error) {
 	if m.conn == nil {
-		c, err := rpc.Dial(ctx, m.addr, cluster, nil)
+		c, err := rpc.Dial(ctx, m.addr, f.o.cluster, f.keeper)
 		if err != nil {
 			return chord.Status{}, err
 		}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -52,8 +53,13 @@ type report struct {
 	Undecided    int              `json:"histories_undecided"`
 	Cuts         []cutResult      `json:"partitions,omitempty"`
 	FullDisk     *diskResult      `json:"full_disk,omitempty"`
+	Upgrades     []stepResult     `json:"upgrades,omitempty"`
+	From         string           `json:"upgraded_from,omitempty"`
+	To           string           `json:"upgraded_to,omitempty"`
+	Rotation     []stepResult     `json:"rotation,omitempty"`
 	Slopes       map[string]slope `json:"slopes_of_witnesses,omitempty"`
 	Failures     []string         `json:"failed_reads,omitempty"`
+	Unwritten    []string         `json:"writes_not_acknowledged,omitempty"`
 	Violations   []string         `json:"violations"`
 	Passed       bool             `json:"passed"`
 }
@@ -67,7 +73,7 @@ func (r *report) fill(l *load) {
 	r.Files, r.Peers = l.files.fates(), l.peers.fates()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	r.Violations, r.Failures = append([]string{}, l.violations...), l.failures
+	r.Violations, r.Failures, r.Unwritten = append([]string{}, l.violations...), l.failures, l.unwritten
 }
 
 // verdict says what does not hold; nothing if all does.
@@ -83,6 +89,11 @@ func (r *report) verdict() (bad []string) {
 	say(r.FailedSoon*1000 > r.ReadsSoon, "%d of %d reads failed within %v of a kill", r.FailedSoon, r.ReadsSoon, afterKill)
 	say(r.WholeMax > wholeAgain.Seconds()*float64(r.Slack), "it took %.1f s to be whole again", r.WholeMax)
 	say(r.WholeMedian > wholeMedian.Seconds()*float64(r.Slack), "it took %.1f s in the median to be whole again", r.WholeMedian)
+	// What an operator does in order disturbs nobody.
+	if r.planned() {
+		say(r.FailedSoon+r.FailedLate > 0, "%d reads failed while nothing but planned work was done", r.FailedSoon+r.FailedLate)
+		say(r.Degraded+r.Refused+r.NotPublished > 0, "%d writes and %d publishes were not acknowledged while nothing but planned work was done", r.Degraded+r.Refused, r.NotPublished)
+	}
 	say(r.Acked == 0 || r.Reads == 0, "nothing went through")
 	for name, s := range r.Slopes {
 		say(!s.Zero && name != inReserve, "%s of a member grew by %.1f over the run, from about %.1f", name, s.Growth, s.Mean-s.Growth/2)
@@ -113,6 +124,12 @@ func (r *report) table() string {
 	if d := r.FullDisk; d != nil {
 		row("full disk", "%d writes acknowledged meanwhile; whole %.1f s after there was space", d.Acked, d.WholeSec)
 	}
+	if steps := r.Upgrades; len(steps) > 0 {
+		row("upgraded", "%d members one by one, from %s to %s; %s", len(steps), r.From, r.To, spreadOfSteps(steps))
+	}
+	if steps := r.Rotation; len(steps) > 0 {
+		row("secret replaced", "%d steps; %s", len(steps), spreadOfSteps(steps))
+	}
 	row("writes", "%d: %d acknowledged, %d degraded, %d refused", r.Writes, r.Acked, r.Degraded, r.Refused)
 	row("reads", "%d; %d of %d failed within %v of a kill, %d later", r.Reads, r.FailedSoon, r.ReadsSoon, afterKill, r.FailedLate)
 	if r.ReadsCut > 0 {
@@ -125,7 +142,7 @@ func (r *report) table() string {
 		row(name, "%.1f, %+.1f over the run, noise %.1f", s.Mean, s.Growth, s.Noise)
 	}
 	_ = w.Flush() // to memory
-	for _, v := range append(r.Violations, r.Failures...) {
+	for _, v := range slices.Concat(r.Violations, r.Failures, r.Unwritten) {
 		b.WriteString("  " + v + "\n")
 	}
 	return b.String()

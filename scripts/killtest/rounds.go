@@ -77,7 +77,7 @@ func (f *fleet) comeBack(m *member, wipe bool, after time.Duration) error {
 			return err
 		}
 	}
-	ready, err := m.start(f.lab, f.o.program)
+	ready, err := m.start(f.lab)
 	if err != nil {
 		return err
 	}

@@ -2,9 +2,7 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"math"
-	"net/http"
 	"os"
 	"strings"
 	"time"
@@ -31,13 +29,7 @@ func (m *member) usage() (u usage, err error) {
 		return u, err
 	}
 	u.Anonymous = 1024 * valueOf(string(text), "RssAnon:")
-	client := http.Client{Timeout: 5 * time.Second}
-	reply, err := client.Get("http://" + m.http + "/metrics")
-	if err != nil {
-		return u, err
-	}
-	defer reply.Body.Close()
-	if text, err = io.ReadAll(io.LimitReader(reply.Body, 1<<20)); err != nil {
+	if text, err = m.metrics(); err != nil {
 		return u, err
 	}
 	u.LiveHeap = valueOf(string(text), "go_gc_heap_live_bytes")

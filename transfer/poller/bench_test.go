@@ -21,11 +21,16 @@ func BenchmarkEcho(b *testing.B) {
 }
 
 func echo(b *testing.B, open func() (Poller, error)) {
-	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK, 0)
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
 	if err != nil {
 		b.Fatal(err)
 	}
 	defer unix.Close(fds[0])
+	for _, fd := range fds {
+		if err := unix.SetNonblock(fd, true); err != nil {
+			b.Fatal(err)
+		}
+	}
 	turn := func(p Poller, fd int) {
 		var ready [4]Event
 		var one [1]byte

@@ -33,7 +33,8 @@ func (l Lab) Start(host int, log string, argv ...string) (*Process, error) {
 func start(log string, argv ...string) (*Process, error) {
 	p := &Process{Name: filepath.Base(argv[0]), Log: log, said: make(chan string, 16), over: make(chan struct{})}
 	p.cmd = exec.Command(argv[0], argv[1:]...)
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
+	p.cmd.SysProcAttr = NoOrphan(syscall.SIGKILL)
+	p.cmd.SysProcAttr.Setpgid = true
 	to, err := os.OpenFile(log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
 	if err != nil {
 		return nil, err

@@ -1,0 +1,38 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	sd "github.com/coreos/go-systemd/v22/daemon"
+
+	"chordtorrent/chord"
+	"chordtorrent/node"
+)
+
+// tell tells systemd of a state; without systemd it does nothing.
+func tell(state string) { _, _ = sd.SdNotify(false, state) }
+
+// keepWatched tells systemd, if it watches, that the node's loop still answers. It ends
+// with ctx.
+func keepWatched(ctx context.Context, n *node.Node) {
+	within, err := sd.SdWatchdogEnabled(false)
+	if err != nil || within <= 0 {
+		return
+	}
+	turn := time.NewTicker(within / 3)
+	defer turn.Stop()
+	for {
+		asking, cancel := context.WithTimeout(ctx, within/3)
+		_, err := n.Call(asking, chord.GetStatus{})
+		cancel()
+		if err == nil {
+			tell(sd.SdNotifyWatchdog)
+		}
+		select {
+		case <-turn.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
