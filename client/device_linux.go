@@ -30,7 +30,7 @@ func usesOf(path string) (uses []string, harmless bool, err error) {
 			dirs = append(dirs, filepath.Dir(p))
 		}
 	}
-	mounts, harmless, err := mountsOf(ours)
+	uses, harmless, err = mountsOf(ours)
 	if err != nil {
 		return nil, false, err
 	}
@@ -38,7 +38,7 @@ func usesOf(path string) (uses []string, harmless bool, err error) {
 	if err != nil {
 		return nil, false, err
 	}
-	uses = append(mounts, swaps...)
+	uses = append(uses, swaps...)
 	for _, dir := range dirs {
 		holders, err := os.ReadDir(filepath.Join(dir, "holders"))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -284,6 +284,8 @@ func (d *Download) Stop(ctx context.Context) error {
 		}
 		if err == nil {
 			err = j.CloseClean(d.content)
+		} else {
+			j.Close()
 		}
 		errs = append(errs, err)
 	}
