@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"time"
 
 	"chordtorrent/communicator"
@@ -68,13 +69,13 @@ func CreateMetainfo(ctx context.Context, req MetainfoRequest) (m *Metainfo, err 
 func (req *MetainfoRequest) check() (path string, options []storage.Option, err error) {
 	for _, tier := range req.Tiers {
 		for _, t := range tier {
-			if err := checkURL(t, "tracker", "http", "https", "udp"); err != nil {
+			if err := checkURL(t, "tracker", storage.TrackerURL); err != nil {
 				return "", nil, err
 			}
 		}
 	}
 	for _, u := range req.WebSeeds {
-		if err := checkURL(u, "web seed", "http", "https"); err != nil {
+		if err := checkURL(u, "web seed", storage.WebSeedURL); err != nil {
 			return "", nil, err
 		}
 	}
@@ -108,16 +109,17 @@ func (req *MetainfoRequest) check() (path string, options []storage.Option, err 
 	return path, options, nil
 }
 
-func checkURL(text, what string, schemes ...string) error {
-	u, err := url.Parse(text)
-	if err == nil && u.Host != "" {
-		for _, s := range schemes {
-			if u.Scheme == s {
-				return nil
-			}
-		}
+// checkURL refuses an address in what is to be made that nobody, or not everybody, will be
+// able to use.
+func checkURL(text, what string, read func(string) (*url.URL, error)) error {
+	_, err := read(text)
+	if err == nil && text != strings.TrimSpace(text) {
+		err = errors.New("blanks are around it")
 	}
-	return hint(fmt.Errorf("%w: %q is not the URL of a %s", ErrUsage, text, what), "it begins with one of %v and ://, then the host", schemes)
+	if err != nil {
+		return hint(fmt.Errorf("%w: %q is not the URL of a %s: %w", ErrUsage, text, what, err), "it begins with a scheme and ://, then the host")
+	}
+	return nil
 }
 
 // ReadMetainfo reads a .torrent file. What it cannot be used for is an error with the

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -64,6 +65,22 @@ func TestACompleteDownloadIsNotThePartialDataOfAnother(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.refused(c, "a", target)
+}
+
+// A name may be that of the partial data of another, which stays what it is.
+func TestTheTargetIsThePartialDataOfAnother(t *testing.T) {
+	w := newWorld(t)
+	c := w.client(newStorage(t))
+	target := filepath.Join(w.dir, "a")
+	w.interrupted(c, w.file("a", w.content(600_000)), "a", target)
+	w.publish(w.client(newStorage(t)), PublishRequest{Path: w.file("a.part", w.content(500_000))})
+	d, err := c.Download(t.Context(), DownloadRequest{Source: "a.part", Target: target + ".part"})
+	if err == nil {
+		w.stop(d)
+	}
+	if !errors.Is(err, ErrTargetExists) || !strings.Contains(err.Error(), `what has come of "a"`) {
+		t.Errorf("the target is partial data: %v", err)
+	}
 }
 
 func TestAFileOfItsOwnerIsNotPartialData(t *testing.T) {

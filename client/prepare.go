@@ -174,11 +174,30 @@ func (d *Download) lookAtTarget(ctx context.Context, old Record, on OnProgress) 
 		ours = ours || pub.Fingerprint == fp.digest
 	}
 	if !ours {
+		if name := d.c.storage.unfinishedAt(d.Path); name != "" {
+			return false, hint(fmt.Errorf("%w: %s is what has come of %q, whose download is not complete", ErrTargetExists, d.Path, name),
+				"choose another target with -o PATH, or complete that first")
+		}
 		return false, hint(fmt.Errorf("%w: %s is there and is not %q as it is to be", ErrTargetExists, d.Path, d.Name),
 			"choose another target with -o PATH, or move it away")
 	}
 	d.replaces = fp.digest
 	return false, nil
+}
+
+// unfinishedAt is the name of the download that gathers its data at a path; "": none that is
+// known.
+func (s *Storage) unfinishedAt(path string) string {
+	all, err := s.Records()
+	if err != nil {
+		return ""
+	}
+	for _, r := range all {
+		if r.Kind == Downloaded && r.State != Done && r.Part == path {
+			return r.Name
+		}
+	}
+	return ""
 }
 
 // removeUnlisted takes out of a partial directory the files and directories of

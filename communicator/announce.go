@@ -69,13 +69,16 @@ type Peer struct {
 	Rate     int64
 	Have     []byte
 	Seen     time.Time // of its last announce, ring time
-	// Doubt tells who could not reach it since, if anybody; see Doubt.
-	Doubt [4]byte
+	// Doubters tells who could not reach it since, if anybody; see Doubt.
+	Doubters [][4]byte
 }
 
 // Swarm is the answer to an Announce, or a look at a swarm.
 type Swarm struct {
 	Peers []Peer // chosen at random, in no order
+	// Unreachable are in the ring still, and counted nowhere, as too many could not reach
+	// them. It is filled by Peers.
+	Unreachable []Peer
 	// Seeders and Leechers count everybody known, the asker included; in a
 	// swarm larger than the sample they are estimated from the sample.
 	Seeders, Leechers int
@@ -226,7 +229,7 @@ func (c *Communicator) Peers(ctx context.Context, name string, infoHash [20]byte
 // counted but not given.
 func (c *Communicator) swarm(r chord.GetReply, asker *Announce) Swarm {
 	var s Swarm
-	var seeders, leechers int
+	var seeders, leechers, unreachable int
 	met := false
 	for _, f := range r.Fields {
 		if len(f.Name) != 2*hashBytes {
@@ -241,6 +244,13 @@ func (c *Communicator) swarm(r chord.GetReply, asker *Announce) Swarm {
 		p.Seen = time.UnixMilli(f.Stamp.Millis()).UTC()
 		if asker != nil && p.PeerID == asker.PeerID {
 			met = true
+			continue
+		}
+		if len(p.Doubters) == enoughDoubters {
+			unreachable++
+			if asker == nil {
+				s.Unreachable = append(s.Unreachable, p)
+			}
 			continue
 		}
 		if p.Left == 0 {
@@ -262,9 +272,9 @@ func (c *Communicator) swarm(r chord.GetReply, asker *Announce) Swarm {
 	} else if asker != nil && r.Total > len(r.Fields) {
 		others-- // not drawn, but surely counted from its second announce on
 	}
-	if sampled := seeders + leechers; sampled > 0 && others > sampled {
+	if sampled := seeders + leechers + unreachable; sampled > 0 && others > sampled {
 		seeders = (seeders*others + sampled/2) / sampled
-		leechers = others - seeders
+		leechers = max(others-seeders-unreachable*others/sampled, 0)
 	}
 	if asker != nil {
 		if asker.Left == 0 {

@@ -9,13 +9,18 @@ import (
 	"chordtorrent/chord"
 )
 
-// doubtFor is how long a peer stays listed that one other could not reach, unless it
+// DoubtFor is how long a peer stays listed that one other could not reach, unless it
 // announces itself.
-const doubtFor = 2 * time.Minute
+const DoubtFor = 2 * time.Minute
+
+// enoughDoubters is how many have to say so to have a peer told of no more.
+const enoughDoubters = 2
 
 // Doubt says that peers of an answer did not take a call of the peer by. The second who says
-// so of one takes it off the swarm; if it lives, its next announce brings it back. So one that
-// died without a word is told to others no longer than two need to find out. What the ring has
+// so of one has it told of no more; if it lives, its next announce brings it back. So one that
+// died without a word is told to others no longer than two need to find out. It is still
+// written, for DoubtFor: trackers that know it from its own announces are to hear of it too,
+// which an entry that is not there does not tell from one that is lost. What the ring has
 // of a peer by now is what is written: who has left meanwhile stays away, and to be doubted by
 // the same one again prolongs nothing.
 func (c *Communicator) Doubt(ctx context.Context, name string, infoHash, by [20]byte, peers []Peer) error {
@@ -35,14 +40,10 @@ func (c *Communicator) Doubt(ctx context.Context, name string, infoHash, by [20]
 			return fmt.Errorf("asking the ring for a peer that cannot be reached: %w", err)
 		}
 		now, err := decodePeer(f.Value)
-		if !found || err != nil || now.Doubt == doubter {
+		if !found || err != nil || len(now.Doubters) == enoughDoubters || slices.Contains(now.Doubters, doubter) {
 			continue // it has left, or its time is running
 		}
-		u := chord.Update{Name: field, Delete: now.Doubt != [4]byte{}}
-		if !u.Delete {
-			u.Value, u.TTL = append(slices.Clip(f.Value), doubter[:]...), doubtFor
-		}
-		updates = append(updates, u)
+		updates = append(updates, chord.Update{Name: field, Value: append(slices.Clip(f.Value), doubter[:]...), TTL: DoubtFor})
 	}
 	if len(updates) == 0 {
 		return nil

@@ -31,17 +31,21 @@ func TestAPeerThatTwoCannotReachIsTakenOff(t *testing.T) {
 	doubt(a)
 	doubt(a) // the same one twice is one
 	p, found := seen(b)
-	if !found || p.Left != 0 || p.Addr != peer(1, 0).Addr || string(p.Have) != "\x01" || p.Doubt == [4]byte{} {
+	if !found || p.Left != 0 || p.Addr != peer(1, 0).Addr || string(p.Have) != "\x01" || len(p.Doubters) != 1 {
 		t.Fatalf("after one has doubted it: %+v, %v", p, found)
 	}
 	announce(t, c, peer(1, 0)) // it lives
-	if p, _ := seen(b); p.Doubt != [4]byte{} {
+	if p, _ := seen(b); len(p.Doubters) != 0 {
 		t.Fatalf("after its announce: %+v", p)
 	}
 	doubt(a)
 	doubt(b)
 	if _, found := seen(a); found {
 		t.Error("two could not reach it, and it is told of still")
+	}
+	// Who looks is told why.
+	if s, err := c.Peers(bg, "x", a.InfoHash, 0); err != nil || s.Seeders != 0 || s.Leechers != 2 || len(s.Peers) != 2 || len(s.Unreachable) != 1 || s.Unreachable[0].PeerID != peer(1, 0).PeerID {
+		t.Errorf("a look gives %+v, %v", s, err)
 	}
 	announce(t, c, peer(1, 0))
 	if _, found := seen(a); !found {
@@ -66,11 +70,11 @@ func TestADoubtProlongsNothing(t *testing.T) {
 		return announce(t, c, peer(2, 50)).Peers
 	}
 	announce(t, c, peer(1, 10))
-	if now := doubt(); len(now) != 1 || now[0].Left != 10 || now[0].Doubt == [4]byte{} {
+	if now := doubt(); len(now) != 1 || now[0].Left != 10 || len(now[0].Doubters) != 1 {
 		t.Errorf("doubted after another announce: %+v", now)
 	}
 	for range 3 {
-		ring.Advance(doubtFor/3 + time.Second)
+		ring.Advance(DoubtFor/3 + time.Second)
 		doubt()
 	}
 	if now := doubt(); len(now) != 0 {

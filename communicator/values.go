@@ -114,10 +114,12 @@ func decodePeer(b []byte) (Peer, error) {
 		p.Have = make([]byte, n)
 		d.fixed(p.Have)
 	}
-	if len(d.b) > 0 && d.err == nil {
-		if d.fixed(p.Doubt[:]); p.Doubt == [4]byte{} {
+	for len(d.b) > 0 && d.err == nil && len(p.Doubters) < enoughDoubters {
+		var by [4]byte
+		if d.fixed(by[:]); by == [4]byte{} {
 			d.fail("a doubt of nobody")
 		}
+		p.Doubters = append(p.Doubters, by)
 	}
 	return p, d.end()
 }

@@ -38,8 +38,8 @@ var recode = map[string]func([]byte) ([]byte, error){
 	"peer": func(b []byte) ([]byte, error) {
 		p, err := decodePeer(b)
 		b = encodePeer(Announce{Addr: p.Addr, ClientID: p.ClientID, Left: p.Left, Size: p.Size, Rate: p.Rate, Have: p.Have})
-		if p.Doubt != [4]byte{} {
-			b = append(b, p.Doubt[:]...)
+		for _, by := range p.Doubters {
+			b = append(b, by[:]...)
 		}
 		return b, err
 	},

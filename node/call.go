@@ -44,9 +44,13 @@ func (n *Node) onRequest(r rpc.Request) {
 // any more by then; false when the loop has ended.
 func (n *Node) ask(a asked) bool {
 	began, reply := time.Now(), a.reply
+	var tiers [][]string
+	if _, asks := a.op.(chord.GetStatus); asks {
+		tiers = n.clients.Tiers() // here: the loop has no time to go through all members
+	}
 	a.reply = func(answer any) {
 		if st, ok := answer.(chord.Status); ok {
-			answer = n.complete(st)
+			answer = n.complete(st, tiers)
 		}
 		n.metrics.operation(a.op, answer, time.Since(began))
 		reply(answer)
@@ -54,10 +58,10 @@ func (n *Node) ask(a asked) bool {
 	return n.loop.queue.post(a)
 }
 
-// complete adds to a Status what the Member does not know.
-func (n *Node) complete(st chord.Status) chord.Status {
+// complete adds to a Status what the Member does not know. It runs on the loop.
+func (n *Node) complete(st chord.Status, trackers [][]string) chord.Status {
 	st.Version, st.Cluster, st.HTTP = n.cfg.Version, n.cfg.Cluster, n.self.HTTP
-	st.Trackers = n.clients.Tiers()
+	st.Trackers = trackers
 	if err := n.db.Trouble(); err != nil {
 		st.Trouble = err.Error()
 	}

@@ -35,6 +35,30 @@ func TestAMessageIsDoneWithWhenItIsOnDisk(t *testing.T) {
 	}
 }
 
+// Whoever asks for the status waits for the list of members alone, not with the loop.
+func TestTheLoopDoesNotListTrackers(t *testing.T) {
+	n := start(t, testConfig(t, testCluster()))
+	n.gossip.mu.Lock()
+	status, listed := make(chan any, 1), make(chan bool)
+	go func() {
+		n.onRequest(rpc.Request{Op: chord.GetStatus{}, Gone: make(chan struct{}), Deadline: time.Now().Add(patience), Reply: func(r any) { status <- r }})
+		close(listed)
+	}()
+	for range 1000 { // turns of the loop
+		turn := make(chan struct{})
+		n.loop.queue.post(received{chord.Envelope{From: chord.Ref{ID: chord.ID{1}, Addr: "127.0.0.1:1"}, To: n.Ref(), Body: chord.GetNeighbors{}}, func() { close(turn) }})
+		select {
+		case <-turn:
+		case <-listed:
+			t.Fatal("the loop is to list the trackers")
+		}
+	}
+	n.gossip.mu.Unlock()
+	if st := (<-status).(chord.Status); len(st.Trackers) == 0 {
+		t.Errorf("status without trackers: %+v", st)
+	}
+}
+
 // What its client has given up while it waited for the loop is not begun.
 func TestAnOperationThatNobodyWaitsForIsNotBegun(t *testing.T) {
 	n := start(t, testConfig(t, testCluster()))

@@ -79,9 +79,7 @@ await() {
 nodes() { "${compose[@]}" ps -q chordnode front | xargs docker inspect --format '{{if .State.Running}}{{.Id}}{{end}}' | grep . | grep -v -x "${cut:-none}"; }
 
 # status CONTAINER: the ring, as the node in it sees it.
-status() {
-	docker exec "$1" chordnode status --json --node 127.0.0.1:8000 --cluster compose --secret-file /run/secrets/ring.secret
-}
+status() { docker exec "$1" chordnode status --json; }
 
 # whole N CONTAINER...: these are the members of a ring of N, and nothing is missing in it.
 whole() {

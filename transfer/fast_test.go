@@ -2,6 +2,7 @@ package transfer
 
 import (
 	"bytes"
+	"encoding/binary"
 	"net"
 	"net/netip"
 	"testing"
@@ -131,6 +132,7 @@ func fastSeed(t *testing.T, f *fixture, first []wire.Message, do func(p *testPee
 		}
 		defer c.Close()
 		p := &testPeer{t: t, Conn: c, id: peerID(77), lim: wire.DefaultLimits(1 << 20)}
+		binary.BigEndian.PutUint16(p.id[18:], netip.MustParseAddrPort(ln.Addr().String()).Port()) // there may be several
 		_ = c.SetDeadline(time.Now().Add(hung))
 		var hello [wire.HandshakeLen]byte
 		if _, err := c.Read(hello[:]); err != nil {

@@ -72,6 +72,9 @@ func (c *conn) fill() {
 	}
 	if s.pick.Endgame() {
 		size = blockLen // what comes twice should be little
+		if !s.late() {
+			target = min(target, leastTarget)
+		}
 	}
 	if c.askedBytes > target/2 && target-c.askedBytes < size {
 		return
@@ -85,6 +88,21 @@ func (c *conn) fill() {
 		}
 	}
 }
+
+// tailFor is how long those who owe the last blocks are trusted to send them.
+const tailFor = 2 * time.Second
+
+func (s *swarm) tickTail() {
+	switch {
+	case s.pick == nil || !s.pick.Endgame():
+		s.tail = time.Time{}
+	case s.tail.IsZero():
+		s.tail = s.l.now
+	}
+}
+
+// late tells whether the last blocks take longer than they should.
+func (s *swarm) late() bool { return !s.tail.IsZero() && s.l.now.Sub(s.tail) >= tailFor }
 
 // askFor sends requests for blocks that the picker has given out, neighbours
 // together up to size bytes each. It gives those back that cannot be asked for

@@ -53,6 +53,7 @@ type swarm struct {
 	down, up    meter
 	wasted      int64
 	lastMove    time.Time // when data last came in
+	tail        time.Time // since when nothing is missing that nobody was asked for; zero: there is
 	lonelySince time.Time // when the last connection ended
 	wantedAt    time.Time // when peers were last wished for
 	info        shelf     // see metadata.go
@@ -260,6 +261,7 @@ func (s *swarm) tick(passed time.Duration) {
 		s.quest.tick()
 	}
 	s.tryWrite()
+	s.tickTail()
 	s.tickWeb(passed)
 	s.dialMore()
 	if !s.l.now.Before(s.nextLook) {

@@ -22,7 +22,7 @@ func TestURLsOfFiles(t *testing.T) {
 		{"http://h/p", many, "http://h/p/dir/x/%C3%BC%231%25"},
 		{"http://h/p/?t=1#f", many, "http://h/p/dir/x/%C3%BC%231%25?t=1"},
 	} {
-		base, err := webURL(c.base)
+		base, err := storage.WebSeedURL(c.base)
 		must(t, err)
 		if got := fileURL(base, c.l, &c.l.Files[0]).String(); got != c.want {
 			t.Errorf("%s: %s, want %s", c.base, got, c.want)

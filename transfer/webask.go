@@ -111,6 +111,9 @@ func (w *webSeed) ask() bool {
 	}
 	w.starved = false
 	s.blocks = s.pick.Gap(w.id, w.run(), s.blocks[:0])
+	if len(s.blocks) == 0 && s.late() {
+		s.blocks = s.pick.GapAgain(w.id, w.run(), s.blocks) // who owes the rest is slow
+	}
 	f := &webFetch{w: w, began: s.l.now, heard: s.l.now, measured: s.l.now, pieces: make(map[int]*webPiece)}
 	for _, b := range s.blocks {
 		if !s.mayAsk(w.id, b) {

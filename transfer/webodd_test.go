@@ -107,6 +107,46 @@ func TestLiarBesideAWebSeedIsFound(t *testing.T) {
 	}
 }
 
+// Who is slow at the end, a web seed or a peer, is overtaken by a web seed that has nothing
+// else to do, but not at once: perhaps the rest is on its way.
+func TestTheLastPiecesComeFromAnotherWebSeed(t *testing.T) {
+	for _, byPeer := range []bool{false, true} {
+		f := makeTorrent(t, 127, 32<<10, 1<<20)
+		clock := &stoppedClock{at: time.Now()}
+		leech := start(t, func(c *Config) { c.now = clock.now })
+		slow := serveWeb(t, f, func(_ http.ResponseWriter, r *http.Request) bool { <-r.Context().Done(); return true })
+		spec := f.webSpec(t, slow.pub(), serveWeb(t, f, nil).pub())
+		spec.Announcer = callers{}
+		if byPeer {
+			spec.WebSeeds = spec.WebSeeds[1:]
+		}
+		to := leech.add(t, spec)
+		if byPeer {
+			p := join(t, leech, f, 1)
+			p.send(wire.Message{ID: wire.Bitfield, Bits: f.all().Bytes()}, wire.Message{ID: wire.Unchoke})
+			p.expect(wire.Request)
+		}
+		clock.advance(webPatience)
+		idle := func() (idle, counted bool) {
+			to.l.post(look(func() {
+				idle, counted = to.s.pick.Endgame() && to.s.web[len(to.s.web)-1].fetch == nil, !to.s.tail.IsZero()
+			}))
+			leech.advance(0)
+			return idle, counted
+		}
+		until(t, "nothing to be missing but what the slow one owes", func() bool { idle, _ := idle(); return idle })
+		clock.advance(tickEvery)
+		until(t, "that to be seen", func() bool { _, counted := idle(); return counted })
+		clock.advance(tailFor - 2*tickEvery)
+		if idle, _ := idle(); !idle {
+			t.Error("what the slow one owes was asked for twice at once")
+		}
+		clock.advance(2 * tickEvery)
+		done(t, to)
+		f.same(t, spec.Content)
+	}
+}
+
 // A server that takes requests and says nothing is given up after a while, and tried
 // again later.
 func TestWebSeedThatHangs(t *testing.T) {

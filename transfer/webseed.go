@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"chordtorrent/transfer/picker"
+	"chordtorrent/transfer/storage"
 	"chordtorrent/transfer/wire"
 )
 
@@ -54,7 +55,7 @@ func (s *swarm) openWeb() {
 	}
 	seen := make(map[string]bool)
 	for _, text := range s.t.spec.WebSeeds {
-		base, err := webURL(text)
+		base, err := storage.WebSeedURL(text)
 		if err != nil {
 			s.log.Info("web seed is passed over", "url", text, "err", err)
 			continue
@@ -76,19 +77,6 @@ func (s *swarm) openWeb() {
 		s.webFrom = s.webFrom.Add(webPatience)
 	}
 	s.l.wakes()
-}
-
-// webURL reads the URL of a web seed.
-func webURL(text string) (*url.URL, error) {
-	u, err := url.Parse(text)
-	if err != nil {
-		return nil, err
-	}
-	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return nil, errors.New("it is no http or https URL")
-	}
-	u.Fragment = ""
-	return u, nil
 }
 
 // webWaits tells whether a web seed may be asked, now or later, or that none may be has not

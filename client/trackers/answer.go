@@ -88,10 +88,14 @@ func text(b bencode.Bytes) string {
 	return s
 }
 
-// number is a bencoded number, 0 when it is none or too large for us.
+// number is a bencoded number, 0 when it is none. One that is too large for us is the
+// largest.
 func number(b bencode.Bytes) int64 {
-	var n int64
-	if len(b) == 0 || b[0] != 'i' || bencode.Unmarshal(b, &n) != nil {
+	if len(b) < 2 || b[0] != 'i' {
+		return 0
+	}
+	n, err := strconv.ParseInt(string(b[1:len(b)-1]), 10, 64)
+	if err != nil && !errors.Is(err, strconv.ErrRange) {
 		return 0
 	}
 	return n

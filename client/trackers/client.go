@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"strings"
 	"sync"
 	"time"
 
@@ -69,15 +68,21 @@ type reply struct {
 }
 
 // settle brings the times of an answer, as the tracker gave them in seconds, within bounds.
+// Whom it forbids to come before a later time than it gives comes then.
 func (r *reply) settle(interval, least int64) {
 	r.interval = usualInterval
 	if interval > 0 {
-		r.interval = time.Duration(min(max(interval, int64(leastInterval/time.Second)), int64(mostInterval/time.Second))) * time.Second
+		r.interval = bounded(interval)
 	}
 	r.least = min(betweenWishes, r.interval)
 	if least > 0 {
+		r.interval = max(r.interval, bounded(least))
 		r.least = time.Duration(min(least, int64(r.interval/time.Second))) * time.Second
 	}
+}
+
+func bounded(seconds int64) time.Duration {
+	return time.Duration(min(max(seconds, int64(leastInterval/time.Second)), int64(mostInterval/time.Second))) * time.Second
 }
 
 // Refusal is the answer of a tracker that will not do what it was asked.
@@ -95,32 +100,6 @@ func (c *Client) ask(ctx context.Context, u *url.URL, q question) (reply, error)
 		return c.askUDP(ctx, u, q)
 	}
 	return c.askHTTP(ctx, u, q)
-}
-
-// maxURL bounds the address of a tracker.
-const maxURL = 4096
-
-// parseURL reads the address of a tracker. Errors do not repeat it.
-func parseURL(s string) (*url.URL, error) {
-	s = strings.TrimSpace(s)
-	if len(s) > maxURL {
-		return nil, fmt.Errorf("an address of %d bytes, at most %d", len(s), maxURL)
-	}
-	u, err := url.Parse(s)
-	if err != nil {
-		return nil, fmt.Errorf("not an address")
-	}
-	u.Scheme = strings.ToLower(u.Scheme)
-	switch {
-	case u.Scheme != "http" && u.Scheme != "https" && u.Scheme != "udp":
-		return nil, fmt.Errorf("a tracker by %q: only http, https and udp are known", u.Scheme)
-	case u.Hostname() == "":
-		return nil, fmt.Errorf("an address without a host")
-	case u.Scheme == "udp" && u.Port() == "":
-		return nil, fmt.Errorf("a UDP tracker without a port")
-	}
-	u.Fragment = ""
-	return u, nil
 }
 
 // printable makes a tracker's words fit for a log or a terminal.

@@ -180,16 +180,24 @@ func TestTimesOfATrackerAreBounded(t *testing.T) {
 		"zero":     {"i0e", "i0e", usualInterval, betweenWishes},
 		"negative": {"i-5e", "i-5e", usualInterval, betweenWishes},
 		"one":      {"i1e", "i1e", leastInterval, time.Second},
-		"2^63":     {"i9223372036854775807e", "i9223372036854775807e", mostInterval, mostInterval},
+		"2^63-1":   {"i9223372036854775807e", "i9223372036854775807e", mostInterval, mostInterval},
+		"2^63":     {"i9223372036854775808e", "i9223372036854775808e", mostInterval, mostInterval},
+		"2^64":     {"i18446744073709551616e", "i-18446744073709551616e", mostInterval, betweenWishes},
+		"-2^64":    {"i-18446744073709551616e", "", usualInterval, betweenWishes},
+		"turned":   {"i60e", "i900e", 15 * time.Minute, 15 * time.Minute},
+		"as text":  {"3:600", "3:300", usualInterval, betweenWishes},
 		"usual":    {"i1800e", "i900e", 30 * time.Minute, 15 * time.Minute},
 	}
 	for name, test := range cases {
 		answer := "d"
 		if test.interval != "" {
-			answer += "8:interval" + test.interval + "12:min interval" + test.least
+			answer += "8:interval" + test.interval
 		}
-		r, err := parseAnswer([]byte(answer + "5:peers0:e"))
-		if err != nil || r.interval != test.next || r.least != test.notBefore {
+		if test.least != "" {
+			answer += "12:min interval" + test.least
+		}
+		r, err := parseAnswer([]byte(answer + "5:peers6:\x0a\x00\x00\x01\x1a\xe1e"))
+		if err != nil || len(r.peers) != 1 || r.interval != test.next || r.least != test.notBefore {
 			t.Errorf("%s: next in %v, not before %v (%v)", name, r.interval, r.least, err)
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"net/url"
 	"time"
+
+	"chordtorrent/transfer/storage"
 )
 
 const (
@@ -48,7 +50,7 @@ func (c *Client) List(infoHash [20]byte, tiers [][]string) *List {
 	for _, urls := range tiers {
 		var tier []*tracker
 		for _, s := range urls {
-			u, err := parseURL(s)
+			u, err := storage.TrackerURL(s)
 			if err != nil {
 				c.log.Info("tracker left out", "tracker", printable(s), "err", err)
 				continue
@@ -133,6 +135,6 @@ func (t *tracker) failed(err error, now time.Time) {
 
 // Check says why an address is not that of a tracker that could be asked; nil if it is.
 func Check(address string) error {
-	_, err := parseURL(address)
+	_, err := storage.TrackerURL(address)
 	return err
 }

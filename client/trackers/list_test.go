@@ -200,7 +200,7 @@ func TestOnlyTrackersAreTaken(t *testing.T) {
 	for i := range 500 {
 		many = append(many, "http://tracker/"+strings.Repeat("x", i))
 	}
-	l := c.listOf([]string{"wss://web.rtc/", "", "http://", "udp://no.port/announce", "http://ok/\x00", "dht://x", strings.Repeat("h", maxURL+1),
+	l := c.listOf([]string{"wss://web.rtc/", "", "http://", "udp://no.port/announce", "http://ok/\x00", "dht://x", strings.Repeat("h", 4096+1),
 		" HTTP://spaces.example/a ", "http://spaces.example/a"}, nil, many)
 	if n := l.Len(); n != maxTrackers {
 		t.Errorf("%d trackers", n)

@@ -129,12 +129,15 @@ func runNode(flags runFlags, stdout, stderr io.Writer) error {
 		log.Info("ready", "node", n.Ref().ID.String(), "addr", n.Ref().Addr, "members", n.Members(), "version", version.String())
 		select {
 		case s := <-signals:
+			unwatch()
+			tell(sd.SdNotifyStopping)
 			log.Info("leaving", "signal", s.String())
 			tell(sd.SdNotifyStopping)
 			err := leave(n, signals, log)
 			unwatch()
 			return err
 		case <-n.Moved():
+			unwatch()
 			// Nobody can take what it holds, by the address that they know. It comes
 			// back with all of it at once.
 			unwatch()

@@ -13,8 +13,8 @@ import (
 // tell tells systemd of a state; without systemd it does nothing.
 func tell(state string) { _, _ = sd.SdNotify(false, state) }
 
-// keepWatched tells systemd, if it watches, that the node's loop still answers. It ends
-// with ctx.
+// keepWatched tells systemd, if it watches, that the node's loop still answers, each third
+// of the time after which it would be ended. It ends with ctx.
 func keepWatched(ctx context.Context, n *node.Node) {
 	within, err := sd.SdWatchdogEnabled(false)
 	if err != nil || within <= 0 {

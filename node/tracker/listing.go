@@ -82,8 +82,8 @@ func (l *listing) count(ctx context.Context, f *communicator.File) counted {
 
 // look asks for the swarm of one file.
 func (l *listings) look(ctx context.Context, f *communicator.File) counted {
-	if seeders, leechers, _, ok := l.view.count(f.InfoHash); ok {
-		return counted{seeders, leechers}
+	if c, ok := l.view.count(f.InfoHash); ok {
+		return counted{c.seeders, c.leechers}
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()

@@ -105,7 +105,11 @@ func (v *view) lookBegins(j job) {
 	s := j.swarm
 	s.looked, s.lookAt = now, 0
 	for i := range s.peers {
-		s.peers[i].flags &^= heard
+		r := &s.peers[i]
+		was := r.flags & heard
+		if r.flags &^= heard | heardBefore; was != 0 {
+			r.flags |= heardBefore
+		}
 	}
 }
 
@@ -120,6 +124,7 @@ func (v *view) seen(j job, found communicator.Swarm) {
 			v.drop(sh, s, i)
 		}
 	}
+	v.heed(sh, s, found, sec)
 	mine := v.missed(sh, s, found, sec)
 	s.beyond.seeders, s.beyond.leechers = 0, 0
 	others := found.Seeders + found.Leechers
@@ -146,6 +151,37 @@ func (v *view) seen(j job, found communicator.Swarm) {
 
 // foreignLife is how long others are told of a peer that the ring showed, without another look.
 const foreignLife = 2 * mostLookGap
+
+// heed has peers of this node count for no more than those count whom others could not reach:
+// such a one is forgotten before its time. But who has announced since the look before may
+// have done so after they tried, and the ring is told that it is there.
+func (v *view) heed(sh *shard, s *swarm, found communicator.Swarm, sec uint32) {
+	lives := func(r *record) bool {
+		if r.flags&(heard|heardBefore) == 0 {
+			return false
+		}
+		r.ring = 0
+		v.tellLater(sh, s, v.now().UnixMilli(), true)
+		return true
+	}
+	for k := range found.Unreachable {
+		if i := s.find(&found.Unreachable[k].PeerID); i >= 0 && !lives(&s.peers[i]) {
+			v.drop(sh, s, i)
+		}
+	}
+	for k := range found.Peers {
+		p := &found.Peers[k]
+		if len(p.Doubters) == 0 {
+			continue
+		}
+		if i := s.find(&p.PeerID); i >= 0 && s.peers[i].flags&doubted == 0 && !lives(&s.peers[i]) {
+			r := &s.peers[i]
+			r.flags |= doubted
+			r.until = min(r.until, sec+uint32(seconds(communicator.DoubtFor)))
+			r.ring = min(r.ring, r.until)
+		}
+	}
+}
 
 // missed counts the peers of this node that the ring has been told of, and forgets those
 // that it shows no more, as they have left by another node. A ring that shows few of them

@@ -8,8 +8,6 @@ import (
 	"net/url"
 
 	"github.com/anacrolix/torrent/bencode"
-
-	"chordtorrent/communicator"
 )
 
 // maxScrape is how many torrents one scrape asks for, as with BEP 15.
@@ -37,15 +35,15 @@ func (t *Tracker) scrape(w http.ResponseWriter, r *http.Request) {
 			t.fail(w, fmt.Errorf("%w: info_hash has %d bytes instead of 20", errRequest, len(h)))
 			return
 		}
-		s, name, err := t.look(r.Context(), &source, [20]byte([]byte(h)))
+		c, err := t.look(r.Context(), &source, [20]byte([]byte(h)))
 		if err != nil {
 			t.fail(w, err)
 			return
 		}
-		if name == "" && t.cfg.RegisteredOnly {
+		if c.name == "" && t.cfg.RegisteredOnly {
 			continue // as one that the tracker knows nothing of
 		}
-		files[h] = scraped{Complete: s.Seeders, Incomplete: s.Leechers, Name: name}
+		files[h] = scraped{Complete: c.seeders, Downloaded: c.downloaded, Incomplete: c.leechers, Name: c.name}
 	}
 	b, err := bencode.Marshal(map[string]any{"files": files})
 	if err != nil {
@@ -65,7 +63,7 @@ type scraped struct {
 }
 
 // udpScrape answers a scrape by what look says; known is false if it does not know of one.
-func (t *Tracker) udpScrape(b, out []byte, look func([20]byte) (communicator.Swarm, bool, error)) (_ []byte, known bool, err error) {
+func (t *Tracker) udpScrape(b, out []byte, look func([20]byte) (census, bool, error)) (_ []byte, known bool, err error) {
 	if t.cfg.Passkeys != nil {
 		return out, false, errPasskey // BEP 15 has no room for one in a scrape
 	}
@@ -76,33 +74,35 @@ func (t *Tracker) udpScrape(b, out []byte, look func([20]byte) (communicator.Swa
 	whole := binary.BigEndian.AppendUint32(out, actionScrape)
 	whole = append(whole, b[12:16]...)
 	for ; len(hashes) > 0; hashes = hashes[20:] {
-		s, known, err := look([20]byte(hashes[:20]))
+		c, known, err := look([20]byte(hashes[:20]))
 		if err != nil || !known {
 			return out, false, err
 		}
-		whole = binary.BigEndian.AppendUint32(whole, uint32(s.Seeders))
-		whole = binary.BigEndian.AppendUint32(whole, 0) // nobody counts them
-		whole = binary.BigEndian.AppendUint32(whole, uint32(s.Leechers))
+		whole = binary.BigEndian.AppendUint32(whole, uint32(c.seeders))
+		whole = binary.BigEndian.AppendUint32(whole, uint32(c.downloaded))
+		whole = binary.BigEndian.AppendUint32(whole, uint32(c.leechers))
 	}
 	t.counts.scrapes.Add(1)
 	return whole, true, nil
 }
 
-// look is a swarm for a scrape that comes from an address, and its name in the ring; nothing
-// of what is not to be tracked.
-func (t *Tracker) look(ctx context.Context, source *[16]byte, infoHash [20]byte) (s communicator.Swarm, name string, err error) {
-	var ok bool
-	if s.Seeders, s.Leechers, name, ok = t.view.count(infoHash); ok {
-		return s, name, nil
+// look is a swarm for a scrape that comes from an address; nothing of what is not to be
+// tracked.
+func (t *Tracker) look(ctx context.Context, source *[16]byte, infoHash [20]byte) (census, error) {
+	c, ok := t.view.count(infoHash)
+	if ok {
+		return c, nil
 	}
 	done, ok := t.sources.mayWait(source, t.view.now().UnixMilli())
 	if !ok {
-		return s, "", errBusy
+		return c, errBusy
 	}
 	defer done()
-	if name, err = t.names.of(ctx, infoHash); err != nil || (name == "" && t.cfg.RegisteredOnly) {
-		return s, name, err
+	var err error
+	if c.name, err = t.names.of(ctx, infoHash); err != nil || (c.name == "" && t.cfg.RegisteredOnly) {
+		return census{}, err
 	}
-	s, err = t.cfg.Ring.Peers(ctx, name, infoHash, 1)
-	return s, name, err
+	s, err := t.cfg.Ring.Peers(ctx, c.name, infoHash, 1)
+	c.seeders, c.leechers = s.Seeders, s.Leechers
+	return c, err
 }

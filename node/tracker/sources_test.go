@@ -166,7 +166,7 @@ func TestOneAddressDoesNotHaveAllOfTheRing(t *testing.T) {
 		tr := w.trackers[0]
 		from := netip.MustParseAddr("10.0.0.7").As16()
 		look := func(i int) error {
-			_, _, err := tr.look(w.t.Context(), &from, [20]byte{byte(i >> 8), byte(i)})
+			_, err := tr.look(w.t.Context(), &from, [20]byte{byte(i >> 8), byte(i)})
 			return err
 		}
 		var waiting sync.WaitGroup

@@ -32,6 +32,10 @@ const (
 	inRing
 	// shared: it counts in the account of addresses that there is no room for.
 	shared
+	// heardBefore: it has announced here between the last two looks.
+	heardBefore
+	// doubted: the ring says that somebody could not reach it since its last announce.
+	doubted
 )
 
 const (
@@ -77,6 +81,8 @@ type swarm struct {
 	beyond struct{ seeders, leechers int }
 	// gone are peers that have left, of which the ring has to be told, and where they were.
 	gone map[[20]byte][16]byte
+
+	downloaded uint32 // have told this node that they have completed it
 
 	meeting chan struct{} // closed after the first look at the ring; nil: long ago
 	refused error         // what the first look came to, if no swarm; set before meeting is closed

@@ -157,8 +157,18 @@ func TestPeersFindEachOther(t *testing.T) {
 	}
 	w.ask("10.0.0.7:40001", query(hash, "b", "port", "7002", "event", "stopped"))
 	scrape := w.ask("10.0.0.8:1", "/scrape?info_hash="+url.QueryEscape(string(hash[:])))
-	if got := scrape.Files[string(hash[:])]; got.Complete != 2 || got.Incomplete != 2 || got.Name != "disk.img" {
+	if got := scrape.Files[string(hash[:])]; got.Complete != 2 || got.Downloaded != 0 || got.Incomplete != 2 || got.Name != "disk.img" {
 		t.Errorf("scraped %+v", scrape)
+	}
+	// Who completes counts once, also when its tracker has not met it before; nobody in its name.
+	for _, from := range []string{"10.0.0.9:9", "10.0.0.8:1", "10.0.0.8:2"} {
+		w.ask(from, query(hash, "d", "left", "0", "event", "completed"))
+	}
+	w.ask("10.0.0.10:1", query(hash, "f", "left", "0", "event", "completed"))
+	w.ask("10.0.0.11:1", query(hash, "g", "left", "1", "event", "completed"))
+	scrape = w.ask("10.0.0.8:1", "/scrape?info_hash="+url.QueryEscape(string(hash[:])))
+	if got := scrape.Files[string(hash[:])]; got.Downloaded != 2 {
+		t.Errorf("after two have completed: %+v", scrape)
 	}
 }
 

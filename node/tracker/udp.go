@@ -170,11 +170,9 @@ func (t *Tracker) packet(b []byte, ip *[16]byte, ids *ids, x *exchange, now time
 		t.counts.udp.Add(1)
 		return udpAnswer(out, transaction, &x.answer), false
 	case actionScrape:
-		out, known, err := t.udpScrape(b, out, func(hash [20]byte) (communicator.Swarm, bool, error) {
-			var s communicator.Swarm
-			var ok bool
-			s.Seeders, s.Leechers, _, ok = t.view.count(hash)
-			return s, ok, nil
+		out, known, err := t.udpScrape(b, out, func(hash [20]byte) (census, bool, error) {
+			c, ok := t.view.count(hash)
+			return c, ok, nil
 		})
 		if err != nil {
 			t.counts.refused(err)
@@ -192,9 +190,9 @@ func (t *Tracker) packetLater(ctx context.Context, b []byte, ip *[16]byte) []byt
 	var err error
 	var out []byte
 	if binary.BigEndian.Uint32(b[8:]) == actionScrape {
-		out, _, err = t.udpScrape(b, nil, func(hash [20]byte) (communicator.Swarm, bool, error) {
-			s, _, err := t.look(ctx, ip, hash)
-			return s, true, err
+		out, _, err = t.udpScrape(b, nil, func(hash [20]byte) (census, bool, error) {
+			c, err := t.look(ctx, ip, hash)
+			return c, true, err
 		})
 	} else if err = t.parsePacket(b, ip, &x.ask); err == nil {
 		if err = t.enter(ctx, &x.ask, &x.answer, t.view.now()); err == nil {

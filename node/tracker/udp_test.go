@@ -114,6 +114,10 @@ func TestPeersFindEachOtherByUDP(t *testing.T) {
 	if d := w.ask("10.0.0.7:1", query(hash, "c")); d.Complete != 1 || d.Incomplete != 2 {
 		t.Errorf("by HTTP: %+v", d)
 	}
+	c.ask(announced(c.id, hash, "b", 0, 1, 7002, ""))
+	if reply = c.ask(scrapeOf(c.id, hash)); len(reply) != 20 || string(reply[12:16]) != "\x00\x00\x00\x01" {
+		t.Errorf("scraped after one has completed: %q", reply)
+	}
 	reply = c.ask(announced(c.id, hash, "b", 5, 3, 7002, ""))
 	if len(reply) < 20 || reply[3] != actionAnnounce {
 		t.Errorf("leaving: %q", reply)

@@ -101,14 +101,16 @@ func (v *view) announce(a *announce, out *answer, now time.Time) (known bool, er
 		out.seeders, out.leechers = s.seeders(), s.leechers()
 		return true, nil
 	}
-	since := sec
+	since, seeding := sec, a.left == 0
+	if a.event == communicator.Completed && seeding && !anothers && (i < 0 || s.peers[i].left > 0) {
+		s.downloaded++
+	}
 	if !anothers { // else it is told of peers, and nobody of it
 		if i, err = v.enter(sh, s, i, a, ms, sec); err != nil {
 			return true, err
 		}
 		since = s.peers[i].since
 	}
-	seeding := a.left == 0
 	had := len(out.peers)
 	// Who begins may have nothing but a magnet link: aria2 says then that nothing is left.
 	alike := a.paused || seeding && a.event != communicator.Started
@@ -171,6 +173,10 @@ func (v *view) enter(sh *shard, s *swarm, i int, a *announce, ms int64, sec uint
 	}
 	if a.event == communicator.Started {
 		r.since = sec
+	}
+	if r.flags&doubted != 0 {
+		r.flags &^= doubted
+		r.ring = 0
 	}
 	r.flags |= heard
 	s.move(i, a.ip, a.port)
@@ -246,17 +252,31 @@ func (v *view) interval(s *swarm, since uint32, seeding bool, told, want int, se
 	return d
 }
 
+// census is what is told of a swarm to who does not join it.
+type census struct {
+	seeders, leechers int
+	// downloaded is how many have told this node that they have got all of it, as long as
+	// it has known the swarm: the ring does not add them up.
+	downloaded int
+	name       string // in the ring; "": it has none
+}
+
 // count tells of a swarm without joining it; ok is false for one that is not known here, or
-// whose part elsewhere was looked at too long ago.
-func (v *view) count(hash [20]byte) (seeders, leechers int, name string, ok bool) {
+// whose part elsewhere was looked at too long ago: of that one, downloaded alone is told.
+func (v *view) count(hash [20]byte) (c census, ok bool) {
 	sh := v.shard(&hash)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	s := sh.swarms[hash]
-	if s == nil || s.meeting != nil || !s.named || v.now().UnixMilli()-s.looked > foreignLife.Milliseconds() {
-		return 0, 0, "", false
+	if s == nil {
+		return c, false
 	}
-	return s.seeders(), s.leechers(), s.name, true
+	c.downloaded = int(s.downloaded)
+	if s.meeting != nil || !s.named || v.now().UnixMilli()-s.looked > foreignLife.Milliseconds() {
+		return c, false
+	}
+	c.seeders, c.leechers, c.name = s.seeders(), s.leechers(), s.name
+	return c, true
 }
 
 // meet has the ring looked at for a swarm that is not known here, and waits for it until

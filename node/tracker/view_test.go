@@ -145,7 +145,6 @@ func TestWhoStopsAtAnotherNodeIsForgotten(t *testing.T) {
 	})
 }
 
-// elsewhere is the same peer, or somebody who says so, at another address.
 func TestWhoComesAndGoesAgainWithinASecondIsTakenOutOfTheRing(t *testing.T) {
 	inTown(t, 1, func(w *town) {
 		w.announce(0, somebody(1, 1, 5))
@@ -160,6 +159,7 @@ func TestWhoComesAndGoesAgainWithinASecondIsTakenOutOfTheRing(t *testing.T) {
 	})
 }
 
+// elsewhere is the same peer, or somebody who says so, at another address.
 func elsewhere(a announce) announce {
 	a.ip = netip.MustParseAddr("10.9.9.9").As16()
 	return a
@@ -234,6 +234,58 @@ func TestAClientThatIsStartedAnewIsOne(t *testing.T) {
 			t.Errorf("%+v", st)
 		}
 	})
+}
+
+// Those that died without a word, told by others who could not reach them, are forgotten long
+// before their time; by the doubt of one alone when that is over, and not if they announce.
+func TestWhoCannotBeReachedIsForgottenAtItsOwnNodeToo(t *testing.T) {
+	for _, test := range []struct {
+		doubters    int
+		lives       bool
+		soon, later int
+	}{{0, false, 2, 2}, {1, false, 2, 0}, {2, false, 0, 0}, {1, true, 2, 2}, {2, true, 2, 2}} {
+		inTown(t, 2, func(w *town) {
+			seeds := []announce{somebody(1, 1, 0), somebody(1, 2, 0)}
+			all := func() (comeAgain time.Duration) {
+				for _, a := range seeds {
+					comeAgain = w.announce(0, a).interval
+				}
+				return comeAgain
+			}
+			for range 600 { // so often that they are to come again in minutes only
+				w.announce(0, somebody(1, 10, 5))
+				if comeAgain := all(); comeAgain > 3*time.Minute {
+					break
+				}
+				pass(10 * time.Second)
+			}
+			told := w.inRing(1)
+			told.Peers = slices.DeleteFunc(told.Peers, func(p communicator.Peer) bool { return p.Left != 0 })
+			if len(told.Peers) != len(seeds) {
+				w.t.Fatalf("the ring has %+v", told)
+			}
+			pass(20 * time.Second)
+			for i := range test.doubters { // all between two looks
+				a := somebody(1, 20+i, 5)
+				if err := w.trackers[1].cfg.Ring.(*communicator.Communicator).Doubt(w.t.Context(), "", a.infoHash, a.peerID, told.Peers); err != nil {
+					w.t.Fatal(err)
+				}
+			}
+			if test.lives {
+				all()
+			}
+			seeders := func(after time.Duration) int {
+				for began := time.Now(); time.Since(began) < after; pass(5 * time.Second) {
+					w.announce(0, somebody(1, 10, 5))
+				}
+				return w.announce(0, somebody(1, 10, 5)).seeders
+			}
+			soon, later := seeders(20*time.Second), seeders(communicator.DoubtFor)
+			if inRing := w.inRing(1).Seeders; soon != test.soon || later != test.later || inRing != test.later {
+				w.t.Errorf("%+v: %d soon after, %d later, %d in the ring", test, soon, later, inRing)
+			}
+		})
+	}
 }
 
 func TestAPeerIsForgottenAfterItsTime(t *testing.T) {

@@ -242,7 +242,7 @@ func (w *world) clientFetches(cl *client, how manner, c *content) (time.Duration
 	began := time.Now()
 	p, err := w.give(cl, secondHost, to)
 	if err == nil {
-		err = cl.confess(p, how.tracker, c, w.whole(p, cl, to, c, patience))
+		err = cl.confess(p, how.tracker, c, w.whole(p, cl, to, c, cl.patience(c.shape)))
 	}
 	return time.Since(began), err
 }

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 )
 
 // job is what a client is to do: to have, in the folder save, what a .torrent describes,
@@ -33,6 +34,8 @@ type client struct {
 	finished string
 	// cannot is what it does not know, by the tracker or the shape.
 	cannot map[string]confession
+	// slow is why it takes minutes to fetch a shape, from whomever.
+	slow map[string]string
 }
 
 // confession is what a client says when it cannot do a thing, and what that means.
@@ -51,7 +54,16 @@ var clients = []*client{
 	{name: "libtorrent", version: says("/usr/bin/python3", "-c", "import libtorrent; print('libtorrent', libtorrent.version)"), line: libtorrent},
 	{name: "anacrolix", version: func(o *options) ([]byte, error) { return exec.Command("go", "version", "-m", o.anacrolix).Output() },
 		line: anacrolix, finished: "downloaded ALL the torrents", cannot: map[string]confession{
-			"directory": {regexp.MustCompile(`panic: error writing chunk[^\n]*: invalid argument`), "it maps files into memory and cannot do so with an empty one, which this directory has; with TORRENT_STORAGE_DEFAULT_FILE_IO=classic it can"}}},
+			"directory": {regexp.MustCompile(`panic: error writing chunk[^\n]*: invalid argument`), "it maps files into memory and cannot do so with an empty one, which this directory has; with TORRENT_STORAGE_DEFAULT_FILE_IO=classic it can"}},
+		slow: map[string]string{"16384 pieces": "with each piece that it has it walks through all that it has of the file (storage/file-piece.go, allFilePiecesComplete), and takes as long from a libtorrent that seeds"}},
+}
+
+// patience is how long a client may take to fetch a shape.
+func (c *client) patience(s shape) time.Duration {
+	if c.slow[s.name] != "" {
+		return 8 * patience
+	}
+	return patience
 }
 
 func named(name string) *client {
@@ -114,20 +126,18 @@ func aria2(_ *options, j job) ([]string, error) {
 }
 
 func transmission(_ *options, j job) ([]string, error) {
-	hook, err := j.hook()
-	if err != nil {
-		return nil, err
-	}
 	encryption := 1 // preferred, as it comes
 	if j.encrypted {
 		encryption = 2 // required
 	}
-	err = j.settings("settings.json", fmt.Sprintf(`{"download-dir": %q, "utp-enabled": %t, "dht-enabled": false, "lpd-enabled": false, "port-forwarding-enabled": false,
- "encryption": %d, "script-torrent-done-enabled": true, "script-torrent-done-filename": %q}`, j.save, !j.byTCP, encryption, hook))
+	err := j.settings("settings.json", fmt.Sprintf(`{"download-dir": %q, "utp-enabled": %t, "dht-enabled": false, "lpd-enabled": false, "port-forwarding-enabled": false, "encryption": %d}`,
+		j.save, !j.byTCP, encryption))
 	const script = `transmission-daemon --foreground --config-dir "$1" &
 until transmission-remote --add "$2"; do sleep 0.1; done
+until transmission-remote --torrent all --info | grep -q 'Percent Done: 100%'; do sleep 0.2; done
+touch "$3"
 wait`
-	return []string{"/bin/sh", "-c", script, "transmission", j.home, j.torrent}, err
+	return []string{"/bin/sh", "-c", script, "transmission", j.home, j.torrent, j.done}, err
 }
 
 func qbittorrent(_ *options, j job) ([]string, error) {

@@ -74,6 +74,30 @@ func TestTheTablesGiveReasonsOnce(t *testing.T) {
 	}
 }
 
+func TestEachShapeCanBeNamed(t *testing.T) {
+	for _, s := range shapes {
+		o := &options{}
+		if err := o.choose("", s.name, "matrix"); err != nil || len(o.shapes) != 1 || o.shapes[0].name != s.name {
+			t.Errorf("--shapes %q: %v, %+v", s.name, err, o.shapes)
+		}
+	}
+}
+
+// A reason why a client is slow belongs to a shape that there is.
+func TestSlowClientsHaveTheirTime(t *testing.T) {
+	for _, cl := range clients {
+		longer := 0
+		for _, s := range shapes {
+			if cl.patience(s) > patience {
+				longer++
+			}
+		}
+		if longer != len(cl.slow) {
+			t.Errorf("%s has more time for %d shapes, and reasons for %d", cl.name, longer, len(cl.slow))
+		}
+	}
+}
+
 func TestTablesStandBetweenTheirMarks(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "x.md")
 	write := func(text string) {

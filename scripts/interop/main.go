@@ -171,7 +171,11 @@ func (w *world) playMatrix(r *report) {
 		for _, role := range w.o.roles {
 			took, err := w.ask(cl, role, manner{tracker: tracker}, s)
 			w.endClients()
-			r.note(cell{Client: cl.name, Role: role, Tracker: tracker, Shape: s.name}.judge(took, err))
+			c := cell{Client: cl.name, Role: role, Tracker: tracker, Shape: s.name}.judge(took, err)
+			if c.Verdict == works && role == fetches && c.Why == "" {
+				c.Why = cl.slow[s.name]
+			}
+			r.note(c)
 		}
 	}
 	for _, cl := range w.o.clients {

@@ -35,7 +35,7 @@ var shapes = []shape{
 		{"a.bin", 7<<20 + 11}, {"empty", 0}, {"one byte", 1}, {"deep/er/still deeper.bin", 5<<20 - 77}, {"deep/Übergröße — naïve.txt", 33333}, {"z", 16 << 10},
 	}},
 	{name: "1 piece", tells: "a file of 10,000 bytes in one piece", files: []file{{"", 10_000}}},
-	{name: "16,384 pieces", tells: "a file of 256 MiB in 16,384 pieces of 16 KiB", files: []file{{"", 256 << 20}}, pieceLength: 16 << 10},
+	{name: "16384 pieces", tells: "a file of 256 MiB in 16,384 pieces of 16 KiB", files: []file{{"", 256 << 20}}, pieceLength: 16 << 10},
 }
 
 func (s shape) size() (sum int64) {

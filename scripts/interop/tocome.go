@@ -31,13 +31,17 @@ func (w *world) playToCome(r *report) {
 		}
 		known := one.known()
 		w.endClients()
-		for _, name := range []string{"aria2", "transmission", "libtorrent"} {
-			for _, role := range []string{seeds, fetches} {
+		for _, cl := range w.o.clients {
+			if !slices.Contains([]string{"aria2", "transmission", "libtorrent"}, cl.name) {
+				continue
+			}
+			for _, role := range w.o.roles {
 				took, err := time.Duration(0), known
 				if err == nil {
-					took, err = w.ask(named(name), role, one.how, limited)
+					took, err = w.ask(cl, role, one.how, limited)
+					w.endClients()
 				}
-				c := cell{Client: name, Role: role, Tracker: one.how.tracker, Shape: limited.name}.judge(took, err)
+				c := cell{Client: cl.name, Role: role, Tracker: one.how.tracker, Shape: limited.name}.judge(took, err)
 				r.ToCome = append(r.ToCome, answer{one.what, c})
 				r.tell(r.ToCome[len(r.ToCome)-1])
 			}

@@ -1,11 +1,15 @@
 package picker
 
+import (
+	"cmp"
+	"slices"
+)
+
 // Gap appends to out the blocks that a peer is to be asked for which answers best in few
 // and long runs, a web seed, and counts them as asked: those of at most that many pieces
 // that follow each other, none of them begun, from the beginning of the longest such run
 // that the peer has; what somebody waits for comes first ([Picker.Urgent]). When every
-// piece is begun, it is what nobody has been asked for of one of them. There is no
-// endgame: such a peer is asked for nothing twice.
+// piece is begun, it is what nobody has been asked for of one of them.
 func (k *Picker) Gap(p PeerID, most int, out []Block) []Block {
 	q := k.peer(p)
 	if most <= 0 || q.want == 0 {
@@ -33,6 +37,22 @@ func (k *Picker) Gap(p PeerID, most int, out []Block) []Block {
 		return out
 	}
 	return k.takeRest(q, t, out)
+}
+
+// GapAgain is Gap for the end, when everything that is missing has been asked for: it is of
+// what others owe, as much as that many pieces hold. Nobody's bandwidth is to be spent on
+// what would come anyway, so the caller waits until it does not.
+func (k *Picker) GapAgain(p PeerID, most int, out []Block) []Block {
+	q := k.peer(p)
+	if most <= 0 || q.want == 0 || q.asked > 0 || !k.Endgame() {
+		return out
+	}
+	from := len(out)
+	out = k.endgame(q, from+most*k.geo.Blocks(0), out)
+	slices.SortFunc(out[from:], func(a, b Block) int {
+		return cmp.Or(cmp.Compare(a.Piece, b.Piece), cmp.Compare(a.Begin, b.Begin))
+	})
+	return out
 }
 
 // longestGap is where the longest run of open pieces that q has begins; q.open must not

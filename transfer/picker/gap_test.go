@@ -60,6 +60,37 @@ func TestGapFinishesWhatWasBegun(t *testing.T) {
 	k.ok()
 }
 
+// What one owes at the end another is asked for too, in runs, and only then.
+func TestGapAgainIsWhatOthersOwe(t *testing.T) {
+	k := newPicker(t, Geometry{Pieces: 4, PieceLen: 4000, LastLen: 500, BlockLen: 1000}, nil, 1)
+	for id := range PeerID(3) {
+		k.addSeed(id)
+	}
+	slow := k.Gap(0, 3, nil)
+	if got := k.GapAgain(1, 9, nil); len(got) != 0 {
+		t.Fatalf("not all was asked for, and of that again %v", got)
+	}
+	k.Pick(2, 9, nil)
+	k.Received(0, slow[0])
+	if got := k.GapAgain(0, 9, nil); len(got) != 0 {
+		t.Fatalf("who owes something is asked again, for %v", got)
+	}
+	again := k.GapAgain(1, 2, nil)
+	if len(again) != 8 || !slices.IsSortedFunc(again, func(a, b Block) int { return (a.Piece-b.Piece)*4000 + int(a.Begin) - int(b.Begin) }) || slices.Contains(again, slow[0]) {
+		t.Errorf("of %v again %v", slow, again)
+	}
+	k.ok()
+	for _, b := range again {
+		if fresh, _ := k.Received(1, b); !fresh {
+			t.Errorf("%v is not wanted", b)
+		}
+	}
+	if got := k.GapAgain(1, 9, nil); len(got) != 4 {
+		t.Errorf("the rest is %v", got)
+	}
+	k.ok()
+}
+
 func TestGapBeginsWithWhatIsWaitedFor(t *testing.T) {
 	k := newPicker(t, Geometry{Pieces: 10, PieceLen: 2000, BlockLen: 1000}, nil, 1)
 	k.addSeed(1)

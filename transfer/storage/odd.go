@@ -3,7 +3,6 @@ package storage
 import (
 	"fmt"
 	"math/bits"
-	"net/url"
 	"slices"
 	"strings"
 	"unicode"
@@ -112,8 +111,8 @@ func trackers(mi *metainfo.MetaInfo, l *Layout, say func(format string, args ...
 	for _, tier := range tiers {
 		for _, t := range tier {
 			any = true
-			if u, err := url.Parse(t); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" && u.Scheme != "udp" {
-				say("%q is no http, https or udp tracker", t)
+			if _, err := TrackerURL(t); err != nil {
+				say("%q is no http, https or udp tracker that can be asked: %v", t, err)
 			}
 		}
 	}
@@ -128,8 +127,8 @@ func trackers(mi *metainfo.MetaInfo, l *Layout, say func(format string, args ...
 		say("it names no tracker and no web seed")
 	}
 	for _, t := range mi.UrlList {
-		if u, err := url.Parse(t); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-			say("%q is no http or https web seed", t)
+		if _, err := WebSeedURL(t); err != nil {
+			say("%q is no http or https web seed that can be asked: %v", t, err)
 		}
 	}
 	if len(mi.Nodes) > 0 {

@@ -27,7 +27,8 @@ type scanner struct {
 	files  int // dictionaries in lists
 	// odd is where the first key stands that is out of order, or there a second time; -1:
 	// none. Such bytes can be read, but not by everybody in the same way.
-	odd int
+	odd   int
+	large bool // numbers may have more than 64 bits
 }
 
 // scan finds out whether b is one bencoded dictionary and nothing else.
@@ -66,7 +67,7 @@ func (s *scanner) value(at, depth int) (int, error) {
 		if end < 0 {
 			return s.fail(at, "endless number")
 		}
-		if _, err := strconv.ParseInt(string(s.b[at+1:at+end]), 10, 64); err != nil {
+		if _, err := strconv.ParseInt(string(s.b[at+1:at+end]), 10, 64); err != nil && !(s.large && errors.Is(err, strconv.ErrRange)) {
 			return s.fail(at, "bad number")
 		}
 		return at + end + 1, nil
