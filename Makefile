@@ -54,7 +54,8 @@ swarm: ## a day of a swarm of 1,000 peers in virtual time, into bench/swarm/day.
 	COMMIT=$$(git rev-parse --short HEAD) go test -run '^TestSwarmInVirtualTime$$' -v -timeout 2h ./transfer/picker -picker.day
 
 crowd: ## 200 that fetch in one process, into bench/swarm/many.json; thousands of connections; 50 downloads killed
-	COMMIT=$$(git rev-parse --short HEAD) go test -run '^TestMany' -v -timeout 20m ./transfer -transfer.leechers 200 -transfer.mib 32 \
+	@# In memory, as one to one is: the data of 200 would be written to a disk, that of one stays in the cache.
+	TMPDIR=$$(test -d /dev/shm && echo /dev/shm || echo /tmp) COMMIT=$$(git rev-parse --short HEAD) go test -run '^TestMany' -v -timeout 20m ./transfer -transfer.leechers 200 -transfer.mib 32 \
 		-transfer.connections $(or $(CONNECTIONS),9900) -transfer.out $(CURDIR)/bench/swarm/many.json
 	go test -run '^TestScripts/(killed|daemonkilled)$$' -v -timeout 20m ./cmd/btclient -btclient.kills 50
 
@@ -85,6 +86,10 @@ bench-daemon: build ## btclient serve: 10,000 files dropped, 1,000 idle seeds, 1
 
 bench-tracker: ## answers of the trackers for a second of CPU, into bench/tracker; TRACKLOAD names the load generator, CHIHAYA and OPENTRACKER others
 	@scripts/bench-tracker.sh $(ARGS)
+
+lab: ARGS ?= --hosts 20 --size 64m --rate 50m
+lab: ## how long a file takes to many hosts, tried on this machine; needs root; more with ARGS='--hosts 40 --slow 5m …'
+	@scripts/lab.sh $(ARGS)
 
 kill-test: ARGS ?= --mode rounds,cuts,full-disk --cuts '6|6' --cut-for 10s
 kill-test: ## 12 real chordnodes under load, some killed, some cut off; needs root; more with ARGS='--rounds 200'

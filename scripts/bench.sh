@@ -18,6 +18,4 @@ case " $* " in *libtorrent*) scripts/need.sh python3-libtorrent opentracker curl
 make -s build
 CGO_ENABLED=0 go build -trimpath -o bin/swarmbench ./scripts/swarmbench
 
-WORK=$(mktemp -d /dev/shm/swarmbench.XXXXXX 2>/dev/null || mktemp -d)
-trap 'rm -rf "$WORK"' EXIT
-bin/swarmbench --bin "$PWD/bin" --work "$WORK" --commit "$(git describe --always --dirty 2>/dev/null || echo unknown)" "$@"
+exec bin/swarmbench --bin "$PWD/bin" --commit "$(git describe --always --dirty 2>/dev/null || echo unknown)" "$@"

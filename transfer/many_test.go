@@ -26,6 +26,8 @@ type manyResult struct {
 	MiB      int         `json:"mib"`
 	Seed     uint64      `json:"random_seed"`
 	Copies   float64     `json:"seed_sent_copies"`
+	Sources  int         `json:"sources_of_one"`             // the median of how many sent something to each
+	Even     float64     `json:"even_seed_copies"`           // that the seed would have sent, had all sources of each sent as much
 	OneCPU   float64     `json:"cpu_sec_per_gib_one_to_one"` // the median of several
 	ManyCPU  float64     `json:"cpu_sec_per_gib"`
 	HeapLeft int64       `json:"heap_left_bytes"` // more than before, when all is closed
@@ -41,14 +43,16 @@ func TestMany(t *testing.T) {
 	var alone []float64
 	t.Run("one", func(t *testing.T) {
 		for range min(r.Leechers, 20) {
-			cpu, _ := swarmOf(t, f, 1, r.Seed)
-			alone = append(alone, cpu)
+			alone = append(alone, swarmOf(t, f, 1, r.Seed).ManyCPU)
 		}
 	})
 	slices.Sort(alone)
 	r.OneCPU = alone[len(alone)/2]
 	before, open := liveHeap(), descriptors()
-	t.Run("many", func(t *testing.T) { r.ManyCPU, r.Copies = swarmOf(t, f, r.Leechers, r.Seed) })
+	t.Run("many", func(t *testing.T) {
+		all := swarmOf(t, f, r.Leechers, r.Seed)
+		r.ManyCPU, r.Copies, r.Sources, r.Even = all.ManyCPU, all.Copies, all.Sources, all.Even
+	})
 	if t.Failed() {
 		return
 	}
@@ -59,7 +63,8 @@ func TestMany(t *testing.T) {
 	if r.HeapLeft > 4<<20 {
 		t.Errorf("%d bytes of the heap are in use that were not before", r.HeapLeft)
 	}
-	t.Logf("%d that fetch %d MiB: %.2f CPU seconds per GiB, %.2f from one to one; the seed sent %.2f copies", r.Leechers, r.MiB, r.ManyCPU, r.OneCPU, r.Copies)
+	t.Logf("%d that fetch %d MiB: %.2f CPU seconds per GiB, %.2f from one to one; the seed sent %.2f copies, as one of %d sources, which make %.2f if each sends as much",
+		r.Leechers, r.MiB, r.ManyCPU, r.OneCPU, r.Copies, r.Sources, r.Even)
 	if *manyOut == "" {
 		return
 	}
@@ -68,8 +73,9 @@ func TestMany(t *testing.T) {
 	must(t, os.WriteFile(*manyOut, append(text, '\n'), 0o644))
 }
 
-// swarmOf gives the CPU seconds per GiB delivered, and the copies that the seed sent.
-func swarmOf(t *testing.T, f *fixture, leechers int, seed uint64) (cpu, copies float64) {
+// swarmOf gives the CPU seconds per GiB delivered, what the seed sent, and to how many
+// sources that compares.
+func swarmOf(t *testing.T, f *fixture, leechers int, seed uint64) (r manyResult) {
 	random := rand.New(rand.NewPCG(seed, 0))
 	one := func(c *Config) { c.Loops = 1 }
 	source := start(t, one)
@@ -94,14 +100,23 @@ func swarmOf(t *testing.T, f *fixture, leechers int, seed uint64) (cpu, copies f
 	for _, to := range torrents {
 		done(t, to)
 	}
-	cpu = (lab.CPUTime() - began).Seconds() / (float64(len(f.data)) * float64(leechers) / (1 << 30))
+	r.ManyCPU = (lab.CPUTime() - began).Seconds() / (float64(len(f.data)) * float64(leechers) / (1 << 30))
+	var sources []int
 	for i, to := range torrents {
 		f.same(t, specs[i].Content)
-		if st := to.Status(); st.BytesDone != int64(len(f.data)) {
+		st := to.Status()
+		if st.BytesDone != int64(len(f.data)) {
 			t.Errorf("%+v", st)
 		}
+		sources = append(sources, len(st.From))
+		if slices.ContainsFunc(st.From, func(s Source) bool { return s.PeerID == source.cfg.PeerID }) {
+			r.Even += 1 / float64(len(st.From))
+		}
 	}
-	return cpu, float64(from.Status().Uploaded) / float64(len(f.data))
+	slices.Sort(sources)
+	r.Sources = sources[len(sources)/2]
+	r.Copies = float64(from.Status().Uploaded) / float64(len(f.data))
+	return r
 }
 
 func liveHeap() int64 {

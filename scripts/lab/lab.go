@@ -4,10 +4,12 @@
 package lab
 
 import (
+	"encoding/json"
 	"fmt"
 	"os/exec"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 // Lab is a switch and Hosts around it, each a network namespace of its own, whose names
@@ -27,9 +29,12 @@ func (l Lab) On(i int, argv ...string) []string {
 	return append([]string{"ip", "netns", "exec", l.NS(i)}, argv...)
 }
 
-// run runs a program and gives its output with the error.
+// run runs a program and gives its output with the error. Ctrl-C is not for it: who is
+// interrupted takes the lab away, which needs such programs.
 func run(name string, args ...string) error {
-	out, err := exec.Command(name, args...).CombinedOutput()
+	cmd := exec.Command(name, args...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	out, err := cmd.CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("%s %s: %w: %s", name, strings.Join(args, " "), err, strings.TrimSpace(string(out)))
 	}
@@ -38,7 +43,7 @@ func run(name string, args ...string) error {
 
 // Build makes the network, and removes those of the same kind whose makers were killed.
 func (l Lab) Build() error {
-	if err := l.leftovers(); err != nil {
+	if _, err := l.Leftovers(); err != nil {
 		return err
 	}
 	steps := [][]string{
@@ -50,7 +55,7 @@ func (l Lab) Build() error {
 		port := fmt.Sprint("p", i)
 		steps = append(steps,
 			[]string{"netns", "add", l.NS(i)},
-			[]string{"-n", l.sw(), "link", "add", port, "type", "veth", "peer", "name", "eth0", "netns", l.NS(i)},
+			[]string{"-n", l.sw(), "link", "add", port, "type", "veth", "peer", "name", "eth0", "address", mac(i), "netns", l.NS(i)},
 			[]string{"-n", l.sw(), "link", "set", port, "master", "br0", "up"},
 			[]string{"-n", l.NS(i), "link", "set", "lo", "up"},
 			[]string{"-n", l.NS(i), "addr", "add", l.Addr(i) + "/24", "dev", "eth0"},
@@ -62,6 +67,31 @@ func (l Lab) Build() error {
 		if err := run("ip", s...); err != nil {
 			return err
 		}
+	}
+	for i := range l.Hosts {
+		if err := l.introduce(i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// mac is the Ethernet address of host i.
+func mac(i int) string { return fmt.Sprintf("02:00:00:00:%02x:%02x", i>>8, i&0xff) }
+
+// introduce has host i know the Ethernet addresses of all others, as the table of those that
+// were asked for is one for the whole machine, and a hundred hosts fill it.
+func (l Lab) introduce(i int) error {
+	var lines strings.Builder
+	for k := range l.Hosts {
+		if k != i {
+			fmt.Fprintf(&lines, "neigh add %s lladdr %s dev eth0 nud permanent\n", l.Addr(k), mac(k))
+		}
+	}
+	cmd := exec.Command("ip", "-n", l.NS(i), "-batch", "-")
+	cmd.Stdin = strings.NewReader(lines.String())
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("telling %s of the others: %w: %s", l.NS(i), err, out)
 	}
 	return nil
 }
@@ -89,6 +119,12 @@ func (l Lab) Shape(i int, bitsPerSec int64) error {
 	return nil
 }
 
+// Unplug takes host i off the switch: the others hear nothing of it any more, not even
+// that it has gone.
+func (l Lab) Unplug(i int) error {
+	return run("ip", "-n", l.sw(), "link", "set", fmt.Sprint("p", i), "down")
+}
+
 // Sent is how many bytes have left host i.
 func (l Lab) Sent(i int) (int64, error) {
 	argv := l.On(i, "cat", "/sys/class/net/eth0/statistics/tx_bytes")
@@ -97,6 +133,37 @@ func (l Lab) Sent(i int) (int64, error) {
 		return 0, fmt.Errorf("counting what %s has sent: %w", l.NS(i), err)
 	}
 	return strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
+}
+
+// Received is how many bytes have come to each host, as the switch has counted them.
+func (l Lab) Received() ([]int64, error) {
+	text, err := exec.Command("ip", "-n", l.sw(), "-s", "-j", "link").Output()
+	if err != nil {
+		return nil, fmt.Errorf("counting what hosts have received: %w", err)
+	}
+	return received(text, l.Hosts)
+}
+
+// received reads what ip tells of the ports of a switch.
+func received(text []byte, hosts int) ([]int64, error) {
+	var ports []struct {
+		Name  string `json:"ifname"`
+		Stats struct {
+			TX struct {
+				Bytes int64 `json:"bytes"`
+			} `json:"tx"`
+		} `json:"stats64"`
+	}
+	if err := json.Unmarshal(text, &ports); err != nil {
+		return nil, fmt.Errorf("counting what hosts have received: %w", err)
+	}
+	came := make([]int64, hosts)
+	for _, p := range ports {
+		if i, err := strconv.Atoi(strings.TrimPrefix(p.Name, "p")); err == nil && i >= 0 && i < hosts {
+			came[i] = p.Stats.TX.Bytes
+		}
+	}
+	return came, nil
 }
 
 // Quiet has host i call nobody of the others named; they can call it. nil ends it.

@@ -9,25 +9,28 @@ import (
 	"strings"
 )
 
-// leftovers removes the namespaces of earlier runs that were themselves killed: names carry
-// the pid of their maker behind what kind of lab it is.
-func (l Lab) leftovers() error {
+// Leftovers removes the namespaces of earlier runs that were themselves killed, and names
+// them: names carry the pid of their maker behind what kind of lab it is.
+func (l Lab) Leftovers() ([]string, error) {
 	names, err := exec.Command("ip", "netns", "list").Output()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	// Whatever else has got the pid of a maker by now keeps the leftovers for another time:
-	// better than to take a lab from a program that is only called otherwise than this one.
-	alive := func(pid string) bool {
-		_, err := os.Stat(filepath.Join("/proc", pid))
-		return err == nil && pid != strconv.Itoa(os.Getpid())
-	}
-	for _, name := range orphans(string(names), strings.TrimRight(l.Prefix, "0123456789"), alive) {
+	gone := orphans(string(names), strings.TrimRight(l.Prefix, "0123456789"), Alive)
+	for _, name := range gone {
 		if err := run("ip", "netns", "del", name); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return nil
+	return gone, nil
+}
+
+// Alive reports whether a pid is that of a process, and not of this one. Whatever else has
+// got the pid of a maker by now keeps the leftovers for another time: better than to take a
+// lab from a program that is only called otherwise than this one.
+func Alive(pid string) bool {
+	_, err := os.Stat(filepath.Join("/proc", pid))
+	return err == nil && pid != strconv.Itoa(os.Getpid())
 }
 
 // orphans are those of a kind of lab whose makers are not alive.

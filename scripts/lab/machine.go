@@ -83,3 +83,40 @@ func CPUTime() time.Duration {
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
+
+// Use is what the cores of this machine have done since it was started, in ticks.
+type Use struct{ busy, all int64 }
+
+// MachineUse reads it (proc_stat(5)).
+func MachineUse() (u Use, err error) {
+	text, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return u, err
+	}
+	line, _, _ := strings.Cut(string(text), "\n")
+	fields := strings.Fields(strings.TrimPrefix(line, "cpu "))
+	const idle, iowait, steal = 3, 4, 7 // behind that is the time of guests, which is in the first two as well
+	if len(fields) <= steal {
+		return u, fmt.Errorf("/proc/stat begins with %q", line)
+	}
+	for i, f := range fields[:steal+1] {
+		n, err := strconv.ParseInt(f, 10, 64)
+		if err != nil {
+			return u, fmt.Errorf("/proc/stat: %w", err)
+		}
+		u.all += n
+		if i != idle && i != iowait {
+			u.busy += n
+		}
+	}
+	return u, nil
+}
+
+// Since is the part of the time that the cores were busy, from 0 to 1: with what runs here,
+// and with what their owner has taken away from a virtual machine.
+func (u Use) Since(before Use) float64 {
+	if u.all == before.all {
+		return 0
+	}
+	return float64(u.busy-before.busy) / float64(u.all-before.all)
+}

@@ -24,3 +24,23 @@ func TestWhatAProcessUses(t *testing.T) {
 		t.Error("nobody has memory")
 	}
 }
+
+func TestAMachineIsBusyWhileSomebodyComputes(t *testing.T) {
+	before, err := MachineUse()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for began := CPUTime(); CPUTime()-began < 100_000_000; {
+	}
+	after, err := MachineUse()
+	if got := after.Since(before); err != nil || got <= 0 || got > 1 {
+		t.Errorf("busy for %v of the time, %v", got, err)
+	}
+	if got := before.Since(before); got != 0 {
+		t.Errorf("in no time it was busy for %v", got)
+	}
+	idle := Use{busy: before.busy, all: before.all + 100}
+	if got := idle.Since(before); got != 0 {
+		t.Errorf("while it did nothing it was busy for %v", got)
+	}
+}

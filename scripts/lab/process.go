@@ -2,6 +2,7 @@ package lab
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"io"
 	"os"
@@ -70,13 +71,16 @@ func (p *Process) listen(out io.Reader, log *os.File) {
 
 // Says waits for a line of the process that begins so, a minute at most. Lines said
 // before are not heard any more afterwards.
-func (p *Process) Says(what string) error {
-	late := time.After(time.Minute)
+func (p *Process) Says(what string) error { return p.SaysWithin(time.Minute, what) }
+
+// SaysWithin waits for as long as is said.
+func (p *Process) SaysWithin(patience time.Duration, what string) error {
+	late := time.After(patience)
 	for {
 		select {
 		case line, more := <-p.said:
 			if !more {
-				return fmt.Errorf("%s has ended: see %s", p.Name, p.Log)
+				return fmt.Errorf("%s has ended: see %s, which ends with %q", p.Name, p.Log, p.LastWords())
 			}
 			if strings.HasPrefix(line, what) {
 				return nil
@@ -85,6 +89,23 @@ func (p *Process) Says(what string) error {
 			return fmt.Errorf("%s does not say %q: see %s", p.Name, what, p.Log)
 		}
 	}
+}
+
+// LastWords are the last lines that the process has said, for whoever asks why it has ended.
+func (p *Process) LastWords() string {
+	text, err := os.ReadFile(p.Log)
+	if err != nil {
+		return err.Error()
+	}
+	const most = 800
+	text = bytes.TrimSpace(text)
+	if len(text) > most {
+		text = text[len(text)-most:]
+		if _, whole, found := bytes.Cut(text, []byte("\n")); found {
+			text = whole
+		}
+	}
+	return string(text)
 }
 
 // Pid is that of the process, which is also its group's.

@@ -34,6 +34,9 @@ func TestAProcessIsHeardToItsEnd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if last := p.LastWords(); !strings.HasSuffix(last, "aside") && !strings.HasSuffix(last, "ready id=1") {
+		t.Errorf("its last words are %q", last)
+	}
 	for _, line := range []string{"first\n", "ready id=1\n", "aside\n"} {
 		if !strings.Contains(string(said), line) {
 			t.Errorf("the log is %q", said)

@@ -92,7 +92,7 @@ func (g *game) seedAll(p *party) error {
 }
 
 func (g *game) startRing() error {
-	for k := range 3 {
+	for k := range g.o.nodes {
 		p, err := g.start(0, g.o.bin+"/chordnode", "--data-dir", filepath.Join(g.dir, fmt.Sprint("node-", k)),
 			"--bind", fmt.Sprintf("%s:81%02d", g.lab.Addr(0), k), "--cluster", cluster, "--http", g.lab.Addr(0)+":0", "--udp", g.lab.Addr(0)+":0")
 		if err != nil {
@@ -116,7 +116,8 @@ var ours = party{
 		if err != nil {
 			return nil, err
 		}
-		return p, p.Says("published name=")
+		const hashed = 20 << 20 // bytes a second, on a slow disk
+		return p, p.SaysWithin(time.Minute+time.Duration(g.o.size/hashed)*time.Second, "published name=")
 	},
 	fetch: func(g *game, i int, out, done string) ([]string, error) {
 		return []string{g.o.bin + "/btclient", "--cluster", cluster, "--storage", out + ".storage", "download", "payload", "-o", out,

@@ -4,14 +4,17 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"os"
+	"os/signal"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"chordtorrent/scripts/lab"
@@ -25,9 +28,13 @@ type options struct {
 	rate     int64         // bits per second, 0: as fast as the machine
 	slow     int64         // of the last one that fetches; 0: like all
 	stagger  time.Duration // those that fetch begin within it
+	late     int           // the last so many of them alone do; 0: all
 	vanish   int           // of those that fetch
 	liars    int           // besides
 	sparse   float64       // how much of the file is no hole
+	nodes    int           // of the ring
+	file     string        // what is fetched; empty: one is made
+	watch    func(*game)   // called often while they fetch; nil: nobody
 	runs     int
 	seed     uint64
 	bin      string // where our programs are
@@ -56,6 +63,9 @@ type run struct {
 	Memory  int64     `json:"largest_anonymous_kib"` // of any of them, at the end
 	Disk    int64     `json:"largest_target_on_disk_kib"`
 	Banned  int       `json:"bans,omitempty"` // of liars
+	Busy    float64   `json:"machine_busy"`   // the part of its time that all cores were used, until all but the slow one were done
+
+	hosts []*fetcher
 }
 
 type medians struct {
@@ -91,18 +101,42 @@ func main() {
 		fail(parts[os.Args[1]](os.Args[2], os.Args[3]))
 		return
 	}
-	fail(measure(os.Args[1:]))
+	// The first Ctrl-C ends what runs and takes everything away, a second one this program.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	context.AfterFunc(ctx, stop)
+	var err error
+	if len(os.Args) > 1 && os.Args[1] == "lab" {
+		err = try(ctx, os.Args[2:])
+	} else {
+		err = measure(ctx, os.Args[1:])
+	}
+	if ctx.Err() != nil {
+		fmt.Fprintln(os.Stderr, "\ninterrupted; nothing is left behind")
+		os.Exit(130)
+	}
+	fail(err)
+}
+
+// exit is an error with an exit code of its own.
+type exit struct {
+	code int
+	error
 }
 
 func fail(err error) {
-	if err != nil && !errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintln(os.Stderr, "swarmbench:", err)
-		os.Exit(1)
+	if err == nil || errors.Is(err, flag.ErrHelp) {
+		return
 	}
+	fmt.Fprintln(os.Stderr, "swarmbench:", err)
+	var with exit
+	if errors.As(err, &with) {
+		os.Exit(with.code)
+	}
+	os.Exit(1)
 }
 
-func measure(args []string) error {
-	o := options{}
+func measure(ctx context.Context, args []string) error {
+	o := options{nodes: 3}
 	var list, size, rate, slow string
 	fs := flag.NewFlagSet("swarmbench", flag.ContinueOnError)
 	fs.StringVar(&list, "clients", "btclient,copy", "of btclient, aria2, libtorrent, one that seeds and another that fetches as aria2>btclient, and copy: everybody a plain copy from the seed, hashed as it comes")
@@ -112,28 +146,21 @@ func measure(args []string) error {
 	fs.StringVar(&rate, "rate", "0", "of each host's link both ways, in bits per second, or with k, m or g; 0: as fast as the machine is")
 	fs.StringVar(&slow, "slow", "0", "the same of the last one that fetches; 0: like all")
 	fs.DurationVar(&o.stagger, "stagger", 0, "those that fetch begin at random within this time")
-	fs.IntVar(&o.vanish, "vanish", 0, "how many of those that fetch are killed on the way")
+	fs.IntVar(&o.vanish, "vanish", 0, "how many of those that fetch are unplugged on the way")
 	fs.IntVar(&o.liars, "liars", 0, "how many peers there are besides that send noise (btclient only)")
 	fs.Float64Var(&o.sparse, "sparse", 1, "how much of the file is data, the rest being holes")
 	fs.Uint64Var(&o.seed, "random", 1, "seed of what is random; each run adds one")
 	fs.IntVar(&o.runs, "runs", 3, "of each client, in turn")
 	fs.StringVar(&o.bin, "bin", "bin", "where chordnode and btclient are")
 	fs.StringVar(&o.scripts, "scripts", "scripts/swarmbench", "where peer_libtorrent.py is")
-	fs.StringVar(&o.work, "work", "", "a directory for the data; on a tmpfs the disk plays no part")
+	fs.StringVar(&o.work, "work", placeForData(), "a directory for the data; on a tmpfs the disk plays no part")
 	fs.StringVar(&o.commit, "commit", "unknown", "what is measured, for the report")
 	fs.StringVar(&o.out, "out", "", "write the report, as JSON, to this file too")
 	if err := fs.Parse(args); err != nil {
 		return err
 	}
-	var err error
-	if o.size, err = number(size, 1024); err != nil {
-		return fmt.Errorf("--size: %w", err)
-	}
-	if o.rate, err = number(rate, 1000); err != nil {
-		return fmt.Errorf("--rate: %w", err)
-	}
-	if o.slow, err = number(slow, 1000); err != nil {
-		return fmt.Errorf("--slow: %w", err)
+	if err := o.numbers(size, rate, slow); err != nil {
+		return err
 	}
 	if o.seeds < 1 || o.vanish >= o.leechers || o.hosts() > 250 || (o.rate == 0 && (o.slow > 0 || o.vanish > 0)) {
 		return errors.New("no seed, nobody left to fetch, more than 250 hosts, or --slow or --vanish without --rate: see --help")
@@ -147,6 +174,9 @@ func measure(args []string) error {
 			return fmt.Errorf("--clients: there is no %q, or not with these flags: see --help", name)
 		}
 	}
+	if err := sweep(o.work); err != nil {
+		return err
+	}
 	r := &report{Machine: lab.ThisMachine(o.commit), Seeds: o.seeds, Leechers: o.leechers, Bytes: o.size, Rate: o.rate, Slow: o.slow,
 		Stagger: o.stagger.Seconds(), Vanish: o.vanish, Liars: o.liars, Sparse: o.sparse, Seed: o.seed}
 	for _, name := range o.clients {
@@ -154,7 +184,7 @@ func measure(args []string) error {
 	}
 	for n := range o.runs {
 		for _, one := range r.Results {
-			took, err := play(&o, one.Client, o.seed+uint64(n))
+			took, err := play(ctx, &o, one.Client, o.seed+uint64(n))
 			if err != nil {
 				return fmt.Errorf("%s, run %d: %w", one.Client, n+1, err)
 			}
@@ -163,14 +193,41 @@ func measure(args []string) error {
 		}
 	}
 	r.table(o.bound())
-	if o.out == "" {
+	return writeReport(o.out, r)
+}
+
+// writeReport writes what was measured to a file, if one was named.
+func writeReport(path string, r any) error {
+	if path == "" {
 		return nil
 	}
 	text, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(o.out, append(text, '\n'), 0o644)
+	return os.WriteFile(path, append(text, '\n'), 0o644)
+}
+
+// placeForData is where the disk plays no part, if there is such a place.
+func placeForData() string {
+	if info, err := os.Stat("/dev/shm"); err == nil && info.IsDir() {
+		return "/dev/shm"
+	}
+	return os.TempDir()
+}
+
+// numbers reads what is given in k, m and g.
+func (o *options) numbers(size, rate, slow string) (err error) {
+	if o.size, err = number(size, 1024); err != nil {
+		return fmt.Errorf("--size: %w", err)
+	}
+	if o.rate, err = number(rate, 1000); err != nil {
+		return fmt.Errorf("--rate: %w", err)
+	}
+	if o.slow, err = number(slow, 1000); err != nil {
+		return fmt.Errorf("--slow: %w", err)
+	}
+	return nil
 }
 
 // bound is in how many seconds no one that fetches can be done by any means: its own
@@ -227,7 +284,8 @@ func (r *report) table(bound float64) {
 	fmt.Printf("\nMedians of %d, %s, %d cores, commit %s, load %.1f at the start.\n", len(r.Results[0].Runs), r.Machine.CPU, r.Machine.Cores, r.Machine.Commit, r.Machine.Load)
 }
 
-func median(runs []run, of func(run) float64) float64 {
+// median is the middle one of what runs took, of an even number the worse.
+func median[R any](runs []R, of func(R) float64) float64 {
 	var all []float64
 	for _, r := range runs {
 		all = append(all, of(r))
