@@ -95,6 +95,9 @@ kill-test: ARGS ?= --mode rounds,cuts,full-disk --cuts '6|6' --cut-for 10s
 kill-test: ## 12 real chordnodes under load, some killed, some cut off; needs root; more with ARGS='--rounds 200'
 	@scripts/kill-test.sh $(ARGS)
 
+imaging: ## partitions become images and images partitions, with real file systems on loop devices; needs root
+	@scripts/imaging-test.sh
+
 alerts: ## check and try the rules for Prometheus
 	@scripts/need.sh promtool
 	promtool check rules deploy/prometheus/alerts.yml

@@ -28,6 +28,8 @@ type DownloadRequest struct {
 	// Force writes to a device that is in use; see DownloadInto.
 	Force      bool
 	OnProgress OnProgress
+	// From, unless nil, is the only place that it comes from; Source is a name then.
+	From *Origin
 	// Replacing, unless nil, ends what this client serves of the same subject, see Subject, and
 	// returns when nothing of that is left. It is called as late as can be: an earlier version
 	// is served until all of this one is there. With nil the subject has to be free.
@@ -57,6 +59,7 @@ type Download struct {
 	replaces string            // the fingerprint of the earlier version of ours at Path, if one is there
 	metainfo []byte            // of what has an earlier version, until it is complete: the .torrent in Storage is that of what is served
 	handOver func(string)      // DownloadRequest.Replacing
+	from     *Origin           // DownloadRequest.From
 	sink     *sink             // nil: it goes into files
 
 	journalMu sync.Mutex
@@ -80,7 +83,7 @@ type Download struct {
 // ErrNoSpace when the disk has no room for it.
 func (c *Client) Download(ctx context.Context, req DownloadRequest) (_ *Download, err error) {
 	defer func() { err = asInterrupted(ctx, err) }()
-	found, err := c.Find(ctx, req.Source)
+	found, err := c.findFor(ctx, req)
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +101,7 @@ func (c *Client) Download(ctx context.Context, req DownloadRequest) (_ *Download
 	}
 	d := &Download{
 		Name: tor.name, InfoHash: tor.infoHash, Bytes: tor.layout.Total, Pieces: tor.layout.NumPieces(), Foreign: tor.foreign,
-		c: c, began: time.Now(), lock: lock, layout: tor.layout, handOver: req.Replacing,
+		c: c, began: time.Now(), lock: lock, layout: tor.layout, handOver: req.Replacing, from: req.From,
 		stop: make(chan struct{}), done: make(chan struct{}),
 	}
 	defer func() {
@@ -120,7 +123,7 @@ func (c *Client) Download(ctx context.Context, req DownloadRequest) (_ *Download
 	} else if err := c.storage.saveTorrent(tor.record(), metainfo); err != nil {
 		return nil, err
 	}
-	engine, err := c.start(ctx, d.Foreign)
+	engine, err := c.start(ctx, d.Foreign || d.from != nil)
 	if err != nil {
 		return nil, err
 	}
@@ -133,11 +136,10 @@ func (c *Client) Download(ctx context.Context, req DownloadRequest) (_ *Download
 	}
 	d.earlier = nil // it has given what it had
 	d.arrived.begin(have)
-	announcer, _ := c.announcerOf(tor)
-	d.torrent, err = addInPlace(engine, transfer.Spec{
+	d.torrent, err = addInPlace(engine, d.sources(tor, transfer.Spec{
 		InfoHash: d.InfoHash, Layout: tor.layout, Content: d.content, Have: have,
-		Announcer: announcer, OnPiece: d.verified, Info: c.storage.infoOf(tor), WebSeeds: tor.webSeeds,
-	}, d.lock, req.Replacing)
+		OnPiece: d.verified, Info: c.storage.infoOf(tor),
+	}), d.lock, req.Replacing)
 	if err != nil {
 		return nil, fmt.Errorf("starting the download of %q: %w", d.Name, err)
 	}
@@ -156,7 +158,10 @@ func (d *Download) fill(ctx context.Context, req DownloadRequest, have *wire.Bit
 	if err := d.reserve(req, have); err != nil {
 		return err
 	}
-	return d.reuse(ctx, have)
+	if err := d.reuse(ctx, have); err != nil {
+		return err
+	}
+	return d.sufficient(have)
 }
 
 // verified enters a piece into the journal. A journal that cannot be written
@@ -186,7 +191,11 @@ func (d *Download) run() {
 	case <-d.torrent.Done():
 		d.conclude(d.complete())
 	case <-d.torrent.Failed():
-		d.conclude(fmt.Errorf("downloading %q: %w", d.Name, d.torrent.Err()))
+		err := fmt.Errorf("downloading %q: %w", d.Name, d.torrent.Err())
+		if errors.Is(err, transfer.ErrWrongData) {
+			err = fmt.Errorf("%w: %w", ErrMismatch, err)
+		}
+		d.conclude(err)
 	case <-d.stop:
 		d.err = ErrInterrupted
 	case <-d.c.over:
@@ -209,8 +218,11 @@ func (d *Download) Status() transfer.Status {
 	return d.torrent.Status()
 }
 
-// Newer asks the ring whether the name of a download stands for a newer version by now.
+// Newer asks the ring, or where it comes from, whether the name of a download stands for a newer version by now.
 func (d *Download) Newer(ctx context.Context) (bool, error) {
+	if d.from != nil {
+		return d.from.newer(ctx, d)
+	}
 	versions, err := d.c.ring.Versions(ctx, d.Name)
 	if err != nil {
 		return false, err

@@ -47,7 +47,7 @@ func (d *Download) reuse(ctx context.Context, have *wire.Bits) error {
 	for _, from := range sources {
 		paths := []string{d.Path} // what is to be replaced
 		for _, r := range records {
-			if r.Name == d.Name && r.InfoHash == from.infoHash && (r.Kind == Published || r.State == Done) && r.Path != d.Path {
+			if hash, ok := r.has(); ok && r.Name == d.Name && hash == from.infoHash && r.Path != d.Path {
 				paths = append(paths, r.Path)
 			}
 		}

@@ -62,7 +62,7 @@ type sink struct {
 // version of the name it does not go on.
 func (c *Client) DownloadInto(ctx context.Context, req DownloadRequest) (_ *Download, err error) {
 	defer func() { err = asInterrupted(ctx, err) }()
-	found, err := c.Find(ctx, req.Source)
+	found, err := c.findFor(ctx, req)
 	if err != nil {
 		return nil, err
 	}
@@ -76,7 +76,7 @@ func (c *Client) DownloadInto(ctx context.Context, req DownloadRequest) (_ *Down
 	d := &Download{
 		Name: tor.name, Path: req.Target, InfoHash: tor.infoHash, Bytes: tor.layout.Total, Pieces: tor.layout.NumPieces(), Foreign: tor.foreign,
 		c: c, began: time.Now(), layout: tor.layout, rec: Record{InfoHash: hexOf(tor.infoHash)}, // of which other copies are looked for
-		sink: &sink{kind: KindOfTarget(req.Target)},
+		sink: &sink{kind: KindOfTarget(req.Target)}, from: req.From,
 		stop: make(chan struct{}), done: make(chan struct{}),
 	}
 	defer func() {
@@ -100,16 +100,17 @@ func (c *Client) DownloadInto(ctx context.Context, req DownloadRequest) (_ *Down
 		return nil, err
 	}
 	d.earlier = nil
-	engine, err := c.start(ctx, d.Foreign)
+	if err := d.sufficient(have); err != nil {
+		return nil, err
+	}
+	engine, err := c.start(ctx, d.Foreign || d.from != nil)
 	if err != nil {
 		return nil, err
 	}
 	d.arrived.begin(have)
-	announcer, _ := c.announcerOf(tor)
-	d.torrent, err = engine.Add(transfer.Spec{
-		InfoHash: d.InfoHash, Layout: tor.layout, Content: d.content, Have: have,
-		Announcer: announcer, OnPiece: d.verified, Info: infoIn(metainfo), WebSeeds: tor.webSeeds,
-	})
+	d.torrent, err = engine.Add(d.sources(tor, transfer.Spec{
+		InfoHash: d.InfoHash, Layout: tor.layout, Content: d.content, Have: have, OnPiece: d.verified, Info: infoIn(metainfo),
+	}))
 	if err != nil {
 		return nil, fmt.Errorf("starting the download of %q: %w", d.Name, err)
 	}

@@ -25,6 +25,11 @@ package() {
 	mkfs.ext4) echo e2fsprogs ;;
 	aria2c) echo aria2 ;;
 	ip | tc) echo iproute2 ;;
+	mkfs.ext4 | fsck.ext4) echo e2fsprogs ;;
+	mkfs.vfat | fsck.vfat) echo dosfstools ;;
+	mcopy) echo mtools ;;
+	losetup | mount) echo mount ;;
+	sfdisk) echo fdisk ;;
 	chromium) echo chromium fonts-liberation ;;
 	nft) echo nftables ;;
 	systemd-analyze) echo systemd ;;

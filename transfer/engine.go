@@ -20,6 +20,8 @@ var (
 	ErrClosed  = errors.New("transfer: engine is closed")
 	ErrKnown   = errors.New("transfer: torrent was added already")
 	ErrStopped = errors.New("transfer: torrent was stopped")
+	// ErrWrongData: what the only source of a torrent sent is not what the hashes say.
+	ErrWrongData = errors.New("wrong data")
 )
 
 // Config is what an Engine needs to know. The zero value works: it listens on

@@ -27,6 +27,9 @@ type Spec struct {
 	// WebSeeds are URLs of HTTP servers that have the content too (BEP 19); what is no
 	// such URL is passed over.
 	WebSeeds []string
+	// OnlyWebSeeds: nobody else is expected to give anything. The torrent fails when none
+	// of them may be asked any more, with ErrWrongData if one sent what is not right.
+	OnlyWebSeeds bool
 	// Patient: nobody waits for the first announce of what is complete. It may wait for
 	// those of others, as when a machine starts that serves very much.
 	Patient bool

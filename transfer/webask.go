@@ -43,6 +43,7 @@ func (s *swarm) tickWeb(passed time.Duration) {
 			}
 		}
 	}
+	s.webEnded()
 	s.askWeb()
 }
 

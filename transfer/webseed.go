@@ -45,6 +45,7 @@ type webSeed struct {
 	next     time.Time
 	trouble  string // how the last request ended
 	never    string // if set: why it is asked no more
+	lied     bool   // that is as it sent something wrong
 }
 
 // openWeb makes the web seeds of a download.
@@ -78,10 +79,14 @@ func (s *swarm) openWeb() {
 	s.l.wakes()
 }
 
-// webWaits tells whether a web seed may be asked, now or later.
+// webWaits tells whether a web seed may be asked, now or later, or that none may be has not
+// been noticed yet.
 func (s *swarm) webWaits() bool {
-	if len(s.web) == 0 || s.complete() || s.halted() {
+	if len(s.web) == 0 && !s.t.spec.OnlyWebSeeds || s.complete() || s.halted() {
 		return false
+	}
+	if s.t.spec.OnlyWebSeeds {
+		return true
 	}
 	for _, w := range s.web {
 		if w.never == "" {
@@ -89,6 +94,25 @@ func (s *swarm) webWaits() bool {
 		}
 	}
 	return false
+}
+
+// webEnded fails a torrent that nobody can give anything to any more.
+func (s *swarm) webEnded() {
+	if !s.t.spec.OnlyWebSeeds || s.complete() || s.halted() {
+		return
+	}
+	err := errors.New("it has no web seed")
+	for _, w := range s.web {
+		switch {
+		case w.never == "":
+			return
+		case w.lied:
+			err = fmt.Errorf("%w from %s", ErrWrongData, w.name)
+		default:
+			err = fmt.Errorf("%s: %s", w.name, w.never)
+		}
+	}
+	s.fail(err)
 }
 
 // webSeed is the one with this handle that may be asked; nil for none.
@@ -190,7 +214,7 @@ func (s *swarm) banWeb(src *source, why reason, of ...any) {
 			s.l.counts.banned.Add(1)
 			s.log.Warn("web seed is banned: it "+why.String(), append([]any{"url", w.name}, of...)...)
 			s.l.e.drops.count(why)
-			w.never = why.String()
+			w.never, w.lied = why.String(), true
 			w.cancel()
 			w.leave()
 		}

@@ -1,7 +1,9 @@
 package transfer
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -273,4 +275,44 @@ func TestStopWhileAWebSeedGives(t *testing.T) {
 	if used := leech.buffers.inUse(); used != 0 {
 		t.Errorf("%d bytes of buffers are still handed out", used)
 	}
+}
+
+// Where nobody else is to come, a download ends when it can get nothing any more.
+func TestOnlyWebSeedsThatAreOfNoUse(t *testing.T) {
+	f := makeTorrent(t, 125, 32<<10, 1<<20)
+	leech := start(t)
+	failed := func(spec Spec) error {
+		spec.OnlyWebSeeds = true
+		to := leech.add(t, spec)
+		defer stop(t, to)
+		select {
+		case <-to.Failed():
+		case <-to.Done():
+			t.Fatal("it is done")
+		case <-time.After(hung):
+			t.Fatalf("it goes on: %+v", to.Status())
+		}
+		return to.Err()
+	}
+	liar := serveWeb(t, f, func(w http.ResponseWriter, r *http.Request) bool {
+		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(make([]byte, len(f.data))))
+		return true
+	})
+	if err := failed(f.webSpec(t, liar.pub())); !errors.Is(err, ErrWrongData) || !strings.Contains(err.Error(), liar.pub()) {
+		t.Errorf("of a liar: %v", err)
+	}
+	short := serveWeb(t, f, func(w http.ResponseWriter, r *http.Request) bool {
+		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(f.data[:100]))
+		return true
+	})
+	if err := failed(f.webSpec(t, short.pub())); err == nil || errors.Is(err, ErrWrongData) {
+		t.Errorf("of one that has less: %v", err)
+	}
+	if err := failed(f.webSpec(t)); err == nil {
+		t.Error("without any")
+	}
+	good := f.webSpec(t, liar.pub(), serveWeb(t, f, nil).pub())
+	good.OnlyWebSeeds = true
+	done(t, leech.add(t, good))
+	f.same(t, good.Content)
 }

@@ -102,7 +102,7 @@ func readAddress(storage string) (a Address, err error) {
 	return a, err
 }
 
-// Remote is the daemon of a Storage, seen from a command.
+// Remote is a daemon seen from a command.
 type Remote struct {
 	Address
 	http *http.Client
@@ -129,6 +129,27 @@ func Find(storage string) (*Remote, error) {
 	}
 }
 
+// At is the daemon at an http or https URL, on whatever machine; whether it is there shows
+// at the first request. An error is a client.ErrUsage.
+func At(daemon, token string) (*Remote, error) {
+	u, err := url.Parse(daemon)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.User != nil {
+		return nil, &client.Hint{Err: fmt.Errorf("%w: %q is no address of a daemon", client.ErrUsage, daemon), Next: "give it as http://HOST:PORT, which btclient serve --web HOST:PORT is reached at"}
+	}
+	return &Remote{Address: Address{URL: u.Scheme + "://" + u.Host, Token: token}, http: &http.Client{}}, nil
+}
+
+// Elsewhere says that it was named by its URL, and may be on another machine.
+func (r *Remote) Elsewhere() bool { return r.PID == 0 }
+
+// String is the daemon in the words of an error.
+func (r *Remote) String() string {
+	if r.Elsewhere() {
+		return "the daemon at " + r.URL
+	}
+	return fmt.Sprintf("the daemon (pid %d) at %s", r.PID, r.URL)
+}
+
 // UseClient has requests made by another HTTP client.
 func (r *Remote) UseClient(c *http.Client) { r.http = c }
 
@@ -150,7 +171,7 @@ func (r *Remote) Do(ctx context.Context, method, path string, in, out any) error
 		return err
 	}
 	if err := json.NewDecoder(resp.Body).Decode(out); err != nil {
-		return fmt.Errorf("the daemon (pid %d) answered something else than JSON: %w", r.PID, err)
+		return fmt.Errorf("%v answered something else than JSON: %w", r, err)
 	}
 	return nil
 }
@@ -181,13 +202,15 @@ func (r *Remote) ask(ctx context.Context, method, path, kind string, body io.Rea
 	if err != nil {
 		return nil, err
 	}
-	req.Header.Set("Authorization", "Bearer "+r.Token)
+	if r.Token != "" {
+		req.Header.Set("Authorization", "Bearer "+r.Token)
+	}
 	if kind != "" {
 		req.Header.Set("Content-Type", kind)
 	}
 	resp, err := r.http.Do(req)
 	if err != nil {
-		return nil, r.gone(fmt.Errorf("the daemon (pid %d) at %s does not answer: %w", r.PID, r.URL, err))
+		return nil, r.gone(fmt.Errorf("%v does not answer: %w", r, err))
 	}
 	if resp.StatusCode < 300 {
 		return resp, nil
@@ -196,13 +219,16 @@ func (r *Remote) ask(ctx context.Context, method, path, kind string, body io.Rea
 	f := &Failure{}
 	b, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
 	if json.Unmarshal(b, &f.Problem) != nil || f.Problem.Error == "" {
-		f.Problem = Problem{Error: fmt.Sprintf("the daemon (pid %d) answered %s: %s", r.PID, resp.Status, bytes.TrimSpace(b)), Code: 1}
+		f.Problem = Problem{Error: fmt.Sprintf("%v answered %s: %s", r, resp.Status, bytes.TrimSpace(b)), Code: 1}
 	}
 	return nil, f
 }
 
 // gone is an error of a daemon that is there no longer.
 func (r *Remote) gone(err error) error {
+	if r.Elsewhere() {
+		return &client.Hint{Err: err, Next: "is btclient serve --web HOST:PORT running on that machine? It goes on with all that it was asked for"}
+	}
 	return &client.Hint{Err: err, Next: "start it again with btclient serve: it goes on with all that it was asked for, which btclient downloads shows"}
 }
 
@@ -244,7 +270,7 @@ func (r *Remote) Follow(ctx context.Context, give func(Event) error) error {
 			continue
 		}
 		if err != nil {
-			return fmt.Errorf("the daemon (pid %d) told something else than JSON: %w", r.PID, err)
+			return fmt.Errorf("%v told something else than JSON: %w", r, err)
 		}
 		if err := give(e); err != nil {
 			return err
@@ -253,7 +279,7 @@ func (r *Remote) Follow(ctx context.Context, give func(Event) error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	return r.gone(fmt.Errorf("the daemon (pid %d) has ended: %w", r.PID, cmp.Or(lines.Err(), io.EOF)))
+	return r.gone(fmt.Errorf("%v has ended: %w", r, cmp.Or(lines.Err(), io.EOF)))
 }
 
 // JobPath is the path of a job, or of something about it.

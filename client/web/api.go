@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"chordtorrent/client"
 	"chordtorrent/client/api"
 	"chordtorrent/client/daemon"
+	"chordtorrent/communicator"
 )
 
 // maxBody bounds the JSON of a request.
@@ -68,6 +70,7 @@ func (s *Server) programs(mux *http.ServeMux) {
 		}
 		return api.ShownOf(r.PathValue("name"), shown), nil
 	})
+	handle("GET", "/held", func(*http.Request) (any, error) { return s.allHeld() })
 	handle("GET", "/ring", func(r *http.Request) (any, error) {
 		ring, err := s.cfg.Ring.Ring(r.Context())
 		if err != nil {
@@ -170,10 +173,17 @@ func queryOf(r *http.Request) daemon.Query {
 	return daemon.Query{Search: q.Get("search"), Sort: q.Get("sort"), Offset: number("offset", 0), Limit: number("limit", pageSize)}
 }
 
-// torrent gives the .torrent of a name.
+// torrent gives the .torrent of a name; with here that of the version which this daemon
+// has, and no ring is asked.
 func (s *Server) torrent(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("name")
-	_, metainfo, err := s.cfg.Client.Torrent(r.Context(), name)
+	var metainfo []byte
+	var err error
+	if r.URL.Query().Has("here") {
+		metainfo, err = s.held(r, name)
+	} else {
+		_, metainfo, err = s.cfg.Client.Torrent(r.Context(), name)
+	}
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -181,4 +191,31 @@ func (s *Server) torrent(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/x-bittorrent")
 	w.Header().Set("Content-Disposition", disposition("attachment", name+".torrent"))
 	_, _ = w.Write(metainfo)
+}
+
+// held gives the .torrent of what this daemon has of a name: all of a version or else, of
+// one that is on its way, a part.
+func (s *Server) held(r *http.Request, name string) ([]byte, error) {
+	storage := s.cfg.Client.Storage()
+	h, err := storage.Held(name)
+	if errors.Is(err, communicator.ErrNotFound) {
+		h.Metainfo, h.InfoHash, err = storage.Torrent(name)
+	}
+	if err == nil {
+		_, _, err = s.cfg.Daemon.Held(r.Context(), hex.EncodeToString(h.InfoHash[:]))
+	}
+	if err != nil {
+		return nil, &client.Hint{Err: fmt.Errorf("this daemon has no file %q: %w", name, err), Next: "btclient downloads shows what it has"}
+	}
+	return h.Metainfo, nil
+}
+
+// allHeld lists what Storage has all of.
+func (s *Server) allHeld() ([]api.File, error) {
+	all, err := s.cfg.Client.Storage().AllHeld()
+	files := make([]api.File, len(all))
+	for i, h := range all {
+		files[i] = api.FileOf(h)
+	}
+	return files, err
 }

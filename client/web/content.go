@@ -91,6 +91,26 @@ func (s *Server) content(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// seed serves a torrent's files to a client that takes this daemon for a web seed (BEP 19):
+// below the info hash they are in a directory of the torrent's name, or the one file bears
+// that. The info hash keeps versions apart.
+func (s *Server) seed(w http.ResponseWriter, r *http.Request) {
+	_, within, _ := strings.Cut(r.PathValue("path"), "/")
+	if within != "" && !fs.ValidPath(within) {
+		s.fail(w, r, fmt.Errorf("%w: %q is not a path within a torrent", client.ErrUsage, within))
+		return
+	}
+	dl, job, err := s.cfg.Daemon.Held(r.Context(), r.PathValue("hash"))
+	switch {
+	case err != nil:
+		s.fail(w, r, err)
+	case dl != nil:
+		s.arriving(w, r, dl, job, within)
+	default:
+		s.complete(w, r, job, within)
+	}
+}
+
 // arriving serves from a download under way.
 func (s *Server) arriving(w http.ResponseWriter, r *http.Request, dl *client.Download, job api.Job, within string) {
 	files := dl.Files()

@@ -2,6 +2,7 @@ package web_test
 
 import (
 	"bufio"
+	"encoding/base64"
 	"io"
 	"net/http"
 	"os"
@@ -11,6 +12,7 @@ import (
 
 	"chordtorrent/client/api"
 	"chordtorrent/client/daemontest"
+	"chordtorrent/client/web"
 )
 
 func TestReadingWhileItArrives(t *testing.T) {
@@ -146,5 +148,67 @@ func TestWhatIsOpenedHasItsName(t *testing.T) {
 		if resp, _ := s.do("GET", "/content/"+j.ID, ""); resp.Header.Get("Content-Disposition") != want {
 			t.Errorf("%q: %s, want %s", name, resp.Header.Get("Content-Disposition"), want)
 		}
+	}
+}
+
+// A daemon is a web seed of what it has, each version at its own place.
+func TestSeed(t *testing.T) {
+	h := daemontest.New(t)
+	a, b := open(t, h, "a", nil), open(t, h, "b", func(c *web.Config) { c.NeedToken = true })
+	dir := filepath.Dir(h.File("tree/sub/file 1", 50000))
+	h.Publish(a.d, filepath.Dir(dir))
+	one := h.Publish(a.d, h.File("disk", 3<<20))
+	want, err := os.ReadFile(one.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var held []api.File
+	a.ask("GET", "/held", nil, &held)
+	if len(held) != 2 || held[0].Name != "disk" || held[0].InfoHash != one.InfoHash || held[0].Size != 3<<20 || held[1].Name != "tree" {
+		t.Fatalf("held: %+v", held)
+	}
+	_, metainfo := a.do("GET", "/api/v1/files/disk/torrent?here", "")
+	if !strings.Contains(metainfo, "4:name4:disk") {
+		t.Errorf("the .torrent: %.100q", metainfo)
+	}
+	for path, status := range map[string]int{
+		"/seed/" + one.InfoHash + "/disk":                  206,
+		"/seed/" + held[1].InfoHash + "/tree/sub/file%201": 206,
+		"/seed/" + held[1].InfoHash + "/tree/none":         404,
+		"/seed/" + held[1].InfoHash + "/tree/..%2f..":      400,
+		"/seed/" + strings.Repeat("0", 40) + "/disk":       404,
+	} {
+		if resp, body := a.do("GET", path, "", "Range", "bytes=10-19"); resp.StatusCode != status || status == 206 && len(body) != 10 {
+			t.Errorf("%s: %s, %d bytes", path, resp.Status, len(body))
+		}
+	}
+	if resp, _ := a.do("GET", "/api/v1/files/none/torrent?here", ""); resp.StatusCode != 404 {
+		t.Errorf("the .torrent of nothing: %s", resp.Status)
+	}
+
+	// While it is coming in it can be read, with the token alone; afterwards the next version
+	// has another place.
+	j := h.Add(b.d, api.AddDownload{Source: "disk", LimitDown: 64 << 10})
+	h.Until(b.d, j.ID, "the beginning", func(j api.Job) bool { return j.Stage == "downloading" })
+	at := "/seed/" + one.InfoHash + "/disk"
+	if resp, _ := b.do("GET", at, "", "Range", "bytes=-20000"); resp.StatusCode != 401 {
+		t.Errorf("without a token: %s", resp.Status)
+	}
+	basic := []string{"Authorization", "Basic " + base64.StdEncoding.EncodeToString([]byte(":"+token)), "Range", "bytes=-20000"}
+	if resp, body := b.do("GET", at, "", basic...); resp.StatusCode != 206 || body != string(want[len(want)-20000:]) {
+		t.Errorf("while it is coming in: %s, %d bytes", resp.Status, len(body))
+	}
+	if resp, _ := b.do("GET", "/api/v1/held", "", basic...); resp.StatusCode != 200 {
+		t.Errorf("what is held: %s", resp.Status)
+	}
+	if err := os.WriteFile(one.Path, want[:2<<20], 0o644); err != nil {
+		t.Fatal(err)
+	}
+	two := h.Publish(a.d, one.Path)
+	if resp, _ := a.do("GET", at, ""); resp.StatusCode != 404 {
+		t.Errorf("the version before: %s", resp.Status)
+	}
+	if resp, body := a.do("GET", "/seed/"+two.InfoHash+"/disk", ""); resp.StatusCode != 200 || body != string(want[:2<<20]) {
+		t.Errorf("the version after: %s, %d bytes", resp.Status, len(body))
 	}
 }

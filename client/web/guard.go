@@ -63,7 +63,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 // isLink says whether somebody has followed a link to one of our pages.
 func isLink(r *http.Request) bool {
 	return r.Method == http.MethodGet && r.Header.Get("Sec-Fetch-Mode") == "navigate" &&
-		r.Header.Get("Sec-Fetch-Dest") == "document" && !strings.HasPrefix(r.URL.Path, "/content/")
+		r.Header.Get("Sec-Fetch-Dest") == "document" && !strings.HasPrefix(r.URL.Path, "/content/") && !strings.HasPrefix(r.URL.Path, "/seed/")
 }
 
 // knownHost says whether a Host header names this machine.
@@ -111,7 +111,11 @@ func quoteHost(host string) string {
 // admitted checks the token, where there is one to show, and answers those who have
 // it not.
 func (s *Server) admitted(w http.ResponseWriter, r *http.Request) bool {
-	if given, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
+	given, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	if !ok {
+		_, given, ok = r.BasicAuth() // whoever can be told no more than a URL: http://:TOKEN@HOST:PORT
+	}
+	if ok {
 		if s.isToken(given) {
 			return true
 		}
@@ -186,5 +190,5 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) {
 }
 
 func isPage(r *http.Request) bool {
-	return !strings.HasPrefix(r.URL.Path, "/api/") && !strings.HasPrefix(r.URL.Path, "/content/") && r.URL.Path != "/metrics"
+	return !strings.HasPrefix(r.URL.Path, "/api/") && !strings.HasPrefix(r.URL.Path, "/content/") && !strings.HasPrefix(r.URL.Path, "/seed/") && r.URL.Path != "/metrics"
 }

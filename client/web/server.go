@@ -103,6 +103,7 @@ func (s *Server) browsers(mux *http.ServeMux) {
 	mux.HandleFunc("POST /do/{what}", s.act)
 	mux.HandleFunc("GET /content/{id}", s.content)
 	mux.HandleFunc("GET /content/{id}/{path...}", s.content)
+	mux.HandleFunc("GET /seed/{hash}/{path...}", s.seed)
 	mux.HandleFunc("GET /favicon.ico", func(w http.ResponseWriter, r *http.Request) { http.ServeFileFS(w, r, files, "icon.svg") })
 	mux.HandleFunc("/", s.nothing(mux, "the links above lead to all there are"))
 }

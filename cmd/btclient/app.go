@@ -49,10 +49,11 @@ type globals struct {
 
 // app is one run of the program.
 type app struct {
-	flags   globals
-	out     *output
-	console *console
-	log     *slog.Logger
+	flags     globals
+	elsewhere elsewhere
+	out       *output
+	console   *console
+	log       *slog.Logger
 
 	progress     string // as the flag says
 	progressMode string // what it means here

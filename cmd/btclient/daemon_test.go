@@ -27,6 +27,11 @@ func daemonOf(ts *testscript.TestScript, user string) *api.Remote {
 	return r
 }
 
+// daemonof USER: the URL of the daemon is in $DAEMON.
+func cmdDaemonOf(ts *testscript.TestScript, neg bool, args []string) {
+	ts.Setenv("DAEMON", daemonOf(ts, args[0]).URL)
+}
+
 // job PROCESS USER NAME STATE [VERSION]: waits until the daemon's job of that name is in
 // a state, with that many versions; gone means that there is none.
 func cmdJob(ts *testscript.TestScript, neg bool, args []string) {

@@ -28,6 +28,7 @@ func (a *app) downloadCommand() *cobra.Command {
 		reserve  bool
 		anySpace bool
 		follow   bool
+		from     string
 	)
 	cmd := &cobra.Command{
 		Use:   "download NAME|FILE.torrent|URL|MAGNET [PATH]",
@@ -95,6 +96,12 @@ its failure is ours.`,
 			if kind != client.ToFiles && (follow || reserve) {
 				return usageError(fmt.Errorf("%s is no file: --follow and --preallocate are for files", target), "btclient download")
 			}
+			if from != "" {
+				if follow || a.elsewhere.url != "" {
+					return usageError(errors.New("--from is for this command alone: leave out --follow and --daemon"), "btclient download")
+				}
+				return a.downloadFrom(cmd.Context(), from, req, howLong, hook)
+			}
 			return a.download(cmd.Context(), req, follow, howLong, hook, profile)
 		},
 	}
@@ -106,6 +113,8 @@ its failure is ours.`,
 	f.BoolVar(&follow, "follow", false, "keep to the newest version of NAME from now on; needs the daemon, see btclient serve")
 	f.BoolVar(&anySpace, "no-space-check", false, "begin although the disk has no room for all of it, and wait when it is full")
 	f.BoolVar(&reserve, "preallocate", false, "reserve the space for all of it first, so that the disk cannot become full meanwhile")
+	f.StringVar(&from, "from", "", "fetch it from `WHERE` alone: the URL of a daemon, http://HOST:PORT, or storage, which is what this Storage has")
+	a.daemonFlags(f)
 	profileFlag(f, &profile)
 	a.progressFlag(cmd)
 	return cmd
@@ -117,11 +126,10 @@ func (a *app) download(ctx context.Context, req client.DownloadRequest, follow b
 	if err != nil {
 		return err
 	}
-	kind := client.KindOfTarget(req.Target)
-	switch r, err := api.Find(storage.Dir()); {
+	switch r, err := a.remote(storage); {
 	case err != nil:
 		return err
-	case r != nil && kind == client.ToFiles:
+	case r != nil && (r.Elsewhere() || client.KindOfTarget(req.Target) == client.ToFiles):
 		a.servesOn(stay)
 		return a.downloadThere(ctx, r, api.AddDownload{Source: req.Source, Target: req.Target, Follow: follow, Preallocate: req.Preallocate, AnySpace: req.AnySpace}, hook)
 	case follow:
@@ -138,10 +146,38 @@ func (a *app) download(ctx context.Context, req client.DownloadRequest, follow b
 	defer ring.Close()
 	c := client.New(client.Config{Storage: storage, Ring: ring, Profile: profile, Log: a.log})
 	defer c.Close()
-	if kind != client.ToFiles {
+	return a.fetch(ctx, c, req, stay, hook)
+}
+
+// downloadFrom downloads from one place alone, in this process also when there is a daemon.
+func (a *app) downloadFrom(ctx context.Context, from string, req client.DownloadRequest, stay staying, hook string) error {
+	storage, err := a.openStorage()
+	if err != nil {
+		return err
+	}
+	req.From = storage.FromStorage()
+	if from != fromStorage {
+		r, err := a.daemonAt(from)
+		if err != nil {
+			return err
+		}
+		req.From = r.Origin()
+	}
+	ring := client.NoRing()
+	defer ring.Close()
+	c := client.New(client.Config{Storage: storage, Ring: ring, Log: a.log})
+	defer c.Close()
+	return a.fetch(ctx, c, req, stay, hook)
+}
+
+// fromStorage is what --from calls the Storage of the command.
+const fromStorage = "storage"
+
+// fetch downloads in this process.
+func (a *app) fetch(ctx context.Context, c *client.Client, req client.DownloadRequest, stay staying, hook string) error {
+	if client.KindOfTarget(req.Target) != client.ToFiles {
 		return a.downloadInto(ctx, c, req, hook, stay)
 	}
-
 	req.OnProgress = a.stages(req.Source)
 	d, err := a.newest(ctx, c, req)
 	if d != nil {

@@ -119,7 +119,7 @@ func (a *app) publishedThere(ctx context.Context, r *api.Remote, j api.Job) erro
 		Path: j.Path, Port: uint16(st.Port), PeerID: st.PeerID}
 	a.out.line(e.String(), e)
 	if a.progressMode == progressBar {
-		fmt.Fprintf(a.console, "served by the daemon (pid %d)\n", r.PID)
+		fmt.Fprintf(a.console, "served by %v\n", r)
 	}
 	return nil
 }
@@ -181,21 +181,13 @@ func (r *reading) failed() error {
 
 // downloadThere has the daemon download.
 func (a *app) downloadThere(ctx context.Context, r *api.Remote, req api.AddDownload, hook string) error {
-	// The daemon stands in another directory.
-	if req.Target != "" && req.Target != "-" {
-		abs, err := filepath.Abs(req.Target)
-		if err != nil {
+	switch {
+	case !r.Elsewhere():
+		if err := absolute(&req); err != nil {
 			return err
 		}
-		if strings.HasSuffix(req.Target, "/") {
-			abs += "/"
-		}
-		req.Target = abs
-	}
-	if strings.ContainsRune(req.Source, '/') || strings.HasSuffix(strings.ToLower(req.Source), ".torrent") {
-		if abs, err := filepath.Abs(req.Source); err == nil && isFile(abs) {
-			req.Source = abs
-		}
+	case req.Target != "" && !filepath.IsAbs(req.Target):
+		return usageError(fmt.Errorf("the target %q is to be on the daemon's machine, and is not absolute", req.Target), "btclient download")
 	}
 	var j api.Job
 	if err := r.Do(ctx, "POST", "/downloads", req, &j); err != nil {
@@ -223,6 +215,27 @@ func (a *app) downloadThere(ctx context.Context, r *api.Remote, req api.AddDownl
 		return nil
 	}
 	return client.RunHook(ctx, hook, client.Completed{Name: j.Name, Path: j.Path, InfoHash: j.InfoHash}, a.console)
+}
+
+// absolute has the paths of a request mean the same to a daemon of this machine, which
+// stands in another directory.
+func absolute(req *api.AddDownload) error {
+	if req.Target != "" && req.Target != "-" {
+		abs, err := filepath.Abs(req.Target)
+		if err != nil {
+			return err
+		}
+		if strings.HasSuffix(req.Target, "/") {
+			abs += "/"
+		}
+		req.Target = abs
+	}
+	if strings.ContainsRune(req.Source, '/') || strings.HasSuffix(strings.ToLower(req.Source), ".torrent") {
+		if abs, err := filepath.Abs(req.Source); err == nil && isFile(abs) {
+			req.Source = abs
+		}
+	}
+	return nil
 }
 
 func isFile(path string) bool {

@@ -56,7 +56,9 @@ func (a *app) downloadInto(ctx context.Context, c *client.Client, req client.Dow
 	}
 	defer a.leave(d)
 	if out == nil {
-		err = a.await(ctx, d, false)
+		if err = a.await(ctx, d, req.From != nil); errors.Is(err, errNewer) {
+			err = &client.Hint{Err: fmt.Errorf("of %q there is another version by now", d.Name), Next: "run the same command again: it writes that"}
+		}
 	} else if err = a.pour(ctx, d, out); err == nil {
 		err = closeAll(out, req.Target) // whoever reads it need not wait for what follows
 	} else {

@@ -24,20 +24,72 @@ type fileInfo struct {
 	Leechers  int    `json:"leechers"`
 }
 
+// heldInfo is a line of `ls --from --json`.
+type heldInfo struct {
+	Name     string `json:"name"`
+	Size     int64  `json:"size"`
+	InfoHash string `json:"info_hash"`
+}
+
 func (a *app) lsCommand() *cobra.Command {
-	return &cobra.Command{
+	from := ""
+	cmd := &cobra.Command{
 		Use:   "ls [PREFIX]",
 		Short: "List the names in the ring",
 		Long: `Prints the names in the ring, one per line, sorted; with a PREFIX those that begin
 so. With --json an object per line: name, size (bytes), info_hash, published,
-seeders, leechers.`,
+seeders, leechers. With --from no ring is asked: it lists what a daemon, by its URL
+http://HOST:PORT, or this Storage, by the word storage, has all of; name, size and
+info_hash of each.`,
 		Args: takes(0, 1, "[PREFIX]"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if from != "" {
+				return a.listHeld(cmd.Context(), from, strings.Join(args, ""))
+			}
 			return a.lookUp(cmd.Context(), func(ring *communicator.Communicator) error {
 				return a.list(cmd.Context(), ring, strings.Join(args, ""))
 			})
 		},
 	}
+	cmd.Flags().StringVar(&from, "from", "", "list what is held at `WHERE`, the URL of a daemon or storage, and not what the ring knows")
+	a.tokenFlag(cmd.Flags())
+	return cmd
+}
+
+// listHeld lists what a daemon or this Storage has all of.
+func (a *app) listHeld(ctx context.Context, from, prefix string) error {
+	files, err := a.heldAt(ctx, from)
+	if err != nil {
+		return a.interruptedOr(ctx, err)
+	}
+	for _, f := range files {
+		if strings.HasPrefix(f.Name, prefix) {
+			a.out.line(a.out.shown(f.Name), heldInfo{f.Name, f.Size, f.InfoHash})
+		}
+		if a.out.silenced() {
+			return nil
+		}
+	}
+	return nil
+}
+
+func (a *app) heldAt(ctx context.Context, from string) (files []api.File, err error) {
+	if from != fromStorage {
+		r, err := a.daemonAt(from)
+		if err != nil {
+			return nil, err
+		}
+		return r.Held(ctx)
+	}
+	storage, err := a.openStorage()
+	if err != nil {
+		return nil, err
+	}
+	all, err := storage.AllHeld()
+	for _, h := range all {
+		files = append(files, api.FileOf(h))
+	}
+	return files, err
 }
 
 // listBatch is how many bytes of names are written at once.

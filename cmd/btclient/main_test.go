@@ -77,7 +77,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"ring": cmdRing, "bt": cmdBt, "spawn": cmdSpawn, "await": cmdAwait, "signal": cmdSignal, "ended": cmdEnded,
 			"random": cmdRandom, "sparse": cmdSparse, "usesless": cmdUsesLess, "same": cmdSame, "halfseed": cmdHalfSeed, "output": cmdOutput, "fetched": cmdFetched, "killed": cmdKilled,
-			"foreign": cmdForeign, "feed": cmdFeed, "stuck": cmdStuck, "job": cmdJob, "reaches": cmdReaches, "change": cmdChange, "daemonkilled": cmdDaemonKilled,
+			"foreign": cmdForeign, "feed": cmdFeed, "stuck": cmdStuck, "job": cmdJob, "reaches": cmdReaches, "change": cmdChange, "daemonkilled": cmdDaemonKilled, "daemonof": cmdDaemonOf,
 		},
 	})
 }

@@ -62,6 +62,15 @@ func streamOf(ctx context.Context, path string, size int64, force bool) (_ *clie
 		}
 		return s, func() { closer.Close() }, nil
 	}
+	switch info, err := os.Stat(path); {
+	case err != nil:
+		return nil, nil, err
+	case info.IsDir():
+		return nil, nil, usageError(fmt.Errorf("%s is a directory: what another machine's daemon is brought is one file, a device or a pipe", path), "btclient publish")
+	case info.Mode().IsRegular():
+		f, err := os.Open(path)
+		return &client.Stream{Reader: f, From: path, Size: info.Size()}, func() { f.Close() }, err
+	}
 	f, err := openWaiting(ctx, path, os.O_RDONLY)
 	if err != nil {
 		return nil, nil, err

@@ -40,6 +40,9 @@ that is mounted, or used otherwise, may change meanwhile and is refused; --force
 reads it as it is. --size tells how much will come by a pipe, which makes for
 better pieces: without it they are of 1 MiB.
 
+With --daemon the daemon of another machine publishes what it is brought: a file, a
+device or what a pipe brings. It has all of it when this ends.
+
 As soon as the ring has acknowledged, one line per PATH on standard output:
 
   published name="x" info_hash=<40 hex> bytes=<n> pieces=<n> copies=<n>
@@ -61,7 +64,10 @@ Interrupting what has been published ends it in order, with exit code 0.`,
 			if p.size, err = sizeOf(size); err != nil {
 				return usageError(fmt.Errorf("--size %s: use a number of bytes as 4294967296, 500M or 4G", size), "btclient publish")
 			}
-			if p.stream = slices.ContainsFunc(args, isStream); p.stream {
+			if p.stream = a.elsewhere.url != "" || slices.ContainsFunc(args, isStream); p.stream {
+				if isFile(args[0]) && p.name == "" {
+					p.name = filepath.Base(args[0])
+				}
 				if len(args) > 1 || p.name == "" {
 					return usageError(fmt.Errorf("%s is no file that could lend its name: publish it alone, with --name NAME", args[0]), "btclient publish")
 				}
@@ -81,6 +87,7 @@ Interrupting what has been published ends it in order, with exit code 0.`,
 		},
 	}
 	f := cmd.Flags()
+	a.daemonFlags(f)
 	f.StringVar(&p.name, "name", "", "publish under this `NAME` instead of the path's last element")
 	f.BoolVar(&p.keepCopy, "copy", false, "keep a copy in Storage and serve that")
 	f.StringVar(&size, "size", "", "about how many bytes (`N` as 500M, 4G) a pipe will bring")
@@ -119,10 +126,6 @@ func sizeOf(given string) (int64, error) {
 }
 
 func (a *app) publish(ctx context.Context, paths []string, p publishing) (err error) {
-	storage, err := a.openStorage()
-	if err != nil {
-		return err
-	}
 	var from *client.Stream
 	if p.stream {
 		s, closeStream, err := streamOf(ctx, paths[0], p.size, p.force)
@@ -131,6 +134,17 @@ func (a *app) publish(ctx context.Context, paths []string, p publishing) (err er
 		}
 		defer closeStream()
 		from = s
+	}
+	if a.elsewhere.url != "" {
+		r, err := a.daemonAt(a.elsewhere.url)
+		if err != nil {
+			return err
+		}
+		return a.streamThere(ctx, r, from, p)
+	}
+	storage, err := a.openStorage()
+	if err != nil {
+		return err
 	}
 	if r, err := api.Find(storage.Dir()); err != nil {
 		return err

@@ -16,22 +16,6 @@ import (
 	"chordtorrent/client/api"
 )
 
-// errNoDaemon is for commands that only a daemon can carry out.
-var errNoDaemon = &client.Hint{Err: errors.New("no daemon of this Storage is running"), Next: "start it with: btclient serve"}
-
-// mustRemote is the daemon of the Storage that the flags name, or errNoDaemon.
-func (a *app) mustRemote() (*api.Remote, error) {
-	storage, err := a.openStorage()
-	if err != nil {
-		return nil, err
-	}
-	r, err := api.Find(storage.Dir())
-	if err == nil && r == nil {
-		err = errNoDaemon
-	}
-	return r, err
-}
-
 // jobEvent is a line of `downloads --json`, and what the steering commands print.
 type jobEvent struct {
 	Event string `json:"event"` // "job"
@@ -100,6 +84,7 @@ until it is interrupted: bars on a terminal, else a line per change of state.`,
 		},
 	}
 	cmd.Flags().BoolVar(&watch, "watch", false, "go on, and show changes as they happen")
+	a.daemonFlags(cmd.Flags())
 	return cmd
 }
 
@@ -127,7 +112,7 @@ func (a *app) steerCommands() []*cobra.Command {
 		{"resume", "Go on with what was paused", "Goes on with what was paused, and serves what is complete again."},
 		{"retry", "Begin again what failed or was cancelled", "Begins again what failed or was cancelled, with what is there already."},
 	} {
-		all = append(all, &cobra.Command{
+		cmd := &cobra.Command{
 			Use: c.what + " ID...", Short: c.short, Args: takes(1, -1, "ID..."),
 			Long: c.long + `
 An ID is what btclient downloads shows, its beginning, or a name.`,
@@ -137,7 +122,9 @@ An ID is what btclient downloads shows, its beginning, or a name.`,
 					return j, err
 				})
 			},
-		})
+		}
+		a.daemonFlags(cmd.Flags())
+		all = append(all, cmd)
 	}
 	return all
 }
@@ -192,6 +179,7 @@ you are asked.`,
 		},
 	}
 	data.add(cmd)
+	a.daemonFlags(cmd.Flags())
 	return cmd
 }
 
@@ -232,6 +220,7 @@ disk. What was downloaded stays with --keep-data, and is removed with
 		},
 	}
 	data.add(cmd)
+	a.daemonFlags(cmd.Flags())
 	return cmd
 }
 
@@ -282,6 +271,7 @@ Without flags it prints what holds.`,
 	f.StringVar(&up, "up", "", "send at most `RATE`")
 	f.IntVar(&priority, "priority", 0, "the place in the queue: larger ones first")
 	f.IntVar(&most, "max-downloads", 0, "how many downloads run at a time")
+	a.daemonFlags(f)
 	return cmd
 }
 
