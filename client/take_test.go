@@ -56,6 +56,44 @@ func TestAStreamIsPublishedFromACopy(t *testing.T) {
 	w.nothingLeft(s)
 }
 
+// The kernel tells of a device that is pulled out that it ends there.
+func TestADeviceThatEndsEarlyIsNotPublished(t *testing.T) {
+	w := newWorld(t)
+	s := newStorage(t)
+	c := w.client(s)
+	p, err := w.take(c, "image", strings.NewReader("before"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.stop(p)
+	publish := func() error {
+		stream, closer, err := OpenDevice(filepath.Join(w.dir, "src", "disk"), false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer closer.Close()
+		if err := os.Truncate(stream.From, 200_000); err != nil {
+			t.Fatal(err)
+		}
+		p, err := c.Publish(t.Context(), PublishRequest{Name: "image", Stream: stream})
+		if err == nil {
+			w.stop(p)
+		}
+		return err
+	}
+	w.file("disk", w.content(300_000))
+	if err := publish(); !errors.Is(err, io.ErrUnexpectedEOF) || !strings.Contains(err.Error(), "at byte 200000") {
+		t.Errorf("got %v", err)
+	}
+	if got := tree(t, p.Path)["."]; got != "before" {
+		t.Errorf("the copy has %d bytes", len(got))
+	}
+	if err := publish(); err != nil { // of its size by now
+		t.Error(err)
+	}
+	w.nothingLeft(s)
+}
+
 func TestAStreamThatBreaksOffLeavesWhatWas(t *testing.T) {
 	w := newWorld(t)
 	s := newStorage(t)
