@@ -79,3 +79,16 @@ func TestBytesThatBreakOffPublishNothing(t *testing.T) {
 		}
 	}
 }
+
+// A daemon that is started again does not wait for who brought bytes to the one before.
+func TestBytesDoNotComeToTheNextDaemon(t *testing.T) {
+	h := daemontest.New(t)
+	a := h.Daemon("a")
+	j := h.Must(a.AddPublication(t.Context(), api.AddPublication{Stream: "standard input", Name: "image"}))
+	h.Close(a)
+	a = h.Daemon("a")
+	j = h.Until(a, j.ID, "its end", daemontest.Is(api.Failed))
+	if !strings.Contains(j.Error, "from a command that has ended") {
+		t.Errorf("it failed with %q", j.Error)
+	}
+}
