@@ -286,6 +286,9 @@ func (n *Node) isReady() bool {
 	}
 }
 
+// DataDir is where what it must not forget lies; of a pool, the directory that it took.
+func (n *Node) DataDir() string { return n.dir.Path }
+
 // Members is how many members gossip believes alive, this one included.
 func (n *Node) Members() int { return int(n.loop.members.Load()) }
 
