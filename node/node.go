@@ -141,10 +141,12 @@ func (n *Node) start(ctx context.Context) (err error) {
 	n.workers.Go(func() { n.tellRefused(n.background) })
 	n.workers.Go(func() { n.keepSecret(n.background) })
 	if n.cfg.Advertise == "" && n.bound.IsUnspecified() {
+		primary, routed := primaryAddress()
+		routed = routed && primary == addr.Addr()
 		n.workers.Go(func() {
 			ticker := time.NewTicker(lookAtAddresses)
 			defer ticker.Stop()
-			n.watchAddress(n.background, addr.Addr(), ticker.C, addressesNow)
+			n.watchAddress(n.background, addr.Addr(), routed, ticker.C, addressesNow)
 		})
 	}
 	if n.udp != nil {
