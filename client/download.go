@@ -25,6 +25,8 @@ type DownloadRequest struct {
 	Preallocate bool
 	// AnySpace begins also when the disk has no room for all of it.
 	AnySpace bool
+	// LimitDown and LimitUp bound what it receives and sends, in bytes per second; 0: no bound.
+	LimitDown, LimitUp int64
 	// Force writes to a device that is in use; see DownloadInto.
 	Force      bool
 	OnProgress OnProgress
@@ -138,7 +140,7 @@ func (c *Client) Download(ctx context.Context, req DownloadRequest) (_ *Download
 	d.arrived.begin(have)
 	d.torrent, err = addInPlace(engine, d.sources(tor, transfer.Spec{
 		InfoHash: d.InfoHash, Layout: tor.layout, Content: d.content, Have: have,
-		OnPiece: d.verified, Info: c.storage.infoOf(tor),
+		OnPiece: d.verified, Info: c.storage.infoOf(tor), LimitDown: req.LimitDown, LimitUp: req.LimitUp,
 	}), d.lock, req.Replacing)
 	if err != nil {
 		return nil, fmt.Errorf("starting the download of %q: %w", d.Name, err)

@@ -110,6 +110,7 @@ func (c *Client) DownloadInto(ctx context.Context, req DownloadRequest) (_ *Down
 	d.arrived.begin(have)
 	d.torrent, err = engine.Add(d.sources(tor, transfer.Spec{
 		InfoHash: d.InfoHash, Layout: tor.layout, Content: d.content, Have: have, OnPiece: d.verified, Info: infoIn(metainfo),
+		LimitDown: req.LimitDown, LimitUp: req.LimitUp,
 	}))
 	if err != nil {
 		return nil, fmt.Errorf("starting the download of %q: %w", d.Name, err)

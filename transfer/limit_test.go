@@ -77,6 +77,30 @@ func TestLimits(t *testing.T) {
 	}
 }
 
+// A limit that the torrent comes with holds from its first byte on.
+func TestALimitOfTheSpec(t *testing.T) {
+	const rate = 256 << 10
+	clock := &stoppedClock{at: time.Now()}
+	f := makeTorrent(t, 97, 64<<10, 8<<20)
+	on := func(cfg *Config) { cfg.now = clock.now }
+	seed, leech := start(t, on), start(t, on)
+	seed.add(t, f.seedSpec(t))
+	spec := f.leechSpec(t)
+	spec.LimitDown = rate
+	to := leech.add(t, spec)
+	to.AddPeers([]netip.AddrPort{seed.addr()})
+	allowed := int64(rate/10 + 64<<10)
+	for range 5 {
+		least := to.Status().Downloaded + rate/20
+		clock.advance(100 * time.Millisecond)
+		allowed += rate / 10
+		until(t, "what the limit lets through", func() bool { return to.Status().Downloaded >= least })
+		if got := to.Status().Downloaded; got > allowed {
+			t.Fatalf("%d bytes have come, allowed are %d", got, allowed)
+		}
+	}
+}
+
 // Those who wait for one limit get equal parts of it.
 func TestALimitIsSharedFairly(t *testing.T) {
 	clock := &stoppedClock{at: time.Now()}

@@ -37,6 +37,8 @@ type Spec struct {
 	// written, before peers are told; nil: nobody is. Several workers may call
 	// it at once, and it holds up the worker that does.
 	OnPiece func(piece int)
+	// LimitDown and LimitUp are what SetLimits sets, from the first byte on.
+	LimitDown, LimitUp int64
 	// Private means that peers come from the Announcer alone, and are told of nobody
 	// (BEP 27); so it is also if the Layout says it.
 	Private bool
@@ -110,7 +112,9 @@ func newTorrent(e *Engine, s Spec) (*Torrent, error) {
 	if err := s.validate(); err != nil {
 		return nil, err
 	}
-	return &Torrent{e: e, spec: s}, nil
+	t := &Torrent{e: e, spec: s}
+	t.SetLimits(s.LimitDown, s.LimitUp)
+	return t, nil
 }
 
 // Done is closed when all pieces are verified and written; at once when nothing

@@ -41,6 +41,7 @@ func (d *Daemon) carry(ctx context.Context, j *job, r *run, s saved) {
 // fetch downloads. An earlier version is served until that is done.
 func (d *Daemon) fetch(ctx context.Context, j *job, r *run, s saved) (served, error) {
 	req := client.DownloadRequest{Source: s.Source, Path: s.Path, Preallocate: s.Reserve, AnySpace: s.AnySpace, OnProgress: r.onProgress,
+		LimitDown: s.Down, LimitUp: s.Up,
 		Replacing: func(subject string) { d.replacing(s.ID, subject) }}
 	if s.Foreign {
 		req.Name = s.Name
