@@ -74,6 +74,9 @@ func (d *Daemon) publishStream(ctx context.Context, r *run, s saved, replacing f
 		req.Path, req.Copy = rec.Path, true
 		return d.c.Publish(ctx, req)
 	}
+	if r.bytes == nil {
+		return nil, noBytes() // the command has not outlived the daemon that it brought them to
+	}
 	late := time.NewTimer(bytesWithin)
 	defer late.Stop()
 	select {

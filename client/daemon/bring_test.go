@@ -79,3 +79,47 @@ func TestBytesThatBreakOffPublishNothing(t *testing.T) {
 		}
 	}
 }
+
+func TestAnEarlierImageIsServedUntilTheNextHasCome(t *testing.T) {
+	h := daemontest.New(t)
+	a, b := h.Daemon("a"), h.Daemon("b")
+	add := api.AddPublication{Stream: "standard input", Name: "image"}
+	j := h.Must(a.AddPublication(t.Context(), add))
+	if err := a.Bring(t.Context(), j.ID, strings.NewReader("the first"), func() {}); err != nil {
+		t.Fatal(err)
+	}
+	first := h.Until(a, j.ID, "the publication", daemontest.IsServed)
+	gets := func(when, name string) {
+		t.Helper()
+		if _, _, err := a.Held(t.Context(), first.InfoHash); err != nil {
+			t.Errorf("%s it is not held: %v", when, err)
+		}
+		target := filepath.Join(h.Dir, name)
+		h.Until(b, h.Add(b, api.AddDownload{Source: "image", Target: target}).ID, "the download "+when, daemontest.Is(api.Done))
+		if got, err := os.ReadFile(target); err != nil || string(got) != "the first" {
+			t.Errorf("%s %q came (%v)", when, got, err)
+		}
+	}
+
+	h.Must(a.AddPublication(t.Context(), add))
+	from, to := io.Pipe()
+	brought := make(chan error)
+	go func() { brought <- a.Bring(t.Context(), j.ID, from, func() { from.CloseWithError(io.ErrClosedPipe) }) }()
+	if _, err := to.Write([]byte("begin")); err != nil {
+		t.Fatal(err)
+	}
+	gets("while the next one comes", "1")
+	to.CloseWithError(io.ErrUnexpectedEOF)
+	if err := <-brought; err != nil {
+		t.Fatal(err)
+	}
+	h.Until(a, j.ID, "the failure", daemontest.Is(api.Failed))
+	gets("after that broke off", "2")
+
+	// A daemon that ends in the middle finds out that nobody brings the rest any more.
+	h.Must(a.AddPublication(t.Context(), add))
+	h.Close(a)
+	a = h.Daemon("a")
+	h.Until(a, j.ID, "it to be served again", func(j api.Job) bool { return j.State == api.Failed && j.Serving })
+	gets("after a restart", "3")
+}
