@@ -167,7 +167,7 @@ func advertised(ctx context.Context, flag string, port *ringPort) (netip.AddrPor
 	}
 	addr := port.host
 	if addr.IsUnspecified() {
-		addr = primaryAddress()
+		addr, _ = primaryAddress()
 	}
 	return netip.AddrPortFrom(addr, port.port), nil
 }
@@ -194,18 +194,19 @@ func resolve(ctx context.Context, host string) (netip.Addr, error) {
 
 // primaryAddress is this machine's address towards everybody else: that of
 // the default route, without one that of the first interface that is up.
-func primaryAddress() netip.Addr {
+// routed tells which of the two.
+func primaryAddress() (addr netip.Addr, routed bool) {
 	// Connecting a UDP socket sends nothing, it only asks for the route.
 	if conn, err := net.Dial("udp4", "192.0.2.1:9"); err == nil {
 		addr := conn.LocalAddr().(*net.UDPAddr).AddrPort().Addr()
 		_ = conn.Close() // nothing was sent
 		if !addr.IsLoopback() && !addr.IsUnspecified() {
-			return addr
+			return addr, true
 		}
 	}
 	ifaces, err := net.Interfaces()
 	if err != nil {
-		return loopback
+		return loopback, false
 	}
 	for _, i := range ifaces {
 		if i.Flags&net.FlagUp == 0 || i.Flags&net.FlagLoopback != 0 {
@@ -218,11 +219,11 @@ func primaryAddress() netip.Addr {
 		for _, a := range addrs {
 			if ip, ok := a.(*net.IPNet); ok && ip.IP.To4() != nil {
 				addr, _ := netip.AddrFromSlice(ip.IP.To4())
-				return addr
+				return addr, false
 			}
 		}
 	}
-	return loopback
+	return loopback, false
 }
 
 var loopback = netip.AddrFrom4([4]byte{127, 0, 0, 1})

@@ -22,36 +22,47 @@ const (
 // given (Bind, Advertise) is never taken for gone.
 func (n *Node) Moved() <-chan struct{} { return n.moved }
 
-// watchAddress closes moved when that is so, and ends with ctx.
-func (n *Node) watchAddress(ctx context.Context, addr netip.Addr, ticks <-chan time.Time, look func() (own []netip.Addr, primary netip.Addr)) {
+// addresses are those that this machine has, and the one that others would be told: routed,
+// if it is that of the default route.
+type addresses struct {
+	own     []netip.Addr
+	primary netip.Addr
+	routed  bool
+}
+
+// watchAddress closes moved when that is so, and ends with ctx. A machine that had a default
+// route is merely unplugged while it has none: what is left may be the bridge of its
+// containers, where nobody finds it.
+func (n *Node) watchAddress(ctx context.Context, addr netip.Addr, routed bool, ticks <-chan time.Time, look func() addresses) {
 	for agree := 0; agree < movedLooks; {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticks:
 		}
-		own, primary := look()
-		if slices.Contains(own, addr) || primary.IsLoopback() {
+		now := look()
+		if slices.Contains(now.own, addr) || now.primary.IsLoopback() || routed && !now.routed {
 			agree = 0
 			continue
 		}
 		if agree++; agree == movedLooks {
-			n.log.Warn("the address that others know this node by is gone from this machine", "addr", addr.String(), "now", primary.String())
+			n.log.Warn("the address that others know this node by is gone from this machine", "addr", addr.String(), "now", now.primary.String())
 		}
 	}
 	close(n.moved)
 }
 
-// addressesNow gives the addresses of this machine, and the one that others would be told.
-func addressesNow() (own []netip.Addr, primary netip.Addr) {
+func addressesNow() addresses {
 	all, err := net.InterfaceAddrs()
 	if err != nil {
-		return nil, loopback // not known is not gone
+		return addresses{primary: loopback} // not known is not gone
 	}
-	for _, a := range all {
-		if p, err := netip.ParsePrefix(a.String()); err == nil {
-			own = append(own, p.Addr().Unmap())
+	var a addresses
+	for _, one := range all {
+		if p, err := netip.ParsePrefix(one.String()); err == nil {
+			a.own = append(a.own, p.Addr().Unmap())
 		}
 	}
-	return own, primaryAddress()
+	a.primary, a.routed = primaryAddress()
+	return a
 }

@@ -141,10 +141,12 @@ func (n *Node) start(ctx context.Context) (err error) {
 	n.workers.Go(func() { n.tellRefused(n.background) })
 	n.workers.Go(func() { n.keepSecret(n.background) })
 	if n.cfg.Advertise == "" && n.bound.IsUnspecified() {
+		primary, routed := primaryAddress()
+		routed = routed && primary == addr.Addr()
 		n.workers.Go(func() {
 			ticker := time.NewTicker(lookAtAddresses)
 			defer ticker.Stop()
-			n.watchAddress(n.background, addr.Addr(), ticker.C, addressesNow)
+			n.watchAddress(n.background, addr.Addr(), routed, ticker.C, addressesNow)
 		})
 	}
 	if n.udp != nil {
@@ -285,6 +287,9 @@ func (n *Node) isReady() bool {
 		return false
 	}
 }
+
+// DataDir is where what it must not forget lies; of a pool, the directory that it took.
+func (n *Node) DataDir() string { return n.dir.Path }
 
 // Members is how many members gossip believes alive, this one included.
 func (n *Node) Members() int { return int(n.loop.members.Load()) }

@@ -73,7 +73,8 @@ func (now dropCounts) grown(before dropCounts) dropCounts {
 	out := dropCounts{}
 	for part, reasons := range now {
 		for reason, count := range reasons {
-			known := slices.ContainsFunc(harmless, func(h string) bool { return strings.HasSuffix(reason, h) })
+			// A machine hears its own multicast, too.
+			known := reason == "own" || slices.ContainsFunc(harmless, func(h string) bool { return strings.HasSuffix(reason, h) })
 			if more := count - before[part][reason]; more > 0 && !known {
 				if out[part] == nil {
 					out[part] = map[string]uint64{}

@@ -42,7 +42,7 @@ func TestImpossibleRingMessagesAreCountedByReason(t *testing.T) {
 
 func TestTheLogTellsOnceOfWhatWasRefused(t *testing.T) {
 	before := dropCounts{"rpc": {"connection_malformed": 2, "dial_failed": 1}}
-	now := dropCounts{"rpc": {"connection_malformed": 5, "dial_failed": 9}, "ring": {"stamp_in_future": 1}, "port": {"unknown_protocol": 0}}
+	now := dropCounts{"rpc": {"connection_malformed": 5, "dial_failed": 9}, "ring": {"stamp_in_future": 1}, "port": {"unknown_protocol": 0}, "discovery": {"own": 4}}
 	var out bytes.Buffer
 	logRefused(slog.New(slog.NewTextHandler(&out, nil)), now.grown(before), func(string) string { return "10.0.0.1:8000" })
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")

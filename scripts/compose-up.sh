@@ -4,7 +4,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-SECRETS=./deploy/secrets
+# Who keeps them elsewhere says so where compose looks: in the environment or in .env.
+SECRETS=${CHORDTORRENT_SECRETS:-$(sed -n 's/^CHORDTORRENT_SECRETS=//p' .env 2>/dev/null | tail -n 1 || true)}
+SECRETS=${SECRETS:-./deploy/secrets}
 scripts/compose-secrets.sh "$SECRETS"
 grep -qs '^CHORDTORRENT_SECRETS=' .env || echo "CHORDTORRENT_SECRETS=$SECRETS" >>.env
 

@@ -164,7 +164,7 @@ func (d *Daemon) add(ctx context.Context, s saved, metainfo []byte) (api.Job, er
 			if s.Kind == api.Download || s.Stream != "" {
 				s.Earlier = j.hasEarlier() // which is served until the new one is there
 				j.cancel()
-			} else {
+			} else { // what is at its path by now is not what was served
 				d.stop(j)
 			}
 			j.saved, j.looked, j.bytes = s, false, nil

@@ -130,23 +130,27 @@ func runNode(flags runFlags, stdout, stderr io.Writer) error {
 		select {
 		case s := <-signals:
 			unwatch()
-			tell(sd.SdNotifyStopping)
 			log.Info("leaving", "signal", s.String())
 			tell(sd.SdNotifyStopping)
-			err := leave(n, signals, log)
-			unwatch()
-			return err
+			return leave(n, signals, log)
 		case <-n.Moved():
-			unwatch()
 			// Nobody can take what it holds, by the address that they know. It comes
 			// back with all of it at once.
 			unwatch()
 			hasty, cancel := context.WithCancel(context.Background())
 			cancel()
 			_ = n.Close(hasty) // says that nothing was handed over
+			flags = flags.again(n)
 			log.Info("starting again at the new address")
 		}
 	}
+}
+
+// again says how a node that has ended is started as the same member: of a pool it takes the
+// directory that it had, though another may have become free before it.
+func (f runFlags) again(n *node.Node) runFlags {
+	f.dataDir, f.dataPool = n.DataDir(), ""
+	return f
 }
 
 // startNode starts a node; nil, and no error, if a signal came before it was ready.

@@ -148,6 +148,11 @@ func labFlags(args []string) (o *options, judge bool, err error) {
 			return nil, false, err
 		}
 	}
+	if dir := filepath.Dir(o.out); o.out != "" { // told now, not when all is measured
+		if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+			return nil, false, exit{badUsage, fmt.Errorf("--out: there is no directory %s", dir)}
+		}
+	}
 	if why := o.wrong(fs.NArg(), judge); why != "" {
 		return nil, false, exit{badUsage, errors.New(why + "; --help has the flags")}
 	}

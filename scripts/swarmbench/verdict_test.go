@@ -70,7 +70,7 @@ func TestAJudgementIsLostHeldOrNotPossible(t *testing.T) {
 
 func TestWhatCannotBeTriedIsRefused(t *testing.T) {
 	for _, line := range []string{"--hosts 0", "--hosts 249", "--size 0", "--rate 0", "--rate fast", "--hosts 4 --late 2 --vanish 2", "--hosts 1 --slow 5m", "--hosts 9 --late 1 --within 0s",
-		"--nodes 0", "--runs 0", "--judge", "--file /nowhere", "more"} {
+		"--nodes 0", "--runs 0", "--judge", "--file /nowhere", "--out /nowhere/lab.json", "more"} {
 		_, _, err := labFlags(strings.Fields(line))
 		var with exit
 		if !errors.As(err, &with) || with.code != badUsage {
