@@ -9,7 +9,7 @@ if [ "$(id -u)" -ne 0 ]; then
 	echo "imaging-test.sh makes loop devices and network namespaces: run it as root" >&2
 	exit 1
 fi
-scripts/need.sh ip tc losetup mkfs.ext4 mkfs.vfat mcopy zstd busybox shellcheck dash
+scripts/need.sh ip tc losetup addpart mkfs.ext4 mkfs.vfat mcopy zstd busybox shellcheck dash
 make -s build
 
 BIN=$PWD/bin
@@ -26,6 +26,7 @@ finish() {
 	for pid in ${PIDS[@]+"${PIDS[@]}"}; do kill -9 -- "-$pid" 2>/dev/null || true; done
 	wait 2>/dev/null || true
 	if mountpoint -q "$WORK/mnt"; then umount "$WORK/mnt"; fi
+	for pid in 1 2; do [ -z "${DISK-}" ] || delpart "$DISK" $pid 2>/dev/null || true; done # they outlive the disk
 	for loop in ${LOOPS[@]+"${LOOPS[@]}"}; do losetup -d "$loop" || true; done
 	for host in repo pc1 pc2 sw; do ip netns del "$NET-$host" 2>/dev/null || true; done
 	if [ $status -eq 1 ]; then
@@ -293,7 +294,48 @@ loop 48M && FATTOO=$LOOP
 ends 0 pc2 restore-image REPO boot.img.zst "$FATTOO" 0
 same "$FAT" "$FATTOO"
 fsck.vfat -n "$FATTOO" >"$WORK/fsck" 2>&1 || fail "fsck: $(cat "$WORK/fsck")"
+
+say "compressed: too small is refused as well, and mounted for reading alone is no use"
 ends 1 pc2 restore-image REPO boot.img.zst "$SMALL" 0
+says 'nothing was written'
+[ "$(sum "$SMALL")" = "$small" ] || fail "what is too small was written to"
+mount -o ro "$EXT" "$WORK/mnt"
+ends 0 pc1 create-image "$EXT" 0 REPO lab.img.zst
+mount -o remount,rw "$WORK/mnt"
+ends 1 pc1 create-image "$EXT" 0 REPO lab.img.zst
+says 'in use'
+umount "$WORK/mnt"
+echo wrong >"$WORK/wrong"
+sed "s,^TOKEN_FILE=.*,TOKEN_FILE=$WORK/wrong," "$WORK/pc1.conf" >"$WORK/wrong.conf"
+ends 1 pc1 env IMAGING_CONF="$WORK/wrong.conf" create-image "$FAT" 0 REPO other.img.zst
+says 'the token is wrong'
+! grep -q 'was not compressed' "$WORK/err" || fail "zstd is blamed for it"
+
+say "partitions of a disk, where the kernel finds them"
+loop 128M && DISK=$LOOP
+addpart "$DISK" 1 2048 65536
+addpart "$DISK" 2 67584 100000
+mkfs.ext4 -q "${DISK}p1"
+changing "${DISK}p1" fill 8 part
+ends 0 pc1 create-image "${DISK#/dev/}" p1 REPO part.img
+mount -o ro "${DISK}p1" "$WORK/mnt"
+ends 1 pc2 restore-image REPO part.img "$DISK" 0
+says "mounted at $WORK/mnt"
+ends 0 pc2 restore-image REPO part.img "$DISK" 2
+umount "$WORK/mnt"
+same "${DISK}p1" "${DISK}p2"
+
+say "the next version is killed on its way: the earlier one is there"
+ip netns exec "$NET-pc1" tc qdisc add dev eth0 root tbf rate 60mbit burst 128k latency 50ms
+start next pc1 env BTCLIENT_PROGRESS=json create-image "$EXT" 0 REPO part.img
+NEXT=$PID
+await 60 "the start of it" grep -q '"event":"progress".*"bytes_done":[1-9]' "$WORK/next.out"
+ends 0 pc2 restore-image REPO part.img "$DISK" 2 UNICAST
+killed "$NEXT"
+ip netns exec "$NET-pc1" tc qdisc del dev eth0 root
+ends 0 pc2 restore-image REPO part.img "$DISK" 2 UNICAST
+ends 0 pc2 restore-image REPO part.img "$DISK" 2
+same "${DISK}p1" "${DISK}p2"
 
 say "create, share and receive a torrent"
 ends 0 pc1 create-torrent boot.img.zst "$WORK/boot.torrent"

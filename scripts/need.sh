@@ -29,6 +29,7 @@ package() {
 	mkfs.vfat | fsck.vfat) echo dosfstools ;;
 	mcopy) echo mtools ;;
 	losetup | mount) echo mount ;;
+	addpart) echo util-linux ;;
 	sfdisk) echo fdisk ;;
 	chromium) echo chromium fonts-liberation ;;
 	nft) echo nftables ;;

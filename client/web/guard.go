@@ -119,7 +119,7 @@ func (s *Server) admitted(w http.ResponseWriter, r *http.Request) bool {
 		if s.isToken(given) {
 			return true
 		}
-		s.refuse(w, r, http.StatusUnauthorized, "the token is wrong", "it is in daemon.json in Storage, and in the file of --web-token-file or what serve printed at its start")
+		s.refuse(w, r, http.StatusUnauthorized, "the token is wrong", "it is in daemon/token in Storage, or in the file of --web-token-file")
 		return false
 	}
 	if strings.HasPrefix(r.URL.Path, "/static/") || r.URL.Path == "/login" || !s.cfg.NeedToken && isAtHome(r) {
@@ -132,7 +132,7 @@ func (s *Server) admitted(w http.ResponseWriter, r *http.Request) bool {
 		http.Redirect(w, r, "/login", http.StatusSeeOther)
 		return false
 	}
-	s.refuse(w, r, http.StatusUnauthorized, "a token is needed: this is not the user of btclient at its own machine", "log in at /login, or send it as a program does; it is in daemon.json in Storage")
+	s.refuse(w, r, http.StatusUnauthorized, "a token is needed: this is not the user of btclient at its own machine", "log in at /login, or send it as a program does; it is in daemon/token in Storage, or in the file of --web-token-file")
 	return false
 }
 

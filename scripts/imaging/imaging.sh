@@ -79,12 +79,13 @@ bytes_of() {
 	read -r sectors <"/sys/class/block/${1##*/}/size" && echo $((sectors * 512))
 }
 
-# uses_of DEVICE: prints who uses it or a partition of it.
+# uses_of DEVICE [read-only]: prints who uses it or a partition of it, and may write to it.
 uses_of() {
 	for sys in "/sys/class/block/${1##*/}" "/sys/class/block/${1##*/}/${1##*/}"*; do
 		[ -r "$sys/dev" ] || continue
 		read -r number <"$sys/dev"
 		while read -r _ _ at _ where rest; do
+			case "${2-} ${rest##* - }" in "read-only "*" "*" ro" | "read-only "*" "*" ro,"*) continue ;; esac
 			case "$at $rest " in "$number "* | *" - "*" /dev/${sys##*/} "*) echo "mounted at $where" ;; esac
 		done </proc/self/mountinfo
 		while read -r swap _; do
@@ -96,10 +97,28 @@ uses_of() {
 	done
 }
 
-# free_or_fail DEVICE: for what does not go through btclient, which looks itself.
+# free_or_fail DEVICE [read-only]: for what does not go through btclient, which looks itself.
 free_or_fail() {
-	uses=$(uses_of "$1" | head -n 1)
+	uses=$(uses_of "$@" | head -n 1)
 	[ -z "$uses" ] || [ -n "$FORCE" ] || fail 1 "$1 is in use: it is $uses" "unmount it, and let go of it what else uses it; --force goes on all the same"
+}
+
+# unpacked_size FILE: prints how many bytes a zstd frame that begins as the file does, with
+# 18 bytes, says that it holds (RFC 8878, 3.1.1.1); nothing if it does not say.
+unpacked_size() {
+	# shellcheck disable=SC2046 # a number for each byte
+	set -- $(od -A n -v -t u1 "$1")
+	[ $# -eq 18 ] && [ "$1 $2 $3 $4" = "40 181 47 253" ] || return 0
+	size=$(($5 >> 6)) single=$(($5 >> 5 & 1)) dict=$(($5 & 3))
+	[ $dict -ne 3 ] || dict=4
+	shift $((6 - single + dict))
+	case $size$single in
+	00) ;;
+	01) echo "$1" ;;
+	1?) echo $(($1 + ($2 << 8) + 256)) ;;
+	2?) echo $(($1 + ($2 << 8) + ($3 << 16) + ($4 << 24))) ;;
+	*) echo $(($1 + ($2 << 8) + ($3 << 16) + ($4 << 24) + ($5 << 32) + ($6 << 40) + ($7 << 48))) ;;
+	esac
 }
 
 # held WHERE NAME: prints the info hash of what is at WHERE, storage or the URL of a daemon.
@@ -130,20 +149,18 @@ check_protocol() {
 workspace() {
 	WORK=$(mktemp -d "${TMPDIR:-/tmp}/imaging.XXXXXX") || fail 1 "no directory for temporary files in ${TMPDIR:-/tmp}"
 	trap 'rm -rf "$WORK"' EXIT
-	trap 'stop 130' INT
-	trap 'stop 143' TERM
-	trap 'stop 129' HUP
+	trap stop INT TERM HUP
 	CHILD=
 }
 
-# stop CODE: what runs is ended in order, so that the same command can go on with it.
+# stop: what runs is ended in order, so that the same command can go on with it.
 stop() {
 	trap '' INT TERM HUP
 	if [ -n "$CHILD" ]; then
 		kill "$CHILD" 2>/dev/null
 		wait "$CHILD"
 	fi
-	exit "$1"
+	exit 130
 }
 
 # run COMMAND...: as the command, but it hears when this script is asked to end.
