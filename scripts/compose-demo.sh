@@ -29,6 +29,7 @@ fail() {
 	exit 1
 }
 
+[ $# -eq 0 ] || fail "there are no arguments, but DEMO_MIB, DEMO_JOIN and DEMO_LIMIT in the environment"
 scripts/need.sh curl
 compose=(docker-compose)
 command -v docker-compose >/dev/null || compose=(docker compose)
