@@ -12,18 +12,6 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-MIB=${DEMO_MIB:-64}
-LIMIT=${DEMO_LIMIT:-120} # seconds, for anything that is waited for
-NAMES=20
-PROJECT=chordtorrent-demo-$$
-WORK=$(mktemp -d "${TMPDIR:-/tmp}/chordtorrent-compose.XXXXXX")
-export COMPOSE_PROJECT_NAME=$PROJECT CHORDTORRENT_TAG=$PROJECT CHORDTORRENT_SECRETS=$WORK/secrets
-export LC_ALL=C # names in the order of btclient ls
-export SHARE=$WORK/share SAMPLE=sample.bin PAGE_PORT=0 STATUS_PORT=0
-COMPOSE_FILE=docker-compose.yml
-[ -z "${DEMO_JOIN:-}" ] || COMPOSE_FILE+=:docker-compose.join.yml
-export COMPOSE_FILE
-
 fail() {
 	echo "compose-demo: $*" >&2
 	exit 1
@@ -35,6 +23,18 @@ compose=(docker-compose)
 command -v docker-compose >/dev/null || compose=(docker compose)
 docker info >/dev/null 2>&1 || fail "no docker engine answers"
 "${compose[@]}" version >/dev/null 2>&1 || fail "neither docker-compose nor docker compose is installed"
+
+MIB=${DEMO_MIB:-64}
+LIMIT=${DEMO_LIMIT:-120} # seconds, for anything that is waited for
+NAMES=20
+PROJECT=chordtorrent-demo-$$
+WORK=$(mktemp -d "${TMPDIR:-/tmp}/chordtorrent-compose.XXXXXX")
+export COMPOSE_PROJECT_NAME=$PROJECT CHORDTORRENT_TAG=$PROJECT CHORDTORRENT_SECRETS=$WORK/secrets
+export LC_ALL=C # names in the order of btclient ls
+export SHARE=$WORK/share SAMPLE=sample.bin PAGE_PORT=0 STATUS_PORT=0
+COMPOSE_FILE=docker-compose.yml
+[ -z "${DEMO_JOIN:-}" ] || COMPOSE_FILE+=:docker-compose.join.yml
+export COMPOSE_FILE
 
 # quietly COMMAND...: what it says is only of interest if it fails.
 quietly() {
