@@ -27,7 +27,8 @@ func IsDevice(path string) bool {
 
 // OpenDevice opens a block device for reading from its begin to its end, as a Stream. While
 // it is in use by somebody who may write to it, which would make a mixture of old and new of
-// the copy, that is ErrInUse; not with force.
+// the copy, that is ErrInUse; not with force. A device that ends before its size, as one that
+// is pulled out does, gives io.ErrUnexpectedEOF there.
 func OpenDevice(path string, force bool) (*Stream, io.Closer, error) {
 	f, err := claimDevice(path, os.O_RDONLY, force)
 	if err != nil {
@@ -40,7 +41,25 @@ func OpenDevice(path string, force bool) (*Stream, io.Closer, error) {
 	if err != nil {
 		return nil, nil, errors.Join(fmt.Errorf("finding out how large %s is: %w", path, bare(err)), f.Close())
 	}
-	return &Stream{Reader: f, From: path, Size: size}, f, nil
+	return &Stream{Reader: &whole{f, size}, From: path, Size: size}, f, nil
+}
+
+// whole reads what is to have so many bytes more. The kernel says of a device that is gone,
+// or has become smaller, that it ends there: that is no end of what was to be copied.
+type whole struct {
+	r    io.Reader
+	left int64
+}
+
+func (w *whole) Read(p []byte) (int, error) {
+	if w.left == 0 {
+		return 0, io.EOF
+	}
+	n, err := w.r.Read(p[:min(int64(len(p)), w.left)])
+	if w.left -= int64(n); w.left > 0 && err == io.EOF {
+		err = io.ErrUnexpectedEOF
+	}
+	return n, err
 }
 
 // claimDevice opens a device and, unless forced, keeps others from mounting it until it is

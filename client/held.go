@@ -92,6 +92,9 @@ func (s *Storage) heldBy(r Record) (Held, bool) {
 // Torrent is the .torrent that Storage keeps for a name of the ring, whatever there is of its
 // data; communicator.ErrNotFound when there is none.
 func (s *Storage) Torrent(name string) (metainfo []byte, infoHash [20]byte, err error) {
+	if err := CheckName(name); err != nil { // it becomes a path
+		return nil, infoHash, err
+	}
 	metainfo, err = s.LoadTorrent(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		err = fmt.Errorf("Storage has no .torrent of %q: %w", name, communicator.ErrNotFound)

@@ -46,7 +46,7 @@ func (s *Storage) sweepIncoming() {
 			continue
 		}
 		if unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil && stillAt(f, f.Name()) {
-			_ = os.Remove(f.Name())
+			_ = os.RemoveAll(f.Name()) // a copy of an earlier time may be a directory
 		}
 		f.Close()
 	}

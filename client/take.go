@@ -94,16 +94,24 @@ func (c *Client) takeIn(ctx context.Context, p *Publication, req PublishRequest)
 	return torrent{name: p.Name, infoHash: infoHash, layout: layout}, metainfo, c.storage.saveRecord(rec)
 }
 
-// moveInto puts a file where nothing is, or a copy of an earlier time, which may have been
-// a directory.
+// moveInto puts a file of incoming where nothing is, or a copy of an earlier time. That may
+// have been a directory, which goes out of the way as a whole: half of it would be nobody's.
 func moveInto(from, to string) error {
+	aside := ""
 	if info, err := os.Lstat(to); err == nil && info.IsDir() {
-		if err := os.RemoveAll(to); err != nil {
+		aside = from + ".old"
+		if err := os.Rename(to, aside); err != nil {
 			return err
 		}
 	}
 	if err := os.Rename(from, to); err != nil {
+		if aside != "" {
+			err = errors.Join(err, os.Rename(aside, to))
+		}
 		return err
+	}
+	if aside != "" {
+		_ = os.RemoveAll(aside) // else it is swept away
 	}
 	return SyncDir(filepath.Dir(to))
 }

@@ -56,6 +56,44 @@ func TestAStreamIsPublishedFromACopy(t *testing.T) {
 	w.nothingLeft(s)
 }
 
+// The kernel tells of a device that is pulled out that it ends there.
+func TestADeviceThatEndsEarlyIsNotPublished(t *testing.T) {
+	w := newWorld(t)
+	s := newStorage(t)
+	c := w.client(s)
+	p, err := w.take(c, "image", strings.NewReader("before"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.stop(p)
+	publish := func() error {
+		stream, closer, err := OpenDevice(filepath.Join(w.dir, "src", "disk"), false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer closer.Close()
+		if err := os.Truncate(stream.From, 200_000); err != nil {
+			t.Fatal(err)
+		}
+		p, err := c.Publish(t.Context(), PublishRequest{Name: "image", Stream: stream})
+		if err == nil {
+			w.stop(p)
+		}
+		return err
+	}
+	w.file("disk", w.content(300_000))
+	if err := publish(); !errors.Is(err, io.ErrUnexpectedEOF) || !strings.Contains(err.Error(), "at byte 200000") {
+		t.Errorf("got %v", err)
+	}
+	if got := tree(t, p.Path)["."]; got != "before" {
+		t.Errorf("the copy has %d bytes", len(got))
+	}
+	if err := publish(); err != nil { // of its size by now
+		t.Error(err)
+	}
+	w.nothingLeft(s)
+}
+
 func TestAStreamThatBreaksOffLeavesWhatWas(t *testing.T) {
 	w := newWorld(t)
 	s := newStorage(t)
@@ -115,9 +153,38 @@ func TestACopyIsOursWhereverAKillCameBetween(t *testing.T) {
 	}
 }
 
+// The copy before may have been one of a directory.
+func TestAStreamTakesThePlaceOfADirectory(t *testing.T) {
+	w := newWorld(t)
+	s := newStorage(t)
+	c := w.client(s)
+	w.file("image/sub/a", "a")
+	w.file("image/b", "b")
+	w.stop(w.publish(c, PublishRequest{Path: filepath.Join(w.dir, "src", "image"), Copy: true}))
+	p, err := w.take(c, "image", strings.NewReader("one file"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := tree(t, p.Path)["."]; got != "one file" {
+		t.Errorf("the copy is %q", got)
+	}
+	w.stop(p)
+	w.nothingLeft(s)
+	// What cannot come to its place leaves what was there.
+	dst := filepath.Dir(write(t, filepath.Join(s.FilesDir(), "other", "a"), "a"))
+	if err := moveInto(filepath.Join(s.incomingDir(), "none"), dst); err == nil {
+		t.Error("nothing was moved")
+	}
+	if got := tree(t, dst)["a"]; got != "a" {
+		t.Errorf("what was there is %v", tree(t, dst))
+	}
+	w.nothingLeft(s)
+}
+
 func TestWhatKilledProcessesLeftIsSweptAway(t *testing.T) {
 	s := newStorage(t)
 	left := write(t, filepath.Join(s.incomingDir(), "left"), "half")
+	dir := filepath.Dir(write(t, filepath.Join(s.incomingDir(), "left.old", "a"), "an earlier copy"))
 	held, err := s.incoming()
 	if err != nil {
 		t.Fatal(err)
@@ -126,8 +193,10 @@ func TestWhatKilledProcessesLeftIsSweptAway(t *testing.T) {
 	if _, err := OpenStorage(s.Dir()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := os.Lstat(left); err == nil {
-		t.Error("what nobody works on is still there")
+	for _, path := range []string{left, dir} {
+		if _, err := os.Lstat(path); err == nil {
+			t.Errorf("what nobody works on is still there: %s", path)
+		}
 	}
 	if _, err := os.Lstat(held.Name()); err != nil {
 		t.Errorf("what somebody works on is gone: %v", err)

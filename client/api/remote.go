@@ -158,6 +158,10 @@ type Failure struct{ Problem }
 
 func (f *Failure) Error() string { return f.Problem.Error }
 
+// maxAnswer bounds the JSON of an answer, in bytes: a daemon with a hundred thousand jobs
+// needs a third of it, and who is at a URL may be anybody. Tests have less do.
+var maxAnswer int64 = 256 << 20
+
 // Do asks the daemon; in and out are JSON objects, nil for none. A *Failure is the
 // daemon's own answer, other errors mean that it could not be asked.
 func (r *Remote) Do(ctx context.Context, method, path string, in, out any) error {
@@ -166,11 +170,12 @@ func (r *Remote) Do(ctx context.Context, method, path string, in, out any) error
 		return err
 	}
 	defer resp.Body.Close()
+	body := io.LimitReader(resp.Body, maxAnswer)
 	if out == nil {
-		_, err = io.Copy(io.Discard, resp.Body)
+		_, err = io.Copy(io.Discard, body)
 		return err
 	}
-	if err := json.NewDecoder(resp.Body).Decode(out); err != nil {
+	if err := json.NewDecoder(body).Decode(out); err != nil {
 		return fmt.Errorf("%v answered something else than JSON: %w", r, err)
 	}
 	return nil

@@ -161,10 +161,10 @@ func (d *Daemon) add(ctx context.Context, s saved, metainfo []byte) (api.Job, er
 		} else {
 			s.Version, s.Got = j.Version, j.Got
 			s.Watched = s.Watched || j.Watched && j.Source == s.Source
-			if s.Kind == api.Download {
+			if s.Kind == api.Download || s.Stream != "" {
 				s.Earlier = j.hasEarlier() // which is served until the new one is there
 				j.cancel()
-			} else {
+			} else { // what is at its path by now is not what was served
 				d.stop(j)
 			}
 			j.saved, j.looked, j.bytes = s, false, nil

@@ -70,9 +70,12 @@ func (d *Daemon) publishStream(ctx context.Context, r *run, s saved, replacing f
 	if err != nil {
 		return nil, err
 	}
-	if known && rec.Copy && rec.State != client.Interrupted && !rec.Started.Before(s.Added) {
+	if known && isTaken(rec, s) {
 		req.Path, req.Copy = rec.Path, true
 		return d.c.Publish(ctx, req)
+	}
+	if r.bytes == nil { // that command was for an earlier daemon
+		return nil, noBytes()
 	}
 	late := time.NewTimer(bytesWithin)
 	defer late.Stop()
@@ -90,6 +93,11 @@ func (d *Daemon) publishStream(ctx context.Context, r *run, s saved, replacing f
 	case <-late.C:
 		return nil, noBytes()
 	}
+}
+
+// isTaken says whether a record is of the copy that was made of the stream of a job.
+func isTaken(rec client.Record, s saved) bool {
+	return rec.Copy && rec.State != client.Interrupted && !rec.Started.Before(s.Added)
 }
 
 func noBytes() error {

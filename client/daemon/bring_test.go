@@ -11,6 +11,7 @@ import (
 
 	"chordtorrent/client"
 	"chordtorrent/client/api"
+	"chordtorrent/client/daemon"
 	"chordtorrent/client/daemontest"
 )
 
@@ -78,4 +79,70 @@ func TestBytesThatBreakOffPublishNothing(t *testing.T) {
 			t.Errorf("%+v: got %v", wrong, err)
 		}
 	}
+}
+
+// A daemon that is started again does not wait for who brought bytes to the one before.
+func TestBytesDoNotComeToTheNextDaemon(t *testing.T) {
+	h := daemontest.New(t)
+	a := h.Daemon("a")
+	j := h.Must(a.AddPublication(t.Context(), api.AddPublication{Stream: "standard input", Name: "image"}))
+	h.Close(a)
+	a = h.Daemon("a")
+	j = h.Until(a, j.ID, "its end", daemontest.Is(api.Failed))
+	if !strings.Contains(j.Error, "from a command that has ended") {
+		t.Errorf("it failed with %q", j.Error)
+	}
+}
+
+// While bytes come, and when they break off, the version before is served.
+func TestWhatWasBeforeIsServedUntilAllBytesAreThere(t *testing.T) {
+	h := daemontest.New(t)
+	a := h.Daemon("a")
+	add := api.AddPublication{Stream: "standard input", Name: "image"}
+	bring := func(from io.Reader) string {
+		t.Helper()
+		j := h.Must(a.AddPublication(t.Context(), add))
+		if err := a.Bring(t.Context(), j.ID, from, func() {}); err != nil {
+			t.Fatal(err)
+		}
+		return j.ID
+	}
+	before := h.Until(a, bring(strings.NewReader("before")), "the publication", daemontest.IsServed)
+	held := func(when string) {
+		t.Helper()
+		_, j, err := a.Held(t.Context(), before.InfoHash)
+		if err != nil {
+			t.Errorf("%s: %v", when, err)
+			return
+		}
+		if b, err := os.ReadFile(j.Path); err != nil || string(b) != "before" {
+			t.Errorf("%s: %q, %v", when, b, err)
+		}
+	}
+	for _, restart := range []bool{false, true} {
+		half := io.MultiReader(strings.NewReader("half"), look(func() { held("while bytes come") }), iotest.ErrReader(io.ErrUnexpectedEOF))
+		h.Until(a, bring(half), "the failure", daemontest.Is(api.Failed))
+		held("after they have broken off")
+		if restart {
+			h.Close(a)
+			a = h.Daemon("a")
+			h.Until(a, before.ID, "it to be served again", func(j api.Job) bool { return j.State == api.Failed && j.Serving })
+			held("after a restart")
+		}
+	}
+	after := h.Until(a, bring(strings.NewReader("after")), "the next", func(j api.Job) bool { return daemontest.IsServed(j) && j.InfoHash != "" })
+	if _, _, err := a.Held(t.Context(), before.InfoHash); !errors.Is(err, daemon.ErrNoJob) {
+		t.Errorf("the version before is still served: %v", err)
+	}
+	if b, err := os.ReadFile(after.Path); err != nil || string(b) != "after" {
+		t.Errorf("%q, %v", b, err)
+	}
+}
+
+// look is a reader that gives nothing and looks at something.
+type look func()
+
+func (l look) Read([]byte) (int, error) {
+	l()
+	return 0, io.EOF
 }

@@ -27,7 +27,7 @@ type saved struct {
 	State    api.State `json:"state"`              // never Running: that is Queued with a run
 	Quiet    bool      `json:"quiet,omitempty"`    // done, but not to be served
 	GaveWay  string    `json:"gave_way,omitempty"` // the id of the job that takes its place when that is done, and for which it is quiet then
-	Earlier  bool      `json:"earlier,omitempty"`  // of a download that is not done: an earlier version is at Path
+	Earlier  bool      `json:"earlier,omitempty"`  // of a download, or a stream, that is not done: Storage has an earlier version
 	Reason   string    `json:"reason,omitempty"`
 	Error    string    `json:"error,omitempty"`
 	Hint     string    `json:"hint,omitempty"`
@@ -129,7 +129,7 @@ func (j *job) cancellable() bool { return j.State != api.Done && j.State != api.
 // gaveUp says whether it has ended without being done.
 func (j *job) gaveUp() bool { return j.State == api.Failed || j.State == api.Cancelled }
 
-// hasEarlier says whether a version is at the path of a download, whatever is done next.
+// hasEarlier says whether Storage has a version of a download or a stream, whatever is done next.
 func (j *job) hasEarlier() bool { return j.State == api.Done || j.Earlier }
 
 // wantsOpening says whether there is something to serve, and it is not.

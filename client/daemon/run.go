@@ -112,6 +112,9 @@ func (d *Daemon) open(ctx context.Context, r *run, s saved) (served, error) {
 	if !known {
 		return nil, fmt.Errorf("%w: Storage does not remember %q any more", communicator.ErrNotFound, s.Name)
 	}
+	if s.Stream != "" && s.State != api.Done && isTaken(rec, s) {
+		return nil, fmt.Errorf("%w: the copy of %q is the new one, which the ring does not know yet", communicator.ErrNotFound, s.Name)
+	}
 	p, err := d.c.Serve(ctx, rec, r.onProgress)
 	if err != nil {
 		return nil, err

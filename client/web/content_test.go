@@ -182,8 +182,10 @@ func TestSeed(t *testing.T) {
 			t.Errorf("%s: %s, %d bytes", path, resp.Status, len(body))
 		}
 	}
-	if resp, _ := a.do("GET", "/api/v1/files/none/torrent?here", ""); resp.StatusCode != 404 {
-		t.Errorf("the .torrent of nothing: %s", resp.Status)
+	for path, status := range map[string]int{"none": 404, "..%2ftorrents%2fdisk": 400} {
+		if resp, _ := a.do("GET", "/api/v1/files/"+path+"/torrent?here", ""); resp.StatusCode != status {
+			t.Errorf("the .torrent of %s: %s", path, resp.Status)
+		}
 	}
 
 	// While it is coming in it can be read, with the token alone; afterwards the next version

@@ -110,7 +110,7 @@ func (v seen) jobs(e emitter) {
 	e.gauge("open_downloads_not_shown", "Downloads that are not done and have no series of their own: 50 have.", float64(survey.NotShown))
 	for i := range survey.Open {
 		j := &survey.Open[i]
-		labels := []string{"id", j.ID, "name", strings.ToValidUTF8(j.Name, "\ufffd")} // a label that is no UTF-8 panics
+		labels := []string{"id", j.ID, "name", j.Name}
 		if j.Bytes > 0 {
 			e.gauge("download_done_ratio", "How much there is of a download that is not done, from 0 to 1.", float64(j.Done)/float64(j.Bytes), labels...)
 		}
@@ -128,7 +128,7 @@ type emitter struct{ ch chan<- prometheus.Metric }
 func (e emitter) send(kind prometheus.ValueType, name, help string, value float64, labels []string) {
 	var names, values []string
 	for i := 0; i < len(labels); i += 2 {
-		names, values = append(names, labels[i]), append(values, labels[i+1])
+		names, values = append(names, labels[i]), append(values, strings.ToValidUTF8(labels[i+1], "\ufffd")) // else it panics
 	}
 	e.ch <- prometheus.MustNewConstMetric(prometheus.NewDesc("chordtorrent_client_"+name, help, names, nil), kind, value, values...)
 }

@@ -56,10 +56,10 @@ func TestPrometheusIsToldWhatADaemonDoes(t *testing.T) {
 }
 
 // TestSeriesOfDownloadsAreBounded: a daemon with very many does not burst Prometheus, and a
-// name of any bytes does no harm.
+// name of any bytes does no harm, be it a download's or the cluster's.
 func TestSeriesOfDownloadsAreBounded(t *testing.T) {
 	h := daemontest.New(t)
-	s := open(t, h, "a", nil)
+	s := open(t, h, "a", func(c *web.Config) { c.Cluster = "lab\xff" })
 	for i := range 60 {
 		name := fmt.Sprintf("n%02d\"\n\xff", i)
 		info := fmt.Sprintf("d6:lengthi16384e4:name%d:%s12:piece lengthi16384e6:pieces20:%se", len(name), name, "01234567890123456789")

@@ -3,6 +3,7 @@ package storage
 import (
 	"crypto/rand"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -30,6 +31,10 @@ func OpenDevice(l *Layout, f *os.File, path string) (*Content, error) {
 	c.device, c.older = f, true
 	return c, nil
 }
+
+// errDeviceEnds stands for ENOSPC, which is how the kernel tells of a device that is written
+// to behind its end; it was long enough when it was opened, and nobody can make room on it.
+var errDeviceEnds = errors.New("the device ends before that: it has become smaller, or is gone")
 
 // openDeviceFile gives the cache a descriptor to close.
 func (c *Content) openDeviceFile() (*os.File, error) {

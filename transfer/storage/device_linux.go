@@ -38,16 +38,27 @@ func writesTo(f *os.File) (state string, known bool) {
 		return "", false
 	}
 	state += " " + strings.TrimSpace(string(seq))
+	counts, known := writeCounts(dir, disk)
+	return state + counts, known
+}
+
+// writeCounts are the kernel's counts for a device, or partition, and the disk that it is on,
+// by their directories in /sys. They are not known where the kernel was told not to count, or
+// the driver does not, as that of a RAM disk: whoever asks has written.
+func writeCounts(dir, disk string) (counts string, known bool) {
+	if b, err := os.ReadFile(filepath.Join(disk, "queue", "iostats")); err == nil && strings.TrimSpace(string(b)) == "0" {
+		return "", false
+	}
 	for _, d := range []string{dir, disk} {
 		b, err := os.ReadFile(filepath.Join(d, "stat"))
 		n := strings.Fields(string(b))
-		if err != nil || len(n) < 14 {
+		if err != nil || len(n) < 14 || n[6] == "0" {
 			return "", false
 		}
 		// Requests and sectors that were written and discarded: Documentation/block/stat.rst.
-		state += fmt.Sprint(" ", n[4], n[6], n[11], n[13])
+		counts += " " + strings.Join([]string{n[4], n[6], n[11], n[13]}, " ")
 	}
-	return state, true
+	return counts, true
 }
 
 // zeroRange has a range of a file or device read as zeros; a device without a way of its own

@@ -30,7 +30,8 @@ var ErrTooLong = errors.New("it is too long for pieces of that size")
 // offset. hint is how many bytes are to be expected, for the piece length; -1 means unknown.
 // progress, if not nil, is told the bytes so far, by one worker at a time. Take returns as
 // Build does and does not wait for the disk; what is in f after an error is of no use.
-// Between reads it looks at ctx: a read that blocks is for src to interrupt.
+// Between reads it looks at ctx, and whether writing has failed: a read that blocks is for
+// src to interrupt.
 func Take(ctx context.Context, src io.Reader, from string, f *os.File, name string, hint int64, workers int, progress func(done int64)) (*Layout, []byte, [20]byte, error) {
 	fail := func(err error) (*Layout, []byte, [20]byte, error) { return nil, nil, [20]byte{}, err }
 	if err := checkComponent(name); err != nil {
@@ -40,7 +41,9 @@ func Take(ctx context.Context, src io.Reader, from string, f *os.File, name stri
 	if hint >= 0 {
 		l.PieceLength = PieceLength(hint)
 	}
-	t := &taking{ctx: ctx, src: src, from: from, f: f, pieceLength: l.PieceLength, progress: progress, empty: make(map[int][HashLen]byte)}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	t := &taking{ctx: ctx, stop: stop, src: src, from: from, f: f, pieceLength: l.PieceLength, progress: progress, empty: make(map[int][HashLen]byte)}
 	if workers <= 0 {
 		workers = runtime.GOMAXPROCS(0)
 	}
@@ -65,7 +68,8 @@ func Take(ctx context.Context, src io.Reader, from string, f *os.File, name stri
 
 // taking is one Take under way.
 type taking struct {
-	ctx         context.Context
+	ctx         context.Context // ends with the first failure too
+	stop        func()
 	src         io.Reader
 	from        string
 	f           *os.File
@@ -116,7 +120,7 @@ func (t *taking) next(buf []byte) (data []byte, at int64, err error) {
 		return nil, 0, err
 	}
 	at = t.read
-	n, err := readAll(t.src, buf)
+	n, err := readAll(t.ctx, t.src, buf)
 	t.read += int64(n)
 	switch {
 	case err == io.EOF:
@@ -134,8 +138,11 @@ func (t *taking) next(buf []byte) (data []byte, at int64, err error) {
 
 // readAll fills buf; io.EOF means that src has ended, perhaps before that. Of io.ReadFull it
 // could not be told whether src has ended or broken off.
-func readAll(src io.Reader, buf []byte) (n int, err error) {
+func readAll(ctx context.Context, src io.Reader, buf []byte) (n int, err error) {
 	for n < len(buf) && err == nil {
+		if err := ctx.Err(); err != nil {
+			return n, err
+		}
 		var got int
 		got, err = src.Read(buf[n:])
 		n += got
@@ -177,6 +184,7 @@ func (t *taking) note(data []byte, at int64, sum [HashLen]byte, err error) bool 
 	}
 	if t.failed == nil {
 		t.failed = err
+		t.stop()
 	}
 	return false
 }

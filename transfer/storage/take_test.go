@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -107,4 +108,26 @@ func TestTakeEndsWithItsContext(t *testing.T) {
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
+}
+
+// Whoever cannot write does not wait for more of what comes slowly.
+func TestTakeEndsWhenWritingFails(t *testing.T) {
+	f, err := os.Open(t.TempDir()) // nobody can write to it
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	src := io.MultiReader(strings.NewReader(noise(TakePieceLength, 2)), idle{})
+	_, _, _, err = Take(t.Context(), src, "a pipe", f, "image", -1, 2, nil)
+	if !errors.Is(err, syscall.EBADF) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// idle has nothing yet, for ever.
+type idle struct{}
+
+func (idle) Read([]byte) (int, error) {
+	runtime.Gosched()
+	return 0, nil
 }

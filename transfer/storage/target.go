@@ -175,7 +175,10 @@ func (c *Content) change(file int, write func(f *os.File) error) error {
 	}
 	defer c.handles.release(h)
 	if err := write(h.File); err != nil {
-		return fmt.Errorf("write %s: %w", c.name(file), reason(err))
+		if err = reason(err); c.device != nil && IsFull(err) {
+			err = errDeviceEnds
+		}
+		return fmt.Errorf("write %s: %w", c.name(file), err)
 	}
 	return nil
 }
