@@ -26,7 +26,7 @@ func TestTheDocumentNamesWhatThereIs(t *testing.T) {
 		if f[2] == "/events" {
 			continue // has no end
 		}
-		if strings.HasPrefix(f[2], "/content") {
+		if strings.HasPrefix(f[2], "/content") || strings.HasPrefix(f[2], "/seed") {
 			path = f[2]
 		}
 		if resp, body := s.do(f[1], path, ""); strings.Contains(body, "docs/api.md") || resp.StatusCode == 405 {
