@@ -12,6 +12,18 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+fail() {
+	echo "compose-demo: $*" >&2
+	exit 1
+}
+
+[ $# -eq 0 ] || fail "there are no arguments, but DEMO_MIB, DEMO_JOIN and DEMO_LIMIT in the environment"
+scripts/need.sh curl
+compose=(docker-compose)
+command -v docker-compose >/dev/null || compose=(docker compose)
+docker info >/dev/null 2>&1 || fail "no docker engine answers"
+"${compose[@]}" version >/dev/null 2>&1 || fail "neither docker-compose nor docker compose is installed"
+
 MIB=${DEMO_MIB:-64}
 LIMIT=${DEMO_LIMIT:-120} # seconds, for anything that is waited for
 NAMES=20
@@ -23,17 +35,6 @@ export SHARE=$WORK/share SAMPLE=sample.bin PAGE_PORT=0 STATUS_PORT=0
 COMPOSE_FILE=docker-compose.yml
 [ -z "${DEMO_JOIN:-}" ] || COMPOSE_FILE+=:docker-compose.join.yml
 export COMPOSE_FILE
-
-fail() {
-	echo "compose-demo: $*" >&2
-	exit 1
-}
-
-scripts/need.sh curl
-compose=(docker-compose)
-command -v docker-compose >/dev/null || compose=(docker compose)
-docker info >/dev/null 2>&1 || fail "no docker engine answers"
-"${compose[@]}" version >/dev/null 2>&1 || fail "neither docker-compose nor docker compose is installed"
 
 # quietly COMMAND...: what it says is only of interest if it fails.
 quietly() {

@@ -21,8 +21,7 @@ done
 package() {
 	case $1 in
 	cc) echo gcc libc6-dev ;;
-	losetup | mkswap) echo mount util-linux ;;
-	mkfs.ext4) echo e2fsprogs ;;
+	mkswap) echo util-linux ;;
 	aria2c) echo aria2 ;;
 	ip | tc) echo iproute2 ;;
 	mkfs.ext4 | fsck.ext4) echo e2fsprogs ;;
