@@ -201,7 +201,7 @@ func (o *options) room() error {
 	if err := syscall.Statfs(o.work, &st); err != nil {
 		return fmt.Errorf("--work %s: %w", o.work, err)
 	}
-	if free := int64(st.Bavail) * st.Bsize; need > free/10*9 {
+	if free := int64(st.Bavail) * int64(st.Bsize); need > free/10*9 { //nolint:unconvert // of another type on other systems
 		return fmt.Errorf("the data of all hosts takes %s, and %s has %s free: take a smaller --size, fewer --hosts, or another place by --work DIR (on a disk, which then has its part in the time)",
 			bytesOf(need), o.work, bytesOf(free))
 	}
