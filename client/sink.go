@@ -226,7 +226,7 @@ func (d *Download) openTemp(ctx context.Context, req DownloadRequest) (have *wir
 	have = storage.Holes(d.layout)
 	_, need := bytesOnDisk(d.layout, have)
 	files := d.c.storage.FilesDir()
-	if free, known := freeAt(files); known && !req.AnySpace && need > free {
+	if free, _, known := spaceAt(files); known && !req.AnySpace && need > free {
 		return nil, hint(fmt.Errorf("%w: %q gathers in %s, where it needs %d bytes and %d are free", ErrNoSpace, d.Name, files, need, free),
 			"make room, or choose another --storage; with --no-space-check it is begun anyway and waits when the disk is full")
 	}

@@ -45,7 +45,7 @@ func (d *Download) reserve(req DownloadRequest, have *wire.Bits) error {
 // target's disk. Others may fill the disk meanwhile: then the download waits.
 func (d *Download) checkSpace(have *wire.Bits) error {
 	part := partPath(d.Path)
-	free, known := freeAt(part)
+	free, _, known := spaceAt(part)
 	if !known {
 		return nil // the next write says what is wrong
 	}
@@ -59,13 +59,18 @@ func (d *Download) checkSpace(have *wire.Bits) error {
 		"make room, or choose another place; with --no-space-check it is begun anyway and waits when the disk is full")
 }
 
-// freeAt is how many bytes are free where a path is.
-func freeAt(path string) (free int64, known bool) {
+// Space gives what is free for this user on the disk of Storage, and that disk's size, in
+// bytes; false where the system does not tell.
+func (s *Storage) Space() (free, size int64, known bool) { return spaceAt(s.dir) }
+
+// spaceAt is Storage.Space of the disk where a path is.
+func spaceAt(path string) (free, size int64, known bool) {
 	var disk unix.Statfs_t
 	if err := unix.Statfs(path, &disk); err != nil || disk.Blocks == 0 {
-		return 0, false
+		return 0, 0, false
 	}
-	return int64(disk.Bavail) * int64(disk.Bsize), true //nolint:unconvert // of another type on other systems
+	block := int64(disk.Bsize) //nolint:unconvert // of another type on other systems
+	return int64(disk.Bavail) * block, int64(disk.Blocks) * block, true
 }
 
 // bytesOnDisk is how much the pieces that are there, and those that are missing,

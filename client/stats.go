@@ -4,8 +4,6 @@ import (
 	"context"
 	"sync/atomic"
 
-	"golang.org/x/sys/unix"
-
 	"chordtorrent/transfer"
 )
 
@@ -56,16 +54,4 @@ func (c counted) Announce(ctx context.Context, p transfer.Progress) (transfer.An
 	answer, err := c.Announcer.Announce(ctx, p)
 	c.in.note(ctx, err)
 	return answer, err
-}
-
-// Space gives what is free for this user on the disk of Storage, and that disk's size, in
-// bytes; false where the system does not tell.
-func (s *Storage) Space() (free, size uint64, ok bool) {
-	var disk unix.Statfs_t
-	if err := unix.Statfs(s.dir, &disk); err != nil || disk.Blocks == 0 {
-		return 0, 0, false
-	}
-	block := uint64(disk.Bsize)
-	return uint64(disk.Bavail) * block, //nolint:unconvert // of another type on other systems
-		disk.Blocks * block, true
 }

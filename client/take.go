@@ -133,7 +133,7 @@ func (r Record) givesWay(dst string) (there string, err error) {
 
 // roomFor says before anything is copied whether it would fit if nothing of it were zeros.
 func (c *Client) roomFor(req PublishRequest) error {
-	free, known := freeAt(c.storage.FilesDir())
+	free, _, known := spaceAt(c.storage.FilesDir())
 	if !known || req.AnySpace || req.Stream.Size <= free {
 		return nil
 	}
