@@ -84,6 +84,15 @@ func (d *Download) putInPlace() error {
 		}
 		return fmt.Errorf("putting %s in place: %w", d.Path, err)
 	}
+	d.endJournal()
+	if err := os.RemoveAll(aside); err != nil {
+		return fmt.Errorf("removing the replaced version: %w", err)
+	}
+	return nil
+}
+
+// endJournal removes the journal of what is complete.
+func (d *Download) endJournal() {
 	if j := d.takeJournal(); j != nil {
 		j.Close()
 	}
@@ -91,10 +100,6 @@ func (d *Download) putInPlace() error {
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		d.c.log.Warn("journal of a complete download left behind", "name", d.Name, "err", err)
 	}
-	if err := os.RemoveAll(aside); err != nil {
-		return fmt.Errorf("removing the replaced version: %w", err)
-	}
-	return nil
 }
 
 // replaceable says whether an earlier version of ours is at the target, to be

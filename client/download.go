@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -137,21 +138,30 @@ func (c *Client) Download(ctx context.Context, req DownloadRequest) (_ *Download
 		return nil, err
 	}
 	d.earlier = nil // it has given what it had
+	if err := d.begin(engine, tor, req, have, c.storage.infoOf(tor), found.magnet.peers); err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// begin has the engine fetch what is missing, from these peers too, and run wait for the
+// end of that; info is as in transfer.Spec.
+func (d *Download) begin(engine *transfer.Engine, tor torrent, req DownloadRequest, have *wire.Bits, info func() ([]byte, error), peers []netip.AddrPort) (err error) {
 	d.arrived.begin(have)
 	d.torrent, err = addInPlace(engine, d.sources(tor, transfer.Spec{
 		InfoHash: d.InfoHash, Layout: tor.layout, Content: d.content, Have: have,
-		OnPiece: d.verified, Info: c.storage.infoOf(tor), LimitDown: req.LimitDown, LimitUp: req.LimitUp,
-	}), d.lock, req.Replacing)
+		OnPiece: d.verified, Info: info, LimitDown: req.LimitDown, LimitUp: req.LimitUp,
+	}), d.lock, d.handOver)
 	if err != nil {
-		return nil, fmt.Errorf("starting the download of %q: %w", d.Name, err)
+		return fmt.Errorf("starting the download of %q: %w", d.Name, err)
 	}
-	d.torrent.AddPeers(found.magnet.peers)
-	if err := c.goRun(d.run); err != nil {
+	d.torrent.AddPeers(peers)
+	if err := d.c.goRun(d.run); err != nil {
 		bye, cancel := context.WithTimeout(context.Background(), stopGrace)
 		defer cancel()
-		return nil, errors.Join(err, d.torrent.Stop(bye)) // it uses the content until it is stopped
+		return errors.Join(err, d.torrent.Stop(bye)) // it uses the content until it is stopped
 	}
-	return d, nil
+	return nil
 }
 
 // fill takes what is here already of what is missing. There has to be room for that as for

@@ -100,27 +100,35 @@ func (d *Download) openPart(ctx context.Context, part string, continued bool, ol
 			return nil, err
 		}
 	}
+	if err := d.openJournal(); err != nil {
+		return nil, err
+	}
+	return d.lookAtPart(ctx, continued, on)
+}
+
+// openJournal opens the journal of this version, and removes those of others.
+func (d *Download) openJournal() (err error) {
 	if err := d.c.storage.removeJournals(d.rec.ID, d.InfoHash); err != nil {
 		d.c.log.Warn("journal of an earlier version left behind", "name", d.Name, "err", err)
 	}
-	return d.openJournal(ctx, continued, on)
+	path := d.c.storage.journalPath(d.rec.ID, d.InfoHash)
+	if d.journal, err = storage.OpenJournal(path, d.InfoHash, d.Pieces); err == nil {
+		return nil
+	}
+	// What it knew can be found out again.
+	d.c.log.Warn("journal set aside", "name", d.Name, "err", err)
+	if err := os.Rename(path, path+".damaged"); err != nil {
+		return fmt.Errorf("setting a damaged journal aside: %w", err)
+	}
+	if d.journal, err = storage.OpenJournal(path, d.InfoHash, d.Pieces); err != nil {
+		return fmt.Errorf("opening the journal of the download: %w", err)
+	}
+	return nil
 }
 
-// openJournal finds out which pieces are there: from the journal if it can be
+// lookAtPart finds out which pieces are there: from the journal if it can be
 // trusted, else by hashing what is on disk.
-func (d *Download) openJournal(ctx context.Context, continued bool, on OnProgress) (*wire.Bits, error) {
-	path := d.c.storage.journalPath(d.rec.ID, d.InfoHash)
-	var err error
-	if d.journal, err = storage.OpenJournal(path, d.InfoHash, d.Pieces); err != nil {
-		// What it knew is found out again below.
-		d.c.log.Warn("journal set aside", "name", d.Name, "err", err)
-		if err := os.Rename(path, path+".damaged"); err != nil {
-			return nil, fmt.Errorf("setting a damaged journal aside: %w", err)
-		}
-		if d.journal, err = storage.OpenJournal(path, d.InfoHash, d.Pieces); err != nil {
-			return nil, fmt.Errorf("opening the journal of the download: %w", err)
-		}
-	}
+func (d *Download) lookAtPart(ctx context.Context, continued bool, on OnProgress) (_ *wire.Bits, err error) {
 	if continued && d.journal.Trusted(d.content) {
 		return d.journal.Bits(), nil
 	}
@@ -130,19 +138,32 @@ func (d *Download) openJournal(ctx context.Context, continued bool, on OnProgres
 			return nil, fmt.Errorf("checking the partial data: %w", err)
 		}
 	}
-	// What is known to be zeros need not be fetched.
+	return have, d.zero(ctx, have, nil)
+}
+
+// zero makes the missing pieces that are nothing but zeros: they need not be fetched, but
+// what was there before must not show.
+func (d *Download) zero(ctx context.Context, have *wire.Bits, on OnProgress) error {
 	holes := storage.Holes(d.layout)
 	for i := range have.EachAnd(holes) {
 		holes.Clear(i)
 	}
-	if err := d.content.MakeHoles(ctx, holes, nil); err != nil {
-		return nil, fmt.Errorf("making the holes of the target: %w", err)
+	var progress func(int64)
+	if on != nil {
+		total := int64(0)
+		for i := range holes.Each() {
+			total += d.layout.PieceSize(i)
+		}
+		progress = func(done int64) { on(Zeroing, done, total) }
+	}
+	if err := d.content.MakeHoles(ctx, holes, progress); err != nil {
+		return fmt.Errorf("writing the zeros of the target: %w", err)
 	}
 	have.Or(holes)
 	if err := d.journal.Reset(have); err != nil {
-		return nil, fmt.Errorf("writing the journal of the download: %w", err)
+		return fmt.Errorf("writing the journal of the download: %w", err)
 	}
-	return have, nil
+	return nil
 }
 
 // lookAtTarget says whether the target is there and complete; then it is open

@@ -3,7 +3,6 @@ package client
 import (
 	"context"
 	"crypto/sha1"
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -13,7 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"chordtorrent/transfer"
 	"chordtorrent/transfer/storage"
 	"chordtorrent/transfer/wire"
 )
@@ -51,7 +49,6 @@ type sink struct {
 	kind   TargetKind
 	device *os.File // that is written to, and meanwhile nobody else's
 	temp   *os.File // in Storage, where a stream gathers
-	id     string   // of the journal
 }
 
 // DownloadInto is Download for targets that are no files, see KindOfTarget. It writes straight
@@ -93,8 +90,8 @@ func (c *Client) DownloadInto(ctx context.Context, req DownloadRequest) (_ *Down
 	if err != nil {
 		return nil, err
 	}
-	if d.earlier = c.earlierVersion(d.Name, d.InfoHash); d.Foreign {
-		d.earlier = nil
+	if !d.Foreign {
+		d.earlier = c.earlierVersion(d.Name, d.InfoHash)
 	}
 	if err := d.reuse(ctx, have); err != nil {
 		return nil, err
@@ -107,19 +104,8 @@ func (c *Client) DownloadInto(ctx context.Context, req DownloadRequest) (_ *Down
 	if err != nil {
 		return nil, err
 	}
-	d.arrived.begin(have)
-	d.torrent, err = engine.Add(d.sources(tor, transfer.Spec{
-		InfoHash: d.InfoHash, Layout: tor.layout, Content: d.content, Have: have, OnPiece: d.verified, Info: infoIn(metainfo),
-		LimitDown: req.LimitDown, LimitUp: req.LimitUp,
-	}))
-	if err != nil {
-		return nil, fmt.Errorf("starting the download of %q: %w", d.Name, err)
-	}
-	d.torrent.AddPeers(found.magnet.peers)
-	if err := c.goRun(d.run); err != nil {
-		bye, cancel := context.WithTimeout(context.Background(), stopGrace)
-		defer cancel()
-		return nil, errors.Join(err, d.torrent.Stop(bye))
+	if err := d.begin(engine, tor, req, have, infoIn(metainfo), found.magnet.peers); err != nil {
+		return nil, err
 	}
 	return d, nil
 }
@@ -177,12 +163,9 @@ func (d *Download) openDevice(ctx context.Context, req DownloadRequest) (*wire.B
 	if d.content, err = storage.OpenDevice(d.layout, s.device, path); err != nil {
 		return nil, err
 	}
-	s.id = RecordID(Downloaded, d.Name, path)
-	if err := d.c.storage.removeJournals(s.id, d.InfoHash); err != nil {
-		d.c.log.Warn("journal of an earlier version left behind", "name", d.Name, "err", err)
-	}
-	if d.journal, err = storage.OpenJournal(d.c.storage.journalPath(s.id, d.InfoHash), d.InfoHash, d.Pieces); err != nil {
-		return nil, fmt.Errorf("opening the journal of the download: %w", err)
+	d.rec.ID = RecordID(Downloaded, d.Name, path)
+	if err := d.openJournal(); err != nil {
+		return nil, err
 	}
 	have := d.journal.Bits()
 	if have.Count() > 0 && !d.journal.Trusted(d.content) {
@@ -195,29 +178,7 @@ func (d *Download) openDevice(ctx context.Context, req DownloadRequest) (*wire.B
 	if err := d.journal.Reset(have); err != nil {
 		return nil, fmt.Errorf("writing the journal of the download: %w", err)
 	}
-	return d.zeroDevice(ctx, have, req.OnProgress)
-}
-
-// zeroDevice writes the pieces that are nothing but zeros: they need not be fetched, but what
-// was there before must not show.
-func (d *Download) zeroDevice(ctx context.Context, have *wire.Bits, on OnProgress) (*wire.Bits, error) {
-	holes := storage.Holes(d.layout)
-	for i := range have.EachAnd(holes) {
-		holes.Clear(i)
-	}
-	var progress func(int64)
-	if on != nil {
-		total := int64(0)
-		for i := range holes.Each() {
-			total += d.layout.PieceSize(i)
-		}
-		progress = func(done int64) { on(Zeroing, done, total) }
-	}
-	if err := d.content.MakeHoles(ctx, holes, progress); err != nil {
-		return nil, fmt.Errorf("writing zeros: %w", err)
-	}
-	have.Or(holes)
-	return have, d.journal.Reset(have)
+	return have, d.zero(ctx, have, req.OnProgress)
 }
 
 // openTemp makes the file in Storage where the pieces of a stream gather, in whatever order
@@ -247,13 +208,7 @@ func (d *Download) finishSink() error {
 	if err := d.content.Sync(); err != nil {
 		return err
 	}
-	if j := d.takeJournal(); j != nil {
-		j.Close()
-	}
-	path := d.c.storage.journalPath(d.sink.id, d.InfoHash)
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		d.c.log.Warn("journal of a complete download left behind", "name", d.Name, "err", err)
-	}
+	d.endJournal()
 	return nil
 }
 
