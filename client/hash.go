@@ -46,15 +46,21 @@ func (c *Client) hash(ctx context.Context, p *Publication, req PublishRequest) (
 	if after.digest != before.digest {
 		trusted = ""
 	}
-	rec = Record{
-		ID: RecordID(Published, p.Name, ""), Kind: Published, Name: p.Name, State: Running, Path: p.Path,
-		InfoHash: hexOf(infoHash), Bytes: layout.Total, Pieces: layout.NumPieces(), Copy: req.Copy,
-		Fingerprint: trusted, Started: p.began,
-	}
+	tor := torrent{name: p.Name, infoHash: infoHash, layout: layout}
+	rec = p.record(tor)
+	rec.Copy, rec.Fingerprint = req.Copy, trusted
 	if err := c.storage.saveTorrent(rec, metainfo); err != nil {
 		return torrent{}, nil, err
 	}
-	return torrent{name: p.Name, infoHash: infoHash, layout: layout}, metainfo, c.storage.saveRecord(rec)
+	return tor, metainfo, c.storage.saveRecord(rec)
+}
+
+// record is the record of a publication that has begun.
+func (p *Publication) record(tor torrent) Record {
+	return Record{
+		ID: RecordID(Published, p.Name, ""), Kind: Published, Name: p.Name, State: Running, Path: p.Path,
+		InfoHash: hexOf(tor.infoHash), Foreign: tor.foreign, Bytes: tor.layout.Total, Pieces: tor.layout.NumPieces(), Started: p.began,
+	}
 }
 
 // copyToStorage makes files/NAME a copy of source and gives its path. A copy

@@ -67,11 +67,10 @@ func (c *Client) takeIn(ctx context.Context, p *Publication, req PublishRequest)
 	if err != nil {
 		return fail(err)
 	}
-	rec := Record{
-		ID: RecordID(Published, p.Name, ""), Kind: Published, Name: p.Name, State: Running, Path: dst,
-		InfoHash: hexOf(infoHash), Bytes: layout.Total, Pieces: layout.NumPieces(), Copy: true,
-		Fingerprint: now.digest, Started: p.began,
-	}
+	p.Path = dst
+	tor := torrent{name: p.Name, infoHash: infoHash, layout: layout}
+	rec := p.record(tor)
+	rec.Copy, rec.Fingerprint = true, now.digest
 	if !known {
 		before = rec
 		before.State, before.Finished = Interrupted, time.Now()
@@ -90,8 +89,7 @@ func (c *Client) takeIn(ctx context.Context, p *Publication, req PublishRequest)
 	if err := c.storage.saveTorrent(rec, metainfo); err != nil {
 		return fail(err)
 	}
-	p.Path = dst
-	return torrent{name: p.Name, infoHash: infoHash, layout: layout}, metainfo, c.storage.saveRecord(rec)
+	return tor, metainfo, c.storage.saveRecord(rec)
 }
 
 // moveInto puts a file of incoming where nothing is, or a copy of an earlier time. That may

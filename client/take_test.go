@@ -21,6 +21,16 @@ func (w *world) take(c *Client, name string, src io.Reader) (*Publication, error
 	return p, err
 }
 
+// taken is what take has published as "image".
+func (w *world) taken(c *Client, src io.Reader) *Publication {
+	w.t.Helper()
+	p, err := w.take(c, "image", src)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return p
+}
+
 func (w *world) nothingLeft(s *Storage) {
 	w.t.Helper()
 	if left, err := os.ReadDir(s.incomingDir()); err != nil || len(left) > 0 {
@@ -33,17 +43,12 @@ func TestAStreamIsPublishedFromACopy(t *testing.T) {
 	s := newStorage(t)
 	c := w.client(s)
 	first, second := w.content(300_000), w.content(400_000)
-	p, err := w.take(c, "image", strings.NewReader(first))
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := w.taken(c, strings.NewReader(first))
 	d := w.download(w.client(newStorage(t)), "image", filepath.Join(w.dir, "got"))
 	w.same(p.Path, d.Path)
 	w.stop(p)
 	// A later one takes its place.
-	if p, err = w.take(c, "image", strings.NewReader(second)); err != nil {
-		t.Fatal(err)
-	}
+	p = w.taken(c, strings.NewReader(second))
 	if got := tree(t, p.Path)["."]; got != second {
 		t.Error("the copy is not what came")
 	}
@@ -61,10 +66,7 @@ func TestADeviceThatEndsEarlyIsNotPublished(t *testing.T) {
 	w := newWorld(t)
 	s := newStorage(t)
 	c := w.client(s)
-	p, err := w.take(c, "image", strings.NewReader("before"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := w.taken(c, strings.NewReader("before"))
 	w.stop(p)
 	publish := func() error {
 		stream, closer, err := OpenDevice(filepath.Join(w.dir, "src", "disk"), false)
@@ -98,10 +100,7 @@ func TestAStreamThatBreaksOffLeavesWhatWas(t *testing.T) {
 	w := newWorld(t)
 	s := newStorage(t)
 	c := w.client(s)
-	p, err := w.take(c, "image", strings.NewReader("before"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := w.taken(c, strings.NewReader("before"))
 	w.stop(p)
 	broken := io.MultiReader(strings.NewReader(w.content(100_000)), iotest.ErrReader(unix.EIO))
 	if _, err := w.take(c, "image", broken); !errors.Is(err, unix.EIO) || !strings.Contains(err.Error(), "read standard input at byte 100000") {
@@ -161,10 +160,7 @@ func TestAStreamTakesThePlaceOfADirectory(t *testing.T) {
 	w.file("image/sub/a", "a")
 	w.file("image/b", "b")
 	w.stop(w.publish(c, PublishRequest{Path: filepath.Join(w.dir, "src", "image"), Copy: true}))
-	p, err := w.take(c, "image", strings.NewReader("one file"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := w.taken(c, strings.NewReader("one file"))
 	if got := tree(t, p.Path)["."]; got != "one file" {
 		t.Errorf("the copy is %q", got)
 	}

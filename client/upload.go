@@ -69,10 +69,7 @@ func (c *Client) Upload(ctx context.Context, req UploadRequest) (_ *Publication,
 	tor.name = foreignName(tor.name, tor.infoHash)
 	p := &Publication{Name: tor.name, Path: source, InfoHash: tor.infoHash, Bytes: tor.layout.Total, Pieces: tor.layout.NumPieces(),
 		Foreign: tor.foreign, c: c, kind: Published, began: time.Now()}
-	rec := Record{
-		ID: RecordID(Published, p.Name, ""), Kind: Published, Name: p.Name, State: Running, Path: p.Path,
-		InfoHash: hexOf(p.InfoHash), Foreign: tor.foreign, Bytes: p.Bytes, Pieces: p.Pieces, Started: p.began,
-	}
+	rec := p.record(tor)
 	if p.lock, err = c.storage.lockSubject(rec.subject(), p.Name, "publish", req.Replacing != nil); err != nil {
 		return nil, err
 	}
