@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -175,8 +174,8 @@ const fromStorage = "storage"
 
 // fetch downloads in this process.
 func (a *app) fetch(ctx context.Context, c *client.Client, req client.DownloadRequest, stay staying, hook string) error {
-	if client.KindOfTarget(req.Target) != client.ToFiles {
-		return a.downloadInto(ctx, c, req, hook, stay)
+	if kind := client.KindOfTarget(req.Target); kind != client.ToFiles {
+		return a.downloadInto(ctx, c, req, kind, hook, stay)
 	}
 	req.OnProgress = a.stages(req.Source)
 	d, err := a.newest(ctx, c, req)
@@ -186,8 +185,12 @@ func (a *app) fetch(ctx context.Context, c *client.Client, req client.DownloadRe
 	if err != nil {
 		return err
 	}
+	return a.completed(ctx, d, hook, stay)
+}
+
+// completed does what is to be done with a complete download; the error is that of the hook.
+func (a *app) completed(ctx context.Context, d *client.Download, hook string, stay staying) (hookErr error) {
 	a.report(d)
-	var hookErr error
 	if hook != "" {
 		hookErr = client.RunHook(ctx, hook, client.Completed{Name: d.Name, Path: d.Path, InfoHash: hex.EncodeToString(d.InfoHash[:])}, a.console)
 	}
@@ -312,16 +315,8 @@ func (a *app) stay(ctx context.Context, d *client.Download, stay staying) {
 		d.Linger(ctx, lingerMost)
 		return
 	}
-	ctx, cancel := stay.until(ctx)
-	var waiting sync.WaitGroup
-	defer waiting.Wait()
-	defer cancel()
-	if stay.peersDone {
-		waiting.Go(func() {
-			awaitPeers(ctx, d)
-			cancel()
-		})
-	}
+	ctx, end := untilGone(ctx, stay, d)
+	defer end()
 	select {
 	case <-ctx.Done():
 	case <-d.Failed():

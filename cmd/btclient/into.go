@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -29,9 +28,7 @@ func kindOfTarget(target string) (string, client.TargetKind) {
 
 // downloadInto downloads to a device, or a stream. A daemon does not do that: it may not
 // write to the one, and cannot to the other.
-func (a *app) downloadInto(ctx context.Context, c *client.Client, req client.DownloadRequest, hook string, stay staying) error {
-	kind := client.KindOfTarget(req.Target)
-	label := req.Source
+func (a *app) downloadInto(ctx context.Context, c *client.Client, req client.DownloadRequest, kind client.TargetKind, hook string, stay staying) error {
 	if req.Target != "-" {
 		abs, err := filepath.Abs(req.Target)
 		if err != nil {
@@ -48,7 +45,7 @@ func (a *app) downloadInto(ctx context.Context, c *client.Client, req client.Dow
 		}
 		defer closeOut()
 	}
-	req.OnProgress = a.stages(label)
+	req.OnProgress = a.stages(req.Source)
 	d, err := c.DownloadInto(ctx, req)
 	a.meterStop()
 	if err != nil {
@@ -67,13 +64,7 @@ func (a *app) downloadInto(ctx context.Context, c *client.Client, req client.Dow
 	if err != nil {
 		return err
 	}
-	a.report(d)
-	var hookErr error
-	if hook != "" {
-		hookErr = client.RunHook(ctx, hook, client.Completed{Name: d.Name, Path: d.Path, InfoHash: hex.EncodeToString(d.InfoHash[:])}, a.console)
-	}
-	a.stay(ctx, d, stay)
-	return hookErr
+	return a.completed(ctx, d, hook, stay)
 }
 
 // openOut opens where a stream goes.
@@ -136,8 +127,7 @@ func (a *app) pour(ctx context.Context, d *client.Download, out *os.File) error 
 	waitErr := a.await(pouring, d, false)
 	if waitErr != nil {
 		end(waitErr)
-	}
-	if waitErr == nil { // what is left is for the reader to take
+	} else { // what is left is for the reader to take
 		a.startMeter(d.Name, func() sample {
 			return sample{state: "writing", done: written.n.Load(), total: d.Bytes, rate: -1}
 		})

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
-	"sync"
 	"sync/atomic"
 
 	"github.com/spf13/cobra"
@@ -74,11 +73,9 @@ Interrupting what has been published ends it in order, with exit code 0.`,
 				if err := client.CheckName(p.name); err != nil {
 					return err
 				}
+				return a.publish(cmd.Context(), args, p)
 			}
 			for _, path := range args {
-				if p.stream {
-					break
-				}
 				if err := client.CheckPublish(client.PublishRequest{Path: path, Name: p.name}); err != nil {
 					return err
 				}
@@ -179,9 +176,10 @@ func (a *app) publish(ctx context.Context, paths []string, p publishing) (err er
 		}
 		pub, err := c.Publish(ctx, client.PublishRequest{Path: path, Name: p.name, Copy: p.keepCopy, Stream: from, AnySpace: p.anySpace, OnProgress: a.stages(path)})
 		a.meterStop()
-		if err != nil && from != nil {
-			return beginsAnew(err)
-		} else if err != nil {
+		if from != nil {
+			err = beginsAnew(err)
+		}
+		if err != nil {
 			return err
 		}
 		pubs = append(pubs, pub)
@@ -215,18 +213,9 @@ func (a *app) published(c *client.Client, p *client.Publication) error {
 // seed serves until ctx ends, it is time to go, or nothing can be served any
 // more.
 func (a *app) seed(ctx context.Context, pubs []*client.Publication, stay staying) error {
-	ctx, cancel := stay.until(ctx)
-	var waiting sync.WaitGroup
-	defer waiting.Wait()
-	defer cancel()
-	if stay.peersDone {
-		waiting.Go(func() {
-			for _, p := range pubs {
-				awaitPeers(ctx, p)
-			}
-			cancel()
-		})
-	} else if stay.limit < 0 && a.progressMode == progressBar {
+	ctx, end := untilGone(ctx, stay, pubs...)
+	defer end()
+	if !stay.asked() && a.progressMode == progressBar {
 		fmt.Fprintln(a.console, "serving until interrupted (Ctrl-C)")
 	}
 	ended := make(chan struct{})

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -39,12 +40,32 @@ func stayingFlags(cmd *cobra.Command, when string) func() (staying, error) {
 // asked says whether anything but the usual was.
 func (s staying) asked() bool { return s.limit >= 0 || s.peersDone }
 
-// until makes a context that ends when it is time to go.
+// until makes a context that ends when the time is over.
 func (s staying) until(ctx context.Context) (context.Context, context.CancelFunc) {
 	if s.limit < 0 {
 		return context.WithCancel(ctx)
 	}
 	return context.WithTimeout(ctx, s.limit)
+}
+
+// untilGone makes a context that ends when it is time to serve these no longer; end lets go
+// of it.
+func untilGone[T servedThing](ctx context.Context, s staying, these ...T) (_ context.Context, end func()) {
+	ctx, cancel := s.until(ctx)
+	if !s.peersDone {
+		return ctx, cancel
+	}
+	var waiting sync.WaitGroup
+	waiting.Go(func() {
+		for _, t := range these {
+			awaitPeers(ctx, t)
+		}
+		cancel()
+	})
+	return ctx, func() {
+		cancel()
+		waiting.Wait()
+	}
 }
 
 // peersEvery is how often it is looked whether anybody fetches.
