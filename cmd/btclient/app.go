@@ -16,6 +16,7 @@ import (
 	"golang.org/x/term"
 
 	"chordtorrent/client"
+	"chordtorrent/cmd/manual"
 	"chordtorrent/communicator"
 	"chordtorrent/node"
 	"chordtorrent/transfer"
@@ -115,7 +116,7 @@ hashes, 5 no ring in reach, 130 interrupted (run it again to continue).`,
 	f.StringVar(&a.flags.logFormat, "log-format", "text", "text or json")
 	f.StringVar(&a.flags.config, "config", "", "the `FILE` with values for flags that are not given (default chordtorrent/btclient.conf in the user's configuration directory)")
 	root.AddCommand(a.publishCommand(), a.uploadCommand(), a.downloadCommand(), a.lsCommand(), a.showCommand(), a.torrentCommand(),
-		a.unpublishCommand(), a.verifyCommand(), a.serveCommand(), a.downloadsCommand(), a.limitCommand(), a.removeCommand(), a.cancelCommand(), a.manCommand(), a.healthCommand())
+		a.unpublishCommand(), a.verifyCommand(), a.serveCommand(), a.downloadsCommand(), a.limitCommand(), a.removeCommand(), a.cancelCommand(), manual.Command(takes(1, 1, "DIR")), a.healthCommand())
 	root.AddCommand(a.metainfoCommand())
 	root.AddCommand(a.steerCommands()...)
 	for _, c := range root.Commands() {

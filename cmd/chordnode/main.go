@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"chordtorrent/cmd/manual"
 	"chordtorrent/node"
 	"chordtorrent/version"
 )
@@ -91,8 +92,15 @@ A flag that is not given may come from the environment: CHORDNODE_LOG_LEVEL for
 	cmd.SetVersionTemplate("chordnode {{.Version}}\n")
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	flags.register(cmd.Flags())
-	cmd.AddCommand(newStatusCommand(stdout), newHealthCommand(stdout), newForgetCommand(stdout), newSecretCommand(stdout), newManCommand())
+	cmd.AddCommand(newStatusCommand(stdout), newHealthCommand(stdout), newForgetCommand(stdout), newSecretCommand(stdout), manual.Command(oneDirectory))
 	return cmd
+}
+
+func oneDirectory(cmd *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return usageError{fmt.Errorf("%s takes one directory, not %d", cmd.CommandPath(), len(args))}
+	}
+	return nil
 }
 
 func noArguments(cmd *cobra.Command, args []string) error {
