@@ -63,7 +63,12 @@ func (s *Server) guard(next http.Handler) http.Handler {
 // isLink says whether somebody has followed a link to one of our pages.
 func isLink(r *http.Request) bool {
 	return r.Method == http.MethodGet && r.Header.Get("Sec-Fetch-Mode") == "navigate" &&
-		r.Header.Get("Sec-Fetch-Dest") == "document" && !strings.HasPrefix(r.URL.Path, "/content/") && !strings.HasPrefix(r.URL.Path, "/seed/")
+		r.Header.Get("Sec-Fetch-Dest") == "document" && !isContent(r)
+}
+
+// isContent says whether it is about the files themselves, which are others' work.
+func isContent(r *http.Request) bool {
+	return strings.HasPrefix(r.URL.Path, "/content/") || strings.HasPrefix(r.URL.Path, "/seed/")
 }
 
 // knownHost says whether a Host header names this machine.
@@ -190,5 +195,5 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) {
 }
 
 func isPage(r *http.Request) bool {
-	return !strings.HasPrefix(r.URL.Path, "/api/") && !strings.HasPrefix(r.URL.Path, "/content/") && !strings.HasPrefix(r.URL.Path, "/seed/") && r.URL.Path != "/metrics"
+	return !strings.HasPrefix(r.URL.Path, "/api/") && !isContent(r) && r.URL.Path != "/metrics"
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"chordtorrent/client/api"
+	"chordtorrent/client/daemon"
 )
 
 const (
@@ -97,17 +99,12 @@ func (v seen) jobs(e emitter) {
 	e.gauge(limit, help, float64(survey.Settings.LimitUp), "direction", "up")
 	for _, kind := range allKinds {
 		for _, state := range allStates {
-			n := 0
-			for g, count := range survey.Jobs {
-				if g.Kind == kind && g.State == state {
-					n = count
-				}
-			}
+			n := survey.Jobs[daemon.Group{Kind: kind, State: state}]
 			e.gauge("jobs", "Jobs, by what they do and where they are in their life.", float64(n), "kind", string(kind), "state", string(state))
 		}
 	}
 	e.gauge("jobs_serving", "Jobs that others can fetch from.", float64(survey.Serving))
-	e.gauge("open_downloads_not_shown", "Downloads that are not done and have no series of their own: 50 have.", float64(survey.NotShown))
+	e.gauge("open_downloads_not_shown", "Downloads that are not done and have no series of their own: "+strconv.Itoa(openJobs)+" have.", float64(survey.NotShown))
 	for i := range survey.Open {
 		j := &survey.Open[i]
 		labels := []string{"id", j.ID, "name", j.Name}
