@@ -38,7 +38,21 @@ func (s *Storage) Held(name string) (Held, error) {
 	if err != nil {
 		return Held{}, err
 	}
-	for _, r := range slices.Backward(all) {
+	return s.latestHeld(name, all)
+}
+
+// HeldBy is Held where the ids of the records that may be about the name are known: the
+// others, of which there may be very many, are not read.
+func (s *Storage) HeldBy(name string, ids []string) (Held, error) {
+	some, err := s.recordsOf(ids)
+	if err != nil {
+		return Held{}, err
+	}
+	return s.latestHeld(name, some)
+}
+
+func (s *Storage) latestHeld(name string, records []Record) (Held, error) {
+	for _, r := range slices.Backward(records) {
 		if r.Name != name {
 			continue
 		}

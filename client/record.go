@@ -169,12 +169,20 @@ func (s *Storage) RecordsBut(known func(id string) bool) ([]Record, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listing Storage: %w", err)
 	}
-	var all []Record
+	var ids []string
 	for _, e := range entries {
-		if id, isRecord := strings.CutSuffix(e.Name(), ".json"); !isRecord || known(id) {
-			continue
+		if id, isRecord := strings.CutSuffix(e.Name(), ".json"); isRecord && !known(id) {
+			ids = append(ids, id)
 		}
-		r, err := readRecord(filepath.Join(s.dir, "records", e.Name()))
+	}
+	return s.recordsOf(ids)
+}
+
+// recordsOf is Records of these ids alone.
+func (s *Storage) recordsOf(ids []string) ([]Record, error) {
+	var all []Record
+	for _, id := range ids {
+		r, err := readRecord(s.recordPath(id))
 		if errors.Is(err, errDamagedRecord) || errors.Is(err, fs.ErrNotExist) {
 			continue
 		}

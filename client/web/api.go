@@ -2,7 +2,6 @@ package web
 
 import (
 	"context"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,7 +13,6 @@ import (
 	"chordtorrent/client"
 	"chordtorrent/client/api"
 	"chordtorrent/client/daemon"
-	"chordtorrent/communicator"
 )
 
 // maxBody bounds the JSON of a request.
@@ -180,7 +178,9 @@ func (s *Server) torrent(w http.ResponseWriter, r *http.Request) {
 	var metainfo []byte
 	var err error
 	if r.URL.Query().Has("here") {
-		metainfo, err = s.held(r, name)
+		if metainfo, err = s.cfg.Daemon.Torrent(r.Context(), name); err != nil {
+			err = &client.Hint{Err: fmt.Errorf("this daemon has no file %q: %w", name, err), Next: "btclient downloads shows what it has"}
+		}
 	} else {
 		_, metainfo, err = s.cfg.Client.Torrent(r.Context(), name)
 	}
@@ -191,23 +191,6 @@ func (s *Server) torrent(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/x-bittorrent")
 	w.Header().Set("Content-Disposition", disposition("attachment", name+".torrent"))
 	_, _ = w.Write(metainfo)
-}
-
-// held gives the .torrent of what this daemon has of a name: all of a version or else, of
-// one that is on its way, a part.
-func (s *Server) held(r *http.Request, name string) ([]byte, error) {
-	storage := s.cfg.Client.Storage()
-	h, err := storage.Held(name)
-	if errors.Is(err, communicator.ErrNotFound) {
-		h.Metainfo, h.InfoHash, err = storage.Torrent(name)
-	}
-	if err == nil {
-		_, _, err = s.cfg.Daemon.Held(r.Context(), hex.EncodeToString(h.InfoHash[:]))
-	}
-	if err != nil {
-		return nil, &client.Hint{Err: fmt.Errorf("this daemon has no file %q: %w", name, err), Next: "btclient downloads shows what it has"}
-	}
-	return h.Metainfo, nil
 }
 
 // allHeld lists what Storage has all of.
