@@ -109,7 +109,7 @@ func (d *Daemon) addStream(ctx context.Context, req api.AddPublication) (api.Job
 	return d.add(ctx, saved{
 		ID: client.RecordID(client.Published, req.Name, ""), Kind: api.Publication, Name: req.Name, Path: filepath.Join(d.cfg.Storage.FilesDir(), req.Name),
 		Source: rand.Text(), // no two streams are the same
-		Stream: req.Stream, Bytes: req.Size, AnySpace: req.AnySpace, State: api.Queued, Added: time.Now(),
+		Stream: req.Stream, Expected: req.Size, AnySpace: req.AnySpace, State: api.Queued, Added: time.Now(),
 	}, nil)
 }
 

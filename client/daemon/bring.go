@@ -83,8 +83,8 @@ func (d *Daemon) publishStream(ctx context.Context, r *run, s saved, replacing f
 	case b := <-r.bytes:
 		defer close(b.done)
 		defer context.AfterFunc(ctx, b.stop)()
-		req.Stream = &client.Stream{Reader: b.from, From: s.Stream, Size: s.Bytes}
-		if s.Bytes == 0 {
+		req.Stream = &client.Stream{Reader: b.from, From: s.Stream, Size: s.Expected}
+		if s.Expected == 0 {
 			req.Stream.Size = -1
 		}
 		return d.c.Publish(ctx, req)

@@ -52,7 +52,7 @@ func TestBytesThatACommandBringsArePublished(t *testing.T) {
 func TestBytesThatBreakOffPublishNothing(t *testing.T) {
 	h := daemontest.New(t)
 	a := h.Daemon("a")
-	add := api.AddPublication{Stream: "standard input", Name: "image"}
+	add := api.AddPublication{Stream: "standard input", Name: "image", Size: 1000}
 	j := h.Must(a.AddPublication(t.Context(), add))
 	if err := a.Bring(t.Context(), j.ID, io.MultiReader(strings.NewReader("begin"), iotest.ErrReader(io.ErrUnexpectedEOF)), func() {}); err != nil {
 		t.Fatal(err)
@@ -60,6 +60,9 @@ func TestBytesThatBreakOffPublishNothing(t *testing.T) {
 	j = h.Until(a, j.ID, "the failure", daemontest.Is(api.Failed))
 	if !strings.Contains(j.Error, "read standard input at byte 5: unexpected EOF") {
 		t.Errorf("it failed with %q", j.Error)
+	}
+	if j.Bytes != 0 || j.Done != 0 {
+		t.Errorf("of what was not published there are %d of %d bytes", j.Done, j.Bytes)
 	}
 	// Cancelled while the bytes do not come: whoever brings them is stopped.
 	h.Must(a.AddPublication(t.Context(), add))

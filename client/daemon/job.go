@@ -39,6 +39,7 @@ type saved struct {
 	Watched  bool      `json:"watched,omitempty"`
 	Copy     bool      `json:"copy,omitempty"`
 	Stream   string    `json:"stream,omitempty"`    // of a publication: what its bytes come from, which a command brings; see bring.go
+	Expected int64     `json:"expected,omitempty"`  // how many those are likely to be; 0: not known
 	Large    bool      `json:"large,omitempty"`     // of a publication, see isLarge
 	Reserve  bool      `json:"reserve,omitempty"`   // preallocate
 	AnySpace bool      `json:"any_space,omitempty"` // although there may be no room

@@ -49,11 +49,9 @@ func slotFor(j *job) slot {
 		return opening
 	case j.Kind == api.Download:
 		return fetching
-	}
-	if j.Stream != "" {
+	case j.Stream != "":
 		return taking
-	}
-	if j.Large {
+	case j.Large:
 		return hashing
 	}
 	return publishing
