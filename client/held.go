@@ -18,7 +18,6 @@ type Held struct {
 	Path     string
 	InfoHash [20]byte
 	Bytes    int64
-	Foreign  bool
 	Metainfo []byte
 }
 
@@ -100,7 +99,7 @@ func (s *Storage) heldBy(r Record) (Held, bool) {
 	if err != nil {
 		return Held{}, false
 	}
-	return Held{Name: r.Name, Path: r.Path, InfoHash: tor.infoHash, Bytes: tor.layout.Total, Foreign: r.Foreign, Metainfo: metainfo}, true
+	return Held{Name: r.Name, Path: r.Path, InfoHash: tor.infoHash, Bytes: tor.layout.Total, Metainfo: metainfo}, true
 }
 
 // Torrent is the .torrent that Storage keeps for a name of the ring, whatever there is of its

@@ -126,6 +126,7 @@ func (a *app) publishedThere(ctx context.Context, r *api.Remote, j api.Job) erro
 
 // streamThere has the daemon publish what this command reads and sends to it.
 func (a *app) streamThere(ctx context.Context, r *api.Remote, from *client.Stream, p publishing) error {
+	a.servesOn(p.stay)
 	var j api.Job
 	add := api.AddPublication{Stream: from.From, Name: p.name, Size: max(from.Size, 0), AnySpace: p.anySpace}
 	if err := r.Do(ctx, "POST", "/publications", add, &j); err != nil {

@@ -146,10 +146,10 @@ func (a *app) publish(ctx context.Context, paths []string, p publishing) (err er
 	if r, err := api.Find(storage.Dir()); err != nil {
 		return err
 	} else if r != nil {
-		a.servesOn(p.stay)
 		if from != nil {
 			return a.streamThere(ctx, r, from, p)
 		}
+		a.servesOn(p.stay)
 		var add []api.AddPublication
 		for _, path := range paths {
 			abs, err := filepath.Abs(path)
