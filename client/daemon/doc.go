@@ -16,11 +16,13 @@
 //	daemon.go     the loop, Start and Close
 //	job.go        a job and its states; look.go what others see of it
 //	add.go        new jobs; requests.go and settings.go what else a person may ask for
+//	bring.go      the bytes of a publication that a command brings
 //	schedule.go   which job's turn it is
 //	run.go        fetching and publishing; serving.go what comes of it and is given to others
 //	journal.go    the file that jobs are remembered in
 //	adopt.go      what commands did in this Storage while no daemon was there
 //	events.go     who wants to know of changes
+//	held.go       what others can read; survey.go all jobs at a glance
 //	catalog.go    the list of all names in the ring, for searching
 //	swarm.go      who has how much of a name
 //	follow.go     newer versions
