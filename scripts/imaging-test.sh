@@ -59,7 +59,7 @@ await() { # SECONDS WHAT COMMAND...: until the command succeeds
 on() {
 	local host=$1
 	shift
-	ip netns exec "$NET-$host" env IMAGING_CONF="$WORK/$host.conf" BTCLIENT_STORAGE="$WORK/$host.storage" BTCLIENT_CLUSTER="$NET" PATH="$SCRIPTS:$PATH" "$@"
+	ip netns exec "$NET-$host" env TMPDIR="$WORK" IMAGING_CONF="$WORK/$host.conf" BTCLIENT_STORAGE="$WORK/$host.storage" BTCLIENT_CLUSTER="$NET" PATH="$SCRIPTS:$PATH" "$@"
 }
 # start NAME HOST COMMAND...: in the background, in a process group of its own; the pid is
 # that of the group, and in PID.
