@@ -28,7 +28,8 @@ COPY bin/btclient /
 ENV PATH=/ XDG_DATA_HOME=/data
 USER 65532:65532
 VOLUME /data
-EXPOSE 7000 7000/udp 8780
+# Peers come to a free port of 7001-7999, which is not known here.
+EXPOSE 8780
 HEALTHCHECK --interval=15s --timeout=6s --start-period=30s --retries=3 CMD ["/btclient", "health"]
 ENTRYPOINT ["/btclient"]
 CMD ["serve"]

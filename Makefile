@@ -95,6 +95,9 @@ kill-test: ARGS ?= --mode rounds,cuts,full-disk --cuts '6|6' --cut-for 10s
 kill-test: ## 12 real chordnodes under load, some killed, some cut off; needs root; more with ARGS='--rounds 200'
 	@scripts/kill-test.sh $(ARGS)
 
+soak: ## the same for hours: 1,000 rounds, and whether members that stay alive grow
+	@scripts/kill-test.sh --rounds 1000 --witnesses 2 --out bench/ring/soak.json
+
 imaging: ## partitions become images and images partitions, with real file systems on loop devices; needs root
 	@scripts/imaging-test.sh
 
@@ -116,9 +119,6 @@ interop: ## clients of others with our ring as their tracker and in our swarms; 
 devices: build ## block devices as source and target, on loop devices; needs root
 	@scripts/need.sh losetup mkfs.ext4 mkswap
 	@scripts/device-test.sh
-
-soak: ## the same for hours: 1,000 rounds, and whether members that stay alive grow
-	@scripts/kill-test.sh --rounds 1000 --witnesses 2 --out bench/ring/soak.json
 
 sim: build ## figures of large rings into docs/scale: 100,000 members for ten minutes, half of 10,000 killed
 	nice bin/chordsim --members 10000 --kill-half --json > docs/scale/recovery-10000.json

@@ -48,7 +48,8 @@
 //	link     nothing; so has a mark
 //	address  addr
 //	peer     addr, client id uv, left sv, size sv, rate uv, buckets uv (256 at most), so many
-//	         bytes; then, if somebody could not reach it, the last bytes of that one's id (4)
+//	         bytes; then, of each of at most two who could not reach it, the last bytes of
+//	         its id (4)
 //
 // Times are milliseconds since the Unix epoch. A value decodes only if it
 // would be written again as the same bytes; what does not decode costs

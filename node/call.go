@@ -17,12 +17,33 @@ func (n *Node) Call(ctx context.Context, op any) (any, error) {
 	if refusal(op, chord.CodeOK) == nil {
 		panic(fmt.Sprintf("node: %T is no client's operation", op))
 	}
+	return await(ctx, op, n.ask)
+}
+
+// Alive waits until the node's loop has answered. The error is as of Call.
+func (n *Node) Alive(ctx context.Context) error {
+	_, err := n.look(ctx)
+	return err
+}
+
+// look is the loop's own status, past the count of clients' operations: looking should not
+// change what is seen. The error is as of Call.
+func (n *Node) look(ctx context.Context) (chord.Status, error) {
+	reply, err := await(ctx, chord.GetStatus{}, func(a asked) bool {
+		return n.loop.queue.post(asked{op: a.op, reply: a.reply}) // never stale: a refusal is no look
+	})
+	st, _ := reply.(chord.Status)
+	return st, err
+}
+
+// await passes an operation on by give, and waits for its reply.
+func await(ctx context.Context, op any, give func(asked) bool) (any, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
 	answer := make(chan any, 1)
 	deadline, _ := ctx.Deadline()
-	if !n.ask(asked{op: op, deadline: deadline, gone: ctx.Done(), reply: func(reply any) { answer <- reply }}) {
+	if !give(asked{op: op, deadline: deadline, gone: ctx.Done(), reply: func(reply any) { answer <- reply }}) {
 		return nil, chord.ErrLeaving
 	}
 	select {

@@ -75,14 +75,9 @@ func (s state) ring(e emitter) {
 			"place", place, "fingerprint", print)
 	}
 	e.gauge("chordtorrent_members", "Members that gossip believes alive, this one included.", float64(n.Members()))
-	// Past the count of operations: looking should not change what is seen.
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	answer := make(chan any, 1)
-	n.loop.queue.post(asked{op: chord.GetStatus{}, reply: func(reply any) { answer <- reply }})
-	select {
-	case reply := <-answer:
-		st, _ := reply.(chord.Status)
+	if st, err := n.look(ctx); err == nil {
 		e.gauge("chordtorrent_under_replicated_keys", "Owned hard keys that fewer members hold than should.", float64(st.UnderReplicated))
 		e.gauge("chordtorrent_incomplete_ranges", "Ranges that this member is still filling.", float64(st.IncompleteRanges))
 		e.gauge("chordtorrent_last_repair_timestamp_seconds", "When the range was last repaired completely; 0 for never.", float64(st.LastRepair)/1000)
@@ -95,7 +90,6 @@ func (s state) ring(e emitter) {
 		e.gauge("chordtorrent_missed_members", "Members known since the ring was last whole that are not there, but for those that an operator has declared gone for good.", float64(missed))
 		e.gauge("chordtorrent_forgotten_members", "Missed members that an operator has declared gone for good.", float64(len(st.Forgotten)))
 		e.gauge("chordtorrent_clock_offset_seconds", "How far this machine's clock is ahead of ring time.", float64(st.ClockOff)/1000)
-	case <-ctx.Done():
 	}
 }
 

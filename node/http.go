@@ -88,7 +88,7 @@ func (n *Node) serveHealth(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), healthWithin)
 	defer cancel()
-	if _, err := n.Call(ctx, chord.GetStatus{}); err != nil {
+	if err := n.Alive(ctx); err != nil {
 		w.WriteHeader(http.StatusServiceUnavailable)
 		fmt.Fprintf(w, "does not answer: %v\n", err)
 		return

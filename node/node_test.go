@@ -90,6 +90,7 @@ func TestHTTPTellsHealthStatusAndMetrics(t *testing.T) {
 		"chordtorrent_members 1", "chordtorrent_ready 1", `chordtorrent_keys{class="hard"} 1`,
 		`chordtorrent_operations_total{code="ok",op="put"}`, "chordtorrent_commit_duration_seconds_count",
 		`chordtorrent_build_info{cluster=`,
+		`chordtorrent_operations_total{code="ok",op="status"} 2` + "\n", // the two pages; health and metrics do not count
 	} {
 		if !strings.Contains(body, line) {
 			t.Errorf("metrics lack %q:\n%s", line, body)

@@ -54,12 +54,8 @@ func (n *Node) reassert(ctx context.Context) {
 
 // ownedTorrents gives the names whose torrents lie in this member's range.
 func (n *Node) ownedTorrents(ctx context.Context) (names []string) {
-	reply, err := n.Call(ctx, chord.GetStatus{})
-	if err != nil {
-		return nil
-	}
-	st, ok := reply.(chord.Status)
-	if !ok || st.State != "member" {
+	st, err := n.look(ctx)
+	if err != nil || st.State != "member" {
 		return nil
 	}
 	err = n.db.Keys(chord.Hard, st.Predecessor.ID, st.Self.ID, func(k chord.Key) bool {

@@ -63,18 +63,17 @@ func (n *Node) dropped() dropCounts {
 	return parts
 }
 
-// harmless are reasons that come with the lives and deaths of members, or that
-// tell of this machine's own troubles; the rest has been sent by somebody who
-// should not have.
-var harmless = []string{"idle", "timeout", "broken", "slow_reader", "dial_failed", "undelivered", "queue_full", "unsendable", "closed", "accept_failed", "newer_message", "not_registered", "not_connected", "ring_silent", "busy"}
+// harmless are reasons, or their last words, that come with the lives and deaths of
+// members, or that tell of this machine's own troubles and multicast; the rest has been
+// sent by somebody who should not have.
+var harmless = []string{"own", "idle", "timeout", "broken", "slow_reader", "dial_failed", "undelivered", "queue_full", "unsendable", "closed", "accept_failed", "newer_message", "not_registered", "not_connected", "ring_silent", "busy"}
 
 // grown gives what was refused since the counts before.
 func (now dropCounts) grown(before dropCounts) dropCounts {
 	out := dropCounts{}
 	for part, reasons := range now {
 		for reason, count := range reasons {
-			// A machine hears its own multicast, too.
-			known := reason == "own" || slices.ContainsFunc(harmless, func(h string) bool { return strings.HasSuffix(reason, h) })
+			known := slices.ContainsFunc(harmless, func(h string) bool { return reason == h || strings.HasSuffix(reason, "_"+h) })
 			if more := count - before[part][reason]; more > 0 && !known {
 				if out[part] == nil {
 					out[part] = map[string]uint64{}

@@ -20,13 +20,13 @@ PIDS=()
 LOOPS=()
 
 finish() {
-	local status=$? pid loop host
+	local status=$? pid part loop host
 	trap - EXIT
 	trap '' INT TERM HUP # nothing interrupts the tidying up
 	for pid in ${PIDS[@]+"${PIDS[@]}"}; do kill -9 -- "-$pid" 2>/dev/null || true; done
 	wait 2>/dev/null || true
 	if mountpoint -q "$WORK/mnt"; then umount "$WORK/mnt"; fi
-	for pid in 1 2; do [ -z "${DISK-}" ] || delpart "$DISK" $pid 2>/dev/null || true; done # they outlive the disk
+	for part in 1 2; do [ -z "${DISK-}" ] || delpart "$DISK" $part 2>/dev/null || true; done # they outlive the disk
 	for loop in ${LOOPS[@]+"${LOOPS[@]}"}; do losetup -d "$loop" || true; done
 	for host in repo pc1 pc2 sw; do ip netns del "$NET-$host" 2>/dev/null || true; done
 	if [ $status -eq 1 ]; then
@@ -59,7 +59,7 @@ await() { # SECONDS WHAT COMMAND...: until the command succeeds
 on() {
 	local host=$1
 	shift
-	ip netns exec "$NET-$host" env IMAGING_CONF="$WORK/$host.conf" BTCLIENT_STORAGE="$WORK/$host.storage" BTCLIENT_CLUSTER="$NET" PATH="$SCRIPTS:$PATH" "$@"
+	ip netns exec "$NET-$host" env TMPDIR="$WORK" IMAGING_CONF="$WORK/$host.conf" BTCLIENT_STORAGE="$WORK/$host.storage" BTCLIENT_CLUSTER="$NET" PATH="$SCRIPTS:$PATH" "$@"
 }
 # start NAME HOST COMMAND...: in the background, in a process group of its own; the pid is
 # that of the group, and in PID.

@@ -23,6 +23,7 @@
 //	book.go       the addresses that are known, and when to try which
 //	conn.go       one connection's life; receive.go and messages.go its input,
 //	              upload.go its output, request.go what is asked of it
+//	handshake.go  who is at its other end, and which of two connections to it stays
 //	cover.go      the handshake with peers that want what follows hidden (package
 //	              mse); crypt.go what is read and written if they insist on RC4
 //	pex.go        peers tell each other of peers (BEP 11)

@@ -44,7 +44,6 @@ type loop struct {
 	files     []descriptor
 	swarms    map[*swarm]struct{} // of torrents that do not rest
 	calendar  calendar
-	conns     int     // of all swarms
 	dirty     []*conn // have something to ask or to write; each once
 	spare     []*conn
 	upHeld    []*conn // wait for room to send blocks, see limit.go
@@ -180,7 +179,7 @@ func (l *loop) busy() bool {
 	if l.lobby != nil && l.lobby.busy() {
 		return true
 	}
-	if l.conns > 0 {
+	if l.counts.conns.Load() > 0 {
 		return true
 	}
 	for s := range l.swarms {

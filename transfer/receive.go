@@ -147,10 +147,8 @@ func (c *conn) dropMalformed(err error) {
 // that the peer is alive.
 func (c *conn) blockBytes(n int) {
 	c.down.add(n)
-	c.s.down.add(n)
-	c.l.counts.down.Add(int64(n))
+	c.s.came(n)
 	c.gotBlock = c.l.now
-	c.s.lastMove = c.l.now
 }
 
 // beginBlock decides where an announced block goes. Not every block was asked

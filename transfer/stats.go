@@ -37,7 +37,7 @@ type counts struct {
 // turned notes a turn of the loop that took so long.
 func (c *counts) turned(took time.Duration) {
 	c.turns.Add(1)
-	c.busy.Add(int64(max(took, 0)))
+	c.busy.Add(int64(took))
 }
 
 // held notes that a handler took so long. Only the loop writes.
@@ -70,6 +70,13 @@ func (e *Engine) Stats() Stats {
 		st.Longest = max(st.Longest, time.Duration(c.longest.Load()))
 	}
 	return st
+}
+
+// came notes bytes of blocks that have come.
+func (s *swarm) came(n int) {
+	s.down.add(n)
+	s.l.counts.down.Add(int64(n))
+	s.lastMove = s.l.now
 }
 
 // waste notes bytes that came and were of no use.

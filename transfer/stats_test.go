@@ -3,7 +3,6 @@ package transfer
 import (
 	"net/netip"
 	"testing"
-	"time"
 )
 
 // TestStatsCountWhatHasHappened: of a download from a liar and an honest peer, also when the
@@ -27,10 +26,14 @@ func TestStatsCountWhatHasHappened(t *testing.T) {
 	if st.Downloaded < 1<<20+32<<10 || int64(st.Downloaded) < told.Downloaded || int64(st.Wasted) < told.Wasted || st.Wasted == 0 {
 		t.Errorf("bytes: %+v, the torrent says %+v", st, told)
 	}
-	if st.Turns == 0 || st.Busy <= 0 || st.Longest <= 0 || st.Longest > st.Busy+time.Second || st.BufferLimit != 32<<20 || st.Drops[wrongPiece.String()] != 1 {
+	if st.BufferLimit != 32<<20 || st.Drops[wrongPiece.String()] != 1 {
 		t.Errorf("%+v", st)
 	}
 	until(t, "no connection", func() bool { st := leech.Stats(); return st.Connections == 0 && st.BufferUsed == 0 && st.Swarms == 0 })
+	must(t, leech.Close()) // at the end of a turn, so that no handler is counted in one that is not
+	if st = leech.Stats(); st.Turns == 0 || st.Longest <= 0 || st.Longest > st.Busy {
+		t.Errorf("%+v", st)
+	}
 }
 
 func TestStatsTellLimits(t *testing.T) {

@@ -200,7 +200,6 @@ func (s *swarm) enter(c *conn) bool {
 	c.id = s.nextID
 	s.nextID++
 	s.conns[c.id] = c
-	s.l.conns++
 	s.l.counts.conns.Add(1)
 	s.l.load.Add(1)
 	s.l.wakes()
@@ -211,7 +210,6 @@ func (s *swarm) enter(c *conn) bool {
 func (s *swarm) leave(c *conn) {
 	delete(s.conns, c.id)
 	s.lonelySince = s.l.now
-	s.l.conns--
 	s.l.counts.conns.Add(-1)
 	s.l.load.Add(-1)
 	if s.byID[c.peerID] == c {

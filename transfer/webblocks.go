@@ -41,11 +41,10 @@ func (f *webFetch) add(b picker.Block, p *partial) {
 // take notes the next blocks, whose bytes are in data.
 func (f *webFetch) take(n int, data []byte) {
 	s := f.w.s
-	f.heard, s.lastMove = s.l.now, s.l.now
+	f.heard = s.l.now
 	f.got += int64(len(data))
 	f.w.down.add(len(data))
-	s.down.add(len(data))
-	s.l.counts.down.Add(int64(len(data)))
+	s.came(len(data))
 	f.w.failures, f.w.trouble = 0, ""
 	for _, b := range f.left[:n] {
 		bytes := data[:b.Length]

@@ -147,6 +147,14 @@ func TestTheLastPiecesComeFromAnotherWebSeed(t *testing.T) {
 	}
 }
 
+// stall answers with the first n bytes of the content, and waits for the client to go.
+func (f *fixture) stall(w http.ResponseWriter, r *http.Request, n int) {
+	w.Header().Set("Content-Length", fmt.Sprint(len(f.data)))
+	_, _ = w.Write(f.data[:n]) // who asks tells
+	w.(http.Flusher).Flush()
+	<-r.Context().Done()
+}
+
 // A server that takes requests and says nothing is given up after a while, and tried
 // again later.
 func TestWebSeedThatHangs(t *testing.T) {
@@ -160,10 +168,7 @@ func TestWebSeedThatHangs(t *testing.T) {
 		default:
 			return false
 		}
-		w.Header().Set("Content-Length", fmt.Sprint(len(f.data)))
-		w.WriteHeader(http.StatusOK)
-		w.(http.Flusher).Flush()
-		<-r.Context().Done()
+		f.stall(w, r, 0)
 		close(noticed)
 		return true
 	})
@@ -194,10 +199,7 @@ func TestWebSeedThatIsSlow(t *testing.T) {
 	f := makeTorrent(t, 119, 32<<10, 512<<10)
 	leech := start(t)
 	slow := serveWeb(t, f, func(w http.ResponseWriter, r *http.Request) bool {
-		w.Header().Set("Content-Length", fmt.Sprint(len(f.data)))
-		_, _ = w.Write(f.data[:1000])
-		w.(http.Flusher).Flush()
-		<-r.Context().Done()
+		f.stall(w, r, 1000)
 		return true
 	})
 	alone := leech.add(t, f.webSpec(t, slow.pub()))

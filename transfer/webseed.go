@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"time"
 
 	"chordtorrent/transfer/picker"
@@ -85,20 +86,12 @@ func (s *swarm) webWaits() bool {
 	if len(s.web) == 0 && !s.t.spec.OnlyWebSeeds || s.complete() || s.halted() {
 		return false
 	}
-	if s.t.spec.OnlyWebSeeds {
-		return true
-	}
-	for _, w := range s.web {
-		if w.never == "" {
-			return true
-		}
-	}
-	return false
+	return s.t.spec.OnlyWebSeeds || slices.ContainsFunc(s.web, func(w *webSeed) bool { return w.never == "" })
 }
 
 // webEnded fails a torrent that nobody can give anything to any more.
 func (s *swarm) webEnded() {
-	if !s.t.spec.OnlyWebSeeds || s.complete() || s.halted() {
+	if !s.t.spec.OnlyWebSeeds || !s.webWaits() {
 		return
 	}
 	err := errors.New("it has no web seed")

@@ -241,16 +241,7 @@ func TestWebSeedKeepsToTheLimits(t *testing.T) {
 	leech.SetLimits(rate, 0)
 	spec := f.webSpec(t, s.pub())
 	to := leech.add(t, spec)
-	allowed := int64(rate / 10)
-	for range 20 {
-		least := to.Status().Downloaded + rate/20 - 2*blockLen
-		clock.advance(100 * time.Millisecond)
-		allowed += rate / 10
-		until(t, "what the limit lets through", func() bool { return to.Status().Downloaded >= least })
-		if got := to.Status().Downloaded; got > allowed {
-			t.Fatalf("%d bytes have come, allowed are %d", got, allowed)
-		}
-	}
+	keepsTo(t, to, clock, rate, 20, rate/10, 2*blockLen)
 	leech.SetLimits(0, 0)
 	done(t, to)
 	f.same(t, spec.Content)

@@ -137,7 +137,7 @@ func decodeOf(version uint16, kind uint8, body []byte) (any, error) {
 	if len(body) > maxBody {
 		return nil, fmt.Errorf("%w: %v of %d bytes, %d is the most", ErrMalformed, row.typ, len(body), maxBody)
 	}
-	rest, err := row.shape.check(body, ageOf(version))
+	rest, err := row.shape.check(body, version)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %v: %w", ErrMalformed, row.typ, err)
 	}

@@ -191,11 +191,6 @@ func (t *Transport) runMember(l *link) {
 	t.admitMember(l)
 	t.attach(l)
 	lost, rest := t.runLink(l, func(f frame) error {
-		if l.unheardOf(f.kind) { // as if it were lost
-			t.counters.add("newer_message")
-			f.held.give()
-			return nil
-		}
 		if roleOf(f.kind) != message {
 			return fmt.Errorf("%w: number %d between members", ErrUnknownKind, f.kind)
 		}

@@ -23,11 +23,6 @@ func (t *Transport) clientFrames(l *link) func(frame) error {
 	slots := make(chan struct{}, maxInFlight)
 	from := addrPort(l.conn.RemoteAddr())
 	return func(f frame) error {
-		if l.unheardOf(f.kind) { // as if it were lost
-			t.counters.add("newer_message")
-			f.held.give()
-			return nil
-		}
 		if f.reply || roleOf(f.kind) != request {
 			return fmt.Errorf("%w: number %d from a client", ErrUnknownKind, f.kind)
 		}

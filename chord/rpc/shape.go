@@ -113,28 +113,9 @@ func changesCoding(tag reflect.StructTag) bool {
 	return tag.Get("codec") != "" || tag.Get("json") == "-" || options != ""
 }
 
-// age is how a program's table stands to ours.
-type age uint8
-
-const (
-	same  age = iota
-	newer     // its records may have more fields
-	older     // or fewer
-)
-
-func ageOf(version uint16) age {
-	switch {
-	case version > Version:
-		return newer
-	case version < Version:
-		return older
-	}
-	return same
-}
-
-// check walks one value at the front of b, of a program of that age, and gives what
-// follows it.
-func (s *shape) check(b []byte, of age) (rest []byte, err error) {
+// check walks one value at the front of b and gives what follows it. Records of a program
+// of a newer version may have more fields than ours, of an older one fewer.
+func (s *shape) check(b []byte, version uint16) (rest []byte, err error) {
 	if len(b) == 0 {
 		return nil, errShort
 	}
@@ -178,7 +159,7 @@ func (s *shape) check(b []byte, of age) (rest []byte, err error) {
 			return nil, errShort // every element takes a byte at least
 		}
 		for range n {
-			if rest, err = s.elem.check(rest, of); err != nil {
+			if rest, err = s.elem.check(rest, version); err != nil {
 				return nil, err
 			}
 		}
@@ -188,11 +169,11 @@ func (s *shape) check(b []byte, of age) (rest []byte, err error) {
 		if !ok {
 			break
 		}
-		if n > len(s.fields) && of != newer || n < len(s.fields) && of != older {
+		if n > len(s.fields) && version <= Version || n < len(s.fields) && version >= Version {
 			return nil, fmt.Errorf("%d fields where %d are due", n, len(s.fields))
 		}
 		for _, f := range s.fields[:min(n, len(s.fields))] {
-			if rest, err = f.check(rest, of); err != nil {
+			if rest, err = f.check(rest, version); err != nil {
 				return nil, err
 			}
 		}
@@ -215,7 +196,7 @@ func skipValue(b []byte, depth int) (rest []byte, err error) {
 		return nil, fmt.Errorf("nests deeper than %d", maxDepth)
 	}
 	for _, s := range []shape{{class: boolean}, {class: integer}, {class: blob}} {
-		if rest, err = s.check(b, same); err == nil {
+		if rest, err = s.check(b, Version); err == nil {
 			return rest, nil
 		}
 	}

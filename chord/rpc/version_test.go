@@ -73,7 +73,7 @@ func TestWhatANeighbourVersionSendsIsUnderstood(t *testing.T) {
 
 func mustCheck(t *testing.T, s *shape, b []byte) (rest []byte) {
 	t.Helper()
-	rest, err := s.check(b, same)
+	rest, err := s.check(b, Version)
 	if err != nil {
 		t.Fatal(err)
 	}

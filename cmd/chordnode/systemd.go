@@ -6,7 +6,6 @@ import (
 
 	sd "github.com/coreos/go-systemd/v22/daemon"
 
-	"chordtorrent/chord"
 	"chordtorrent/node"
 )
 
@@ -24,7 +23,7 @@ func keepWatched(ctx context.Context, n *node.Node) {
 	defer turn.Stop()
 	for {
 		asking, cancel := context.WithTimeout(ctx, within/3)
-		_, err := n.Call(asking, chord.GetStatus{})
+		err := n.Alive(asking)
 		cancel()
 		if err == nil {
 			tell(sd.SdNotifyWatchdog)

@@ -58,7 +58,7 @@ func (t *Tracker) swarmOf(ctx context.Context, name string) (h hosts, err error)
 	last := 0.0
 	for i := range s.Peers {
 		one := hostOf(&s.Peers[i], version.Size)
-		if rate, known := t.speeds.Of(version.InfoHash, &s.Peers[i]); known {
+		if rate, ok := t.speeds.Of(version.InfoHash, &s.Peers[i]); ok {
 			one.Rate = &rate
 		}
 		if one.Rate != nil && *one.Rate > 0 && one.Left != nil && *one.Left > 0 {

@@ -102,12 +102,13 @@ func (v *view) announce(a *announce, out *answer, now time.Time) (known bool, er
 		return true, nil
 	}
 	since, seeding := sec, a.left == 0
-	if a.event == communicator.Completed && seeding && !anothers && (i < 0 || s.peers[i].left > 0) {
-		s.downloaded++
-	}
 	if !anothers { // else it is told of peers, and nobody of it
+		completed := a.event == communicator.Completed && seeding && (i < 0 || s.peers[i].left > 0)
 		if i, err = v.enter(sh, s, i, a, ms, sec); err != nil {
 			return true, err
+		}
+		if completed {
+			s.downloaded++
 		}
 		since = s.peers[i].since
 	}
@@ -168,17 +169,13 @@ func (v *view) enter(sh *shard, s *swarm, i int, a *announce, ms int64, sec uint
 		r.flags = r.flags&inRing | held
 		r.ring = 0
 	}
-	if r.port != a.port || (r.left == 0) != (left == 0) {
+	if r.port != a.port || (r.left == 0) != (left == 0) || r.flags&doubted != 0 {
 		r.ring = 0
 	}
 	if a.event == communicator.Started {
 		r.since = sec
 	}
-	if r.flags&doubted != 0 {
-		r.flags &^= doubted
-		r.ring = 0
-	}
-	r.flags |= heard
+	r.flags = r.flags&^doubted | heard
 	s.move(i, a.ip, a.port)
 	return s.setLeft(i, left), nil
 }

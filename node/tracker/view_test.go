@@ -3,6 +3,7 @@ package tracker
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
@@ -286,6 +287,30 @@ func TestWhoCannotBeReachedIsForgottenAtItsOwnNodeToo(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Who is refused a place has not completed anything, however often it says so.
+func TestWhoIsRefusedDoesNotCountAsDone(t *testing.T) {
+	inTown(t, 1, func(w *town) {
+		a := somebody(1, 1, 5)
+		w.announce(0, a)
+		tr := w.trackers[0]
+		tr.sources.peers, tr.sources.free = 1, nil
+		another := somebody(1, 2, 0)
+		another.ip, another.event = a.ip, communicator.Completed
+		var ans answer
+		if err := tr.enter(w.t.Context(), &another, &ans, tr.view.now()); !errors.Is(err, errTooManyPeers) {
+			t.Fatal(err)
+		}
+		if c, ok := tr.view.count(a.infoHash); !ok || c.downloaded != 0 {
+			t.Errorf("counted: %+v %v", c, ok)
+		}
+		a.left, a.event = 0, communicator.Completed
+		w.announce(0, a)
+		if c, ok := tr.view.count(a.infoHash); !ok || c.downloaded != 1 {
+			t.Errorf("counted: %+v %v", c, ok)
+		}
+	})
 }
 
 func TestAPeerIsForgottenAfterItsTime(t *testing.T) {

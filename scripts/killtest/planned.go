@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -145,7 +144,7 @@ func (f *fleet) rotate(l *load, r *report) error {
 		if err := f.hand(ring[half:], s.text); err != nil {
 			return err
 		}
-		if err := os.WriteFile(f.o.secretOf(0), s.text, 0o600); err != nil { // the clients'
+		if err := replace(f.o.secretOf(0), s.text); err != nil { // the clients'
 			return err
 		}
 		if _, err := f.keeper.Reload(); err != nil {
@@ -170,11 +169,7 @@ const rereadWithin = 10 * time.Second
 // hand gives members a file of secrets, and waits until they have read it.
 func (f *fleet) hand(members []*member, text []byte) error {
 	for _, m := range members {
-		// As an operator's tool would: never half a file.
-		if err := os.WriteFile(m.secret+".new", text, 0o600); err != nil {
-			return err
-		}
-		if err := os.Rename(m.secret+".new", m.secret); err != nil {
+		if err := replace(m.secret, text); err != nil {
 			return err
 		}
 	}
@@ -198,6 +193,14 @@ func (f *fleet) hand(members []*member, text []byte) error {
 		}
 	}
 	return nil
+}
+
+// replace writes a file of secrets as an operator's tool would: nobody reads half of it.
+func replace(path string, text []byte) error {
+	if err := os.WriteFile(path+".new", text, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(path+".new", path)
 }
 
 // fingerprints asks a member which secrets it accepts, the one in use first.
@@ -240,7 +243,7 @@ func (m *member) metrics() ([]byte, error) {
 // shutOut sees that nobody is let in any more who has the old secret alone.
 func (f *fleet) shutOut(l *load, old []byte) error {
 	path := filepath.Join(f.o.work, "secret-old")
-	if err := os.WriteFile(path, bytes.Clone(old), 0o600); err != nil {
+	if err := os.WriteFile(path, old, 0o600); err != nil {
 		return err
 	}
 	keeper, err := secret.Open(path)

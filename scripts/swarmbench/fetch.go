@@ -34,12 +34,13 @@ const lookEvery = 10 * time.Millisecond
 
 // fetchAll starts those that fetch, each in its time, and waits until all that are
 // not to vanish are done.
-func (g *game) fetchAll(with contender) (err error) {
+func (g *game) fetchAll(with contender) error {
 	limit := patience + time.Duration(20*g.o.bound())*time.Second + g.o.stagger
 	if g.o.slow > 0 {
 		limit += time.Duration(2*g.o.size*8/g.o.slow) * time.Second
 	}
-	if g.before, err = lab.MachineUse(); err != nil {
+	before, err := lab.MachineUse()
+	if err != nil {
 		return err
 	}
 	g.began = time.Now()
@@ -65,7 +66,7 @@ func (g *game) fetchAll(with contender) (err error) {
 			if err != nil {
 				return err
 			}
-			g.busy = now.Since(g.before)
+			g.busy = now.Since(before)
 		}
 		if g.o.watch != nil {
 			g.o.watch(g)

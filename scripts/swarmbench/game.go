@@ -39,7 +39,6 @@ type game struct {
 	seeds    []*lab.Process
 	fetchers []*fetcher
 	began    time.Time // those that fetch
-	before   lab.Use   // of the machine, then
 	busy     float64   // how much of the machine's time was used until all were done but the slow one
 
 	mu        sync.Mutex
