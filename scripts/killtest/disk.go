@@ -15,6 +15,7 @@ import (
 const (
 	smallDisk = 8 << 20 // bytes
 	fullFor   = 10 * time.Second
+	largeRow  = 64 << 10 // bytes
 )
 
 // diskResult is what became of a member whose disk was full.
@@ -52,7 +53,16 @@ func (f *fleet) fullDisk(l *load, r *report) error {
 	}
 	acked := l.acked.Load()
 	d := &diskResult{}
-	st, err := f.until(m, time.Minute, func(st chord.Status) bool { return st.Trouble != "" })
+	// What the load writes may fit in pages of the database that were given back: a
+	// member whose disk is full says so when it wants more of it.
+	rows := 0
+	st, err := f.until(m, time.Minute, func(st chord.Status) bool {
+		if st.Trouble == "" {
+			rows++
+			l.writeLarge(fmt.Sprintf("large-%d", rows))
+		}
+		return st.Trouble != ""
+	})
 	if err != nil {
 		l.violate("the disk of %s is full, and it does not say so: %v", m.addr, err)
 		return nil
@@ -78,6 +88,14 @@ func (f *fleet) fullDisk(l *load, r *report) error {
 	}
 	fmt.Fprintf(os.Stderr, "full disk: %q; %d writes acknowledged meanwhile, whole %.1f s after there was space\n", d.Told, d.Acked, d.WholeSec)
 	return nil
+}
+
+// writeLarge writes a row that no free pages of a database have room for. Whether it is
+// acknowledged does not matter: one of its owners may have a full disk.
+func (l *load) writeLarge(name string) {
+	ctx, cancel := context.WithTimeout(context.Background(), writePatience)
+	defer cancel()
+	_, _ = l.ring[0].Call(ctx, chord.Put{Key: testKey(name), Updates: []chord.Update{{Name: "v", Value: make([]byte, largeRow)}}})
 }
 
 // fill writes a file until there is no space for more.
