@@ -102,6 +102,14 @@ func TestHTTPTellsHealthStatusAndMetrics(t *testing.T) {
 	}
 }
 
+func TestMetricsTellAClusterThatIsNoUTF8(t *testing.T) {
+	n := start(t, testConfig(t, testCluster()+"\xff"))
+	code, body := get(t, "http://"+n.HTTPAddr()+"/metrics")
+	if code != http.StatusOK || !strings.Contains(body, "chordtorrent_build_info{cluster=") || !strings.Contains(body, "chordtorrent_ready 1") {
+		t.Errorf("metrics: %d %s", code, body)
+	}
+}
+
 func TestThreeNodesStartedTogetherFindEachOther(t *testing.T) {
 	for _, way := range []string{"multicast", "join"} {
 		t.Run(way, func(t *testing.T) {
