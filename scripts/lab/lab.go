@@ -61,8 +61,8 @@ func (l Lab) Build() error {
 			[]string{"-n", l.NS(i), "addr", "add", l.Addr(i) + "/24", "dev", "eth0"},
 			[]string{"-n", l.NS(i), "link", "set", "eth0", "up"},
 			[]string{"-n", l.NS(i), "route", "add", "224.0.0.0/4", "dev", "eth0"},
-			// What Linux has if nobody chooses: this machine may have another one, whose
-			// packets cost several times the CPU on slow links.
+			// What Linux has if nobody chooses, so that all machines measure the same: BBR,
+			// which this one may have, sends much more twice where many share a link.
 			[]string{"-n", l.NS(i), "route", "change", "10.99.0.0/24", "dev", "eth0", "proto", "kernel", "scope", "link", "src", l.Addr(i), "congctl", "cubic"},
 		)
 	}
