@@ -90,8 +90,8 @@ func (f *fleet) fullDisk(l *load, r *report) error {
 	return nil
 }
 
-// writeLarge writes a row that no free pages of a database have room for. Whether it is
-// acknowledged does not matter: one of its owners may have a full disk.
+// writeLarge writes a row so large that the free pages of a database have no room for many.
+// Whether it is acknowledged does not matter: one of its owners may have a full disk.
 func (l *load) writeLarge(name string) {
 	ctx, cancel := context.WithTimeout(context.Background(), writePatience)
 	defer cancel()
