@@ -55,7 +55,7 @@ swarm: ## a day of a swarm of 1,000 peers in virtual time, into bench/swarm/day.
 
 crowd: ## 200 that fetch in one process, into bench/swarm/many.json; thousands of connections; 50 downloads killed
 	@# In memory, as one to one is: the data of 200 would be written to a disk, that of one stays in the cache.
-	TMPDIR=$$(test -d /dev/shm && echo /dev/shm || echo /tmp) COMMIT=$$(git rev-parse --short HEAD) go test -run '^TestMany' -v -timeout 20m ./transfer -transfer.leechers 200 -transfer.mib 32 \
+	TMPDIR=$$(test -d /dev/shm && echo /dev/shm || echo /tmp) COMMIT=$$(git rev-parse --short HEAD) go test -run '^TestMany' -v -timeout 20m ./transfer -transfer.leechers 200 -transfer.mib 32 -transfer.rounds 5 \
 		-transfer.connections $(or $(CONNECTIONS),9900) -transfer.out $(CURDIR)/bench/swarm/many.json
 	go test -run '^TestScripts/(killed|daemonkilled)$$' -v -timeout 20m ./cmd/btclient -btclient.kills 50
 
