@@ -77,7 +77,7 @@ type conn struct {
 	in     inflow
 	heard  time.Time // when anything was last read
 	down   meter
-	looked int64 // down.total at the last look around, see book.go
+	looked int64 // down.total at the last look around, see neighbours.go
 	excess int64 // bytes that may still come although they were given up
 
 	// Requests of ours: see request.go.

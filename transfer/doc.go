@@ -20,7 +20,8 @@
 //	loop.go       the loop: accept, readable, writable, posted, tick, flush
 //	listen.go     the listener and the handshakes that are still coming in
 //	swarm.go      one torrent on its loop: who is connected, what is there
-//	book.go       the addresses that are known, and when to try which
+//	book.go       the addresses that are known, and when to try which;
+//	              neighbours.go how many are called
 //	conn.go       one connection's life; receive.go and messages.go its input,
 //	              upload.go its output, request.go what is asked of it
 //	handshake.go  who is at its other end, and which of two connections to it stays

@@ -45,11 +45,12 @@ type Config struct {
 	// hold leastPieces pieces, however large.
 	BufferBytes int64
 	// Neighbours is how many connections a download opens to others, as far as
-	// it knows of them, and half of how many it should have in all; zero: 10.
+	// it knows of them, and half of how many it should have in all, or a quarter when
+	// others get ahead of it; zero: as the profile says, 5 or 10.
 	Neighbours int
 	// MaxPeers bounds the connections per torrent, in and out; zero: 1000.
 	MaxPeers int
-	// Profile is LAN or WAN; it decides on UploadSlots.
+	// Profile is LAN or WAN; it decides on Neighbours and UploadSlots.
 	Profile Profile
 	// UploadSlots is how many peers per torrent are served at a time; zero: as many as
 	// the profile has, 64 or 8.
@@ -88,7 +89,7 @@ func (c *Config) validate() error {
 	orElse(&c.Loops, runtime.GOMAXPROCS(0))
 	orElse(&c.Workers, runtime.GOMAXPROCS(0))
 	orElse(&c.BufferBytes, 32<<20)
-	orElse(&c.Neighbours, 10)
+	orElse(&c.Neighbours, c.Profile.neighbours())
 	orElse(&c.MaxPeers, 1000)
 	orElse(&c.UploadSlots, c.Profile.slots())
 	if c.Log == nil {

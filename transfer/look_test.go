@@ -70,6 +70,37 @@ func TestWhoIsCalledByFewCallsMore(t *testing.T) {
 	}
 }
 
+// Whoever has less than those it fetches from calls twice as many again.
+func TestWhoIsBehindCallsMore(t *testing.T) {
+	clock := &stoppedClock{at: time.Now()}
+	f := makeTorrent(t, 113, 64<<10, 1<<20)
+	on := func(cfg *Config) { cfg.now, cfg.Neighbours = clock.now, 2 }
+	leech := start(t, on)
+	leech.SetLimits(1, 0)
+	to := leech.add(t, f.leechSpec(t))
+	var addrs []netip.AddrPort
+	for range 12 {
+		ahead := start(t, on)
+		spec := f.seedSpec(t)
+		spec.Have = f.all()
+		spec.Have.Clear(15) // which nobody has
+		ahead.add(t, spec)
+		addrs = append(addrs, ahead.addr())
+	}
+	to.AddPeers(addrs)
+	called := func() int { return len(to.Status().Peers) }
+	until(t, "eight to be called", func() bool {
+		clock.advance(tickEvery)
+		return called() >= 8
+	})
+	for range 20 {
+		clock.advance(tickEvery)
+		if n := called(); n > 8+1 {
+			t.Fatalf("%d are called", n)
+		}
+	}
+}
+
 // Peers that give nothing are not good ones, and still there are no more than so many that
 // it calls, and one that it looks at.
 func TestThoseThatGiveNothingAreNotCalledWithoutEnd(t *testing.T) {

@@ -23,6 +23,17 @@ func (p Profile) slots() int {
 	return 64
 }
 
+// neighbours is how many others a download calls. On a LAN a few connections fill a
+// link, and many on one link mean small packets, as each gets little at a time: of 24
+// hosts on two cores, five instead of ten save a twentieth of the CPU. On a WAN most
+// peers choke, and any may be slow.
+func (p Profile) neighbours() int {
+	if p == WAN {
+		return 10
+	}
+	return 5
+}
+
 // String is lan or wan.
 func (p Profile) String() string { return profileNames[p] }
 

@@ -354,15 +354,33 @@ func (p *simPeer) lookAround() {
 	}
 }
 
-// callMore has whoever few have called call more, one at a time.
+// callMore has whoever few have called call more, one at a time, and more still whoever
+// others get ahead of.
 func (p *simPeer) callMore() {
 	if p.done > 0 || p.gone {
 		return
 	}
-	if len(p.links) < 2*p.w.opt.neighbors {
+	enough := 2 * p.w.opt.neighbors
+	if p.behind() && !p.w.opt.uncaring {
+		enough *= 2
+	}
+	if len(p.links) < enough {
 		p.callOne()
 	}
 	p.w.in(200*time.Millisecond, p.callMore)
+}
+
+// behind tells whether the peer has less than its neighbours that are not done have in
+// the mean, as the engine does.
+func (p *simPeer) behind() bool {
+	n, sum := 0, 0
+	for _, l := range p.links {
+		if l.to.done == 0 {
+			n++
+			sum += l.to.have.Count()
+		}
+	}
+	return n > 0 && p.have.Count()+max(p.w.geo.Pieces/100, 2) < sum/n
 }
 
 // callOne connects to one more.

@@ -30,6 +30,7 @@ type swarmOptions struct {
 	neighbors int           // that a newcomer connects to
 	slots     int
 	unsteered bool // the seed gives what it is asked for
+	uncaring  bool // nobody minds that others get ahead
 }
 
 type simSwarm struct {
@@ -108,7 +109,7 @@ func (w *simSwarm) String() string {
 func TestSwarmInVirtualTime(t *testing.T) {
 	opt := swarmOptions{
 		seed: *seedFlag, peers: 60, size: 256 << 20, pieceLen: 256 << 10, blockLen: 64 << 10, rate: 12.5e6,
-		between: 5 * time.Second, stays: 20 * time.Second, neighbors: 10, slots: 64,
+		between: 5 * time.Second, stays: 20 * time.Second, neighbors: 5, slots: 64,
 	}
 	if *dayFlag {
 		opt.peers, opt.size, opt.pieceLen, opt.blockLen, opt.between, opt.stays = 1000, 4<<30, 1<<20, 256<<10, 86*time.Second, 5*time.Minute
@@ -142,20 +143,21 @@ func TestSwarmInVirtualTime(t *testing.T) {
 
 // TestCrowdInVirtualTime has all come at once to one seed. The last is done little
 // later than one of them alone would be, and the seed has sent little more than one
-// copy; when it gives what it is asked for, it sends more before each piece has left.
+// copy; when it gives what it is asked for, it sends more before each piece has left. Of a
+// hundred, those who have unlucky neighbours make up for it by calling more.
 func TestCrowdInVirtualTime(t *testing.T) {
 	for _, c := range []struct {
 		peers  int
 		pieces int64
 		most   float64
 		copies float64
-	}{{8, 1024, 1.05, 1.05}, {24, 1024, 1.08, 1.08}, {24, 256, 1.2, 1.15}, {40, 1024, 1.1, 1.1}} {
+	}{{8, 1024, 1.05, 1.05}, {24, 1024, 1.06, 1.06}, {24, 256, 1.2, 1.2}, {40, 1024, 1.08, 1.08}, {100, 1024, 1.1, 1.1}} {
 		if raceOn && c.peers > 8 {
 			continue // there is one goroutine
 		}
 		opt := swarmOptions{
 			seed: *seedFlag, peers: c.peers, size: c.pieces << 18, pieceLen: 256 << 10, blockLen: 16 << 10, rate: 12.5e6,
-			stays: time.Hour, neighbors: 10, slots: 64,
+			stays: time.Hour, neighbors: 5, slots: 64,
 		}
 		steered := playSwarm(t, opt)
 		opt.unsteered = true
@@ -165,6 +167,14 @@ func TestCrowdInVirtualTime(t *testing.T) {
 		last := func(w *simSwarm) float64 { r := w.ratios(); return r[len(r)-1] }
 		if last(steered) > c.most || steered.sent > c.copies*float64(opt.size) || steered.sent > left.sent {
 			t.Errorf("%d peers, %d pieces: want %.2f and %.2f copies at most, and no more copies than unsteered:\n%v\n%v", c.peers, c.pieces, c.most, c.copies, steered, left)
+		}
+		if c.peers == 100 {
+			opt.unsteered, opt.uncaring = false, true
+			uncaring := playSwarm(t, opt)
+			t.Logf("the same, and nobody minds that others get ahead: %v", uncaring)
+			if last(uncaring) <= last(steered) {
+				t.Errorf("nobody was the later for not calling more when others got ahead:\n%v\n%v", steered, uncaring)
+			}
 		}
 	}
 }
