@@ -87,16 +87,18 @@ func (c *Client) copyToStorage(ctx context.Context, source, name string, on OnPr
 	case !rec.isCopy(dst, have):
 		return "", hint(fmt.Errorf("%w: %s", ErrTargetExists, dst), "move it away, or publish without --copy")
 	}
-	tmp := filepath.Join(c.storage.FilesDir(), ".copy-"+RecordID(Published, name, ""))
-	if err := os.RemoveAll(tmp); err != nil { // of a process that was killed
+	room, err := c.storage.incomingFolder()
+	if err != nil {
 		return "", err
 	}
+	defer discardFolder(room)
+	tmp := filepath.Join(room.Name(), "copy")
 	var progress func(int64)
 	if on != nil {
 		progress = func(done int64) { on(Copying, done, want.bytes) }
 	}
 	if err := copyInto(ctx, source, tmp, progress); err != nil {
-		return "", errors.Join(err, os.RemoveAll(tmp))
+		return "", err
 	}
 	if err := os.RemoveAll(dst); err != nil {
 		return "", err

@@ -23,14 +23,51 @@ func (s *Storage) incoming() (*os.File, error) {
 		if err != nil {
 			return nil, fmt.Errorf("making a file in Storage: %w", err)
 		}
-		if err := flock(f); err != nil {
-			return nil, errors.Join(fmt.Errorf("locking %s: %w", f.Name(), err), f.Close(), os.Remove(f.Name()))
+		mine, err := claimIncoming(f)
+		if err != nil {
+			return nil, err
 		}
-		if stillAt(f, f.Name()) {
+		if mine {
 			return f, nil
 		}
-		f.Close() // another process has swept it away before it was locked
 	}
+}
+
+// incomingFolder makes a folder of that kind.
+func (s *Storage) incomingFolder() (*os.File, error) {
+	for {
+		path := filepath.Join(s.incomingDir(), rand.Text())
+		if err := os.Mkdir(path, 0o755); err != nil {
+			return nil, fmt.Errorf("making a folder in Storage: %w", err)
+		}
+		f, err := os.Open(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // swept away, as below
+		}
+		if err != nil {
+			return nil, fmt.Errorf("making a folder in Storage: %w", err)
+		}
+		mine, err := claimIncoming(f)
+		if err != nil {
+			return nil, err
+		}
+		if mine {
+			return f, nil
+		}
+	}
+}
+
+// claimIncoming locks what was just made; false, and it is closed, when another process
+// has swept it away before.
+func claimIncoming(f *os.File) (bool, error) {
+	if err := flock(f); err != nil {
+		return false, errors.Join(fmt.Errorf("locking %s: %w", f.Name(), err), f.Close(), os.Remove(f.Name()))
+	}
+	if stillAt(f, f.Name()) {
+		return true, nil
+	}
+	f.Close()
+	return false, nil
 }
 
 // sweepIncoming removes what killed processes have left. What cannot be removed is left to
@@ -59,4 +96,11 @@ func discardIncoming(f *os.File) error {
 		err = nil
 	}
 	return errors.Join(err, f.Close())
+}
+
+// discardFolder removes a folder of that kind, with what is still in it. What cannot be
+// removed is left to sweepIncoming.
+func discardFolder(f *os.File) {
+	_ = os.RemoveAll(f.Name())
+	f.Close()
 }

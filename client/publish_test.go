@@ -1,6 +1,7 @@
 package client
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -91,10 +92,14 @@ func TestPublishACopy(t *testing.T) {
 	// A new version replaces the copy.
 	p = w.publish(c, PublishRequest{Path: path, Copy: true})
 	w.same(path, p.Path)
-	hidden, _ := filepath.Glob(filepath.Join(s.FilesDir(), ".copy*"))
-	if len(hidden) != 0 {
-		t.Errorf("left behind: %v", hidden)
+	w.nothingLeft(s)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	write(t, path, "a third version")
+	if _, err := c.copyToStorage(ctx, path, "orig", nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
 	}
+	w.nothingLeft(s)
 }
 
 func TestACopyNeverReplacesSomethingElse(t *testing.T) {

@@ -186,6 +186,12 @@ func TestWhatKilledProcessesLeftIsSweptAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer held.Close()
+	folder, err := s.incomingFolder()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer folder.Close()
+	write(t, filepath.Join(folder.Name(), "copy"), "half")
 	if _, err := OpenStorage(s.Dir()); err != nil {
 		t.Fatal(err)
 	}
@@ -194,8 +200,10 @@ func TestWhatKilledProcessesLeftIsSweptAway(t *testing.T) {
 			t.Errorf("what nobody works on is still there: %s", path)
 		}
 	}
-	if _, err := os.Lstat(held.Name()); err != nil {
-		t.Errorf("what somebody works on is gone: %v", err)
+	for _, path := range []string{held.Name(), filepath.Join(folder.Name(), "copy")} {
+		if _, err := os.Lstat(path); err != nil {
+			t.Errorf("what somebody works on is gone: %v", err)
+		}
 	}
 }
 
