@@ -50,10 +50,10 @@ func loadIdentity(dir *store.Dir, cluster string, now time.Time) (*identity, err
 		return nil, fmt.Errorf("%s is damaged (%w): restore it, or remove %s to begin as a new member that the ring fills", path, err, dir.Path)
 	}
 	if ident.Format != identityVersion {
-		return nil, fmt.Errorf("%s has format %d, this program knows format %d: run the program that wrote it, or choose another --data-dir", path, ident.Format, identityVersion)
+		return nil, fmt.Errorf("%s has format %d, this program knows format %d: run the program that wrote it, or choose another --data-dir or --data-pool", path, ident.Format, identityVersion)
 	}
 	if ident.Cluster != cluster {
-		return nil, fmt.Errorf("data directory %s belongs to cluster %q, not to %q: start with --cluster %s, or choose another --data-dir", dir.Path, ident.Cluster, cluster, ident.Cluster)
+		return nil, fmt.Errorf("data directory %s belongs to cluster %q, not to %q: start with --cluster %s, or choose another --data-dir or --data-pool", dir.Path, ident.Cluster, cluster, ident.Cluster)
 	}
 	if ident.id, err = chord.ParseID(ident.ID); err != nil {
 		return nil, fmt.Errorf("%s is damaged (%w): restore it, or remove %s to begin as a new member that the ring fills", path, err, dir.Path)

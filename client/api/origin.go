@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"sync"
 
 	"chordtorrent/client"
 	"chordtorrent/communicator"
@@ -16,7 +17,7 @@ import (
 // Origin is what the daemon has as the only place that a download comes from.
 func (r *Remote) Origin() *client.Origin {
 	return &client.Origin{
-		Torrent: r.torrent,
+		Torrent: (&torrents{from: r}).get,
 		WebSeed: func(infoHash [20]byte) string {
 			u, err := url.Parse(r.URL)
 			if err != nil {
@@ -30,9 +31,26 @@ func (r *Remote) Origin() *client.Origin {
 	}
 }
 
-// torrent fetches the .torrent of the version of a name that the daemon has.
-func (r *Remote) torrent(ctx context.Context, name string) ([]byte, error) {
-	resp, err := r.send(ctx, http.MethodGet, "/files/"+url.PathEscape(name)+"/torrent?here", nil)
+// torrents fetches .torrents, and the same one twice only if it has changed: whoever
+// downloads asks every few seconds whether there is a later version.
+type torrents struct {
+	from *Remote
+
+	mu       sync.Mutex
+	name     string // of what was fetched last
+	tag      string // the server's, of its content
+	metainfo []byte
+}
+
+// get gives the .torrent of the version of a name that the daemon has.
+func (t *torrents) get(ctx context.Context, name string) ([]byte, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	r, header := t.from, http.Header{}
+	if t.name == name && t.tag != "" {
+		header.Set("If-None-Match", t.tag)
+	}
+	resp, err := r.ask(ctx, r.http, http.MethodGet, "/files/"+url.PathEscape(name)+"/torrent?here", header, nil)
 	if f, ok := errors.AsType[*Failure](err); ok && f.Code == CodeNotFound {
 		return nil, &client.Hint{Err: fmt.Errorf("%v has no file %q: %w", r, name, communicator.ErrNotFound), Next: "btclient ls --from " + r.URL + " shows what it has"}
 	}
@@ -40,10 +58,14 @@ func (r *Remote) torrent(ctx context.Context, name string) ([]byte, error) {
 		return nil, err
 	}
 	defer resp.Body.Close()
+	if resp.StatusCode == http.StatusNotModified {
+		return t.metainfo, nil
+	}
 	b, err := io.ReadAll(io.LimitReader(resp.Body, client.MaxTorrent+1))
 	if err != nil {
 		return nil, fmt.Errorf("the .torrent of %q: %w", name, err)
 	}
+	t.name, t.tag, t.metainfo = name, resp.Header.Get("ETag"), b
 	return b, nil // one that is too long is refused when it is read
 }
 

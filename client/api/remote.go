@@ -112,6 +112,16 @@ type Remote struct {
 // inside, that has to start first.
 const startWithin = 5 * time.Second
 
+// soon is for requests that a daemon which has got them begins to answer within a minute:
+// none of them has to wait for much.
+var soon = &http.Client{Transport: answering(time.Minute)}
+
+func answering(within time.Duration) *http.Transport {
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.ResponseHeaderTimeout = within
+	return t
+}
+
 // Find gives the daemon of a Storage; nil when there is none. One that just starts is
 // waited for.
 func Find(storage string) (*Remote, error) {
@@ -122,7 +132,7 @@ func Find(storage string) (*Remote, error) {
 		a, err := readAddress(storage)
 		switch {
 		case err == nil:
-			return &Remote{Address: a, http: &http.Client{}}, nil
+			return &Remote{Address: a, http: soon}, nil
 		case time.Since(began) > startWithin:
 			return nil, fmt.Errorf("a daemon of this Storage is starting, and does not say where it is: %w", err)
 		}
@@ -136,7 +146,7 @@ func At(daemon, token string) (*Remote, error) {
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.User != nil {
 		return nil, &client.Hint{Err: fmt.Errorf("%w: %q is no address of a daemon", client.ErrUsage, daemon), Next: "give it as http://HOST:PORT, which btclient serve --web HOST:PORT is reached at"}
 	}
-	return &Remote{Address: Address{URL: u.Scheme + "://" + u.Host, Token: token}, http: &http.Client{}}, nil
+	return &Remote{Address: Address{URL: u.Scheme + "://" + u.Host, Token: token}, http: soon}, nil
 }
 
 // Elsewhere says that it was named by its URL, and may be on another machine.
@@ -184,7 +194,7 @@ func (r *Remote) Do(ctx context.Context, method, path string, in, out any) error
 // Bring gives a publication that was added with a Stream its bytes, and blocks until the
 // daemon has no more use for them: what came of it is told by the job.
 func (r *Remote) Bring(ctx context.Context, id string, from io.Reader) error {
-	resp, err := r.ask(ctx, http.MethodPut, JobPath(id, "data"), "application/octet-stream", from)
+	resp, err := r.ask(ctx, http.DefaultClient, http.MethodPut, JobPath(id, "data"), http.Header{"Content-Type": {"application/octet-stream"}}, from)
 	if err != nil {
 		return err
 	}
@@ -193,31 +203,29 @@ func (r *Remote) Bring(ctx context.Context, id string, from io.Reader) error {
 
 func (r *Remote) send(ctx context.Context, method, path string, in any) (*http.Response, error) {
 	if in == nil {
-		return r.ask(ctx, method, path, "", nil)
+		return r.ask(ctx, r.http, method, path, http.Header{}, nil)
 	}
 	b, err := json.Marshal(in)
 	if err != nil {
 		return nil, err
 	}
-	return r.ask(ctx, method, path, "application/json", bytes.NewReader(b))
+	return r.ask(ctx, r.http, method, path, http.Header{"Content-Type": {"application/json"}}, bytes.NewReader(b))
 }
 
-func (r *Remote) ask(ctx context.Context, method, path, kind string, body io.Reader) (*http.Response, error) {
+func (r *Remote) ask(ctx context.Context, by *http.Client, method, path string, header http.Header, body io.Reader) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, method, r.URL+Prefix+path, body)
 	if err != nil {
 		return nil, err
 	}
+	req.Header = header
 	if r.Token != "" {
 		req.Header.Set("Authorization", "Bearer "+r.Token)
 	}
-	if kind != "" {
-		req.Header.Set("Content-Type", kind)
-	}
-	resp, err := r.http.Do(req)
+	resp, err := by.Do(req)
 	if err != nil {
 		return nil, r.gone(fmt.Errorf("%v does not answer: %w", r, err))
 	}
-	if resp.StatusCode < 300 {
+	if resp.StatusCode < 300 || resp.StatusCode == http.StatusNotModified {
 		return resp, nil
 	}
 	defer resp.Body.Close()

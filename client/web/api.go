@@ -1,7 +1,9 @@
 package web
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha1"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -190,7 +192,8 @@ func (s *Server) torrent(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/x-bittorrent")
 	w.Header().Set("Content-Disposition", disposition("attachment", name+".torrent"))
-	_, _ = w.Write(metainfo)
+	w.Header().Set("ETag", fmt.Sprintf(`"%x"`, sha1.Sum(metainfo)))
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(metainfo))
 }
 
 // allHeld lists what Storage has all of.

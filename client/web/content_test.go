@@ -167,9 +167,12 @@ func TestSeed(t *testing.T) {
 	if len(held) != 2 || held[0].Name != "disk" || held[0].InfoHash != one.InfoHash || held[0].Size != 3<<20 || held[1].Name != "tree" {
 		t.Fatalf("held: %+v", held)
 	}
-	_, metainfo := a.do("GET", "/api/v1/files/disk/torrent?here", "")
+	answer, metainfo := a.do("GET", "/api/v1/files/disk/torrent?here", "")
 	if !strings.Contains(metainfo, "4:name4:disk") {
 		t.Errorf("the .torrent: %.100q", metainfo)
+	}
+	if resp, body := a.do("GET", "/api/v1/files/disk/torrent?here", "", "If-None-Match", answer.Header.Get("ETag")); resp.StatusCode != http.StatusNotModified || body != "" {
+		t.Errorf("the same once more: %s %.100q", resp.Status, body)
 	}
 	for path, status := range map[string]int{
 		"/seed/" + one.InfoHash + "/disk":                  206,

@@ -207,6 +207,9 @@ func listenWeb(ctx context.Context, addr string) (net.Listener, error) {
 	}
 	var cfg net.ListenConfig
 	if addr != "" {
+		if _, _, err := net.SplitHostPort(addr); err != nil {
+			return nil, usageError(fmt.Errorf("--web %q is no HOST:PORT: %w", addr, err), "btclient serve")
+		}
 		ln, err := cfg.Listen(ctx, "tcp", addr)
 		if err != nil {
 			return nil, fmt.Errorf("the page cannot be at --web %s: %w", addr, err)

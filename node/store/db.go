@@ -230,7 +230,7 @@ func (d *DB) prepare(tx *bbolt.Tx) error {
 		return &faultError{path: d.path, cause: "its format number does not match its checksum"}
 	}
 	if v := binary.BigEndian.Uint32(format); v != formatVersion {
-		return fmt.Errorf("database %s has format %d, this program knows format %d: run the program that wrote it, or choose another --data-dir", d.path, v, formatVersion)
+		return fmt.Errorf("database %s has format %d, this program knows format %d: run the program that wrote it, or choose another --data-dir or --data-pool", d.path, v, formatVersion)
 	}
 	return nil
 }

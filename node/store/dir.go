@@ -29,7 +29,7 @@ func (e *LockedError) Error() string {
 	if e.PID != 0 {
 		who = fmt.Sprintf("the ring member with pid %d", e.PID)
 	}
-	return fmt.Sprintf("data directory %s is in use by %s: stop it, or give this one another --data-dir", e.Dir, who)
+	return fmt.Sprintf("data directory %s is in use by %s: stop it, or give this one another --data-dir or --data-pool", e.Dir, who)
 }
 
 func (e *LockedError) Unwrap() error { return ErrLocked }
@@ -104,7 +104,7 @@ func (d *Dir) Space() (free, size uint64, ok bool) {
 }
 
 func unusable(dir string, err error) error {
-	return fmt.Errorf("cannot use data directory %s: %w: make it writable, or choose another with --data-dir", dir, err)
+	return fmt.Errorf("cannot use data directory %s: %w: make it writable, or choose another with --data-dir or --data-pool", dir, err)
 }
 
 func readPID(f *os.File) int {
