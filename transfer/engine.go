@@ -44,9 +44,9 @@ type Config struct {
 	// above which nothing got faster with pieces of 1 MiB. A download may always
 	// hold leastPieces pieces, however large.
 	BufferBytes int64
-	// Neighbours is how many connections a download opens to others, as far as
-	// it knows of them, and half of how many it should have in all, or a quarter when
-	// others get ahead of it; zero: as the profile says, 5 or 10.
+	// Neighbours is how many connections a download opens to others, as far as it
+	// knows of them, and half of how many it should have in all, of which it has up
+	// to 20 while others get ahead of it; zero: as the profile says, 5 or 10.
 	Neighbours int
 	// MaxPeers bounds the connections per torrent, in and out; zero: 1000.
 	MaxPeers int

@@ -57,3 +57,31 @@ func TestASeedDoesNotCallWhoHasCome(t *testing.T) {
 		t.Errorf("called %d times, %d connections", n, len(from.Status().Peers))
 	}
 }
+
+// A seed calls ten of those that do not come, however many a download calls.
+func TestASeedCallsTenWhoDoNotCome(t *testing.T) {
+	f := makeTorrent(t, 114, 64<<10, 1<<20)
+	two := func(cfg *Config) { cfg.Neighbours = 2 }
+	seed := start(t, two)
+	from := seed.add(t, f.seedSpec(t))
+	var addrs []netip.AddrPort
+	for range 14 {
+		other := start(t, two)
+		other.SetLimits(1, 0) // it is never done
+		spec := f.leechSpec(t)
+		spec.Private = true // it calls nobody
+		other.add(t, spec)
+		addrs = append(addrs, other.addr())
+	}
+	from.AddPeers(addrs)
+	until(t, "it to have heard", func() bool { return from.Status().Known == 14 })
+	seed.advance(comeWithin + time.Second)
+	called := func() int { return len(from.Status().Peers) }
+	until(t, "ten to be called", func() bool { return called() >= 10 })
+	for range 20 {
+		seed.advance(tickEvery)
+		if n := called(); n > 10 {
+			t.Fatalf("%d are called", n)
+		}
+	}
+}

@@ -70,33 +70,41 @@ func TestWhoIsCalledByFewCallsMore(t *testing.T) {
 	}
 }
 
-// Whoever has less than those it fetches from calls twice as many again.
+// Whoever several have got ahead of calls more, and goes on with them as long as that is
+// so. One that is ahead is not enough: it may lie.
 func TestWhoIsBehindCallsMore(t *testing.T) {
-	clock := &stoppedClock{at: time.Now()}
-	f := makeTorrent(t, 113, 64<<10, 1<<20)
-	on := func(cfg *Config) { cfg.now, cfg.Neighbours = clock.now, 2 }
-	leech := start(t, on)
-	leech.SetLimits(1, 0)
-	to := leech.add(t, f.leechSpec(t))
-	var addrs []netip.AddrPort
-	for range 12 {
-		ahead := start(t, on)
-		spec := f.seedSpec(t)
-		spec.Have = f.all()
-		spec.Have.Clear(15) // which nobody has
-		ahead.add(t, spec)
-		addrs = append(addrs, ahead.addr())
-	}
-	to.AddPeers(addrs)
-	called := func() int { return len(to.Status().Peers) }
-	until(t, "eight to be called", func() bool {
-		clock.advance(tickEvery)
-		return called() >= 8
-	})
-	for range 20 {
-		clock.advance(tickEvery)
-		if n := called(); n > 8+1 {
-			t.Fatalf("%d are called", n)
+	for _, step := range []struct{ ahead, least, most int }{{1, 10, 10 + 1}, {3, 14, 14}} {
+		clock := &stoppedClock{at: time.Now()}
+		f := makeTorrent(t, 113, 64<<10, 1<<20)
+		on := func(cfg *Config) { cfg.now, cfg.Neighbours = clock.now, 5 }
+		leech := start(t, on)
+		leech.SetLimits(1, 0) // it stays behind
+		to := leech.add(t, f.leechSpec(t))
+		var addrs []netip.AddrPort
+		for n := range 14 {
+			other := start(t, on)
+			other.SetLimits(1, 0)
+			spec := f.leechSpec(t)
+			if n < step.ahead {
+				spec = f.seedSpec(t)
+				spec.Have.Clear(15) // which nobody has
+			}
+			spec.Private = true // it calls nobody
+			other.add(t, spec)
+			addrs = append(addrs, other.addr())
+		}
+		to.AddPeers(addrs)
+		called := func() int { return len(to.Status().Peers) }
+		until(t, "five to be called", func() bool { return called() >= 5 })
+		until(t, "many to be called", func() bool {
+			clock.advance(tickEvery)
+			return called() >= step.least
+		})
+		for range 5 * 30 { // seconds, in which it looks around, too
+			clock.advance(tickEvery)
+			if n := called(); n < step.least-1 || n > step.most {
+				t.Fatalf("%d ahead: %d are called", step.ahead, n)
+			}
 		}
 	}
 }

@@ -93,6 +93,7 @@ func (c *conn) onHave(piece uint32) {
 	}
 	c.bits.Set(i)
 	c.has++
+	c.gained = true
 	c.s.pick.PeerHas(c.id, i)
 	c.s.arrived(i)
 	if !c.s.have.Get(i) {

@@ -8,9 +8,13 @@ import (
 const (
 	// lookEvery is how often a download looks whether there are better neighbours.
 	lookEvery = 10 * time.Second
-	// behindBy is the part of the pieces that one may have less than others and is not
-	// behind. With a 25th or a 50th the last of 40 and 100 were later (TestCrowdInVirtualTime).
+	// behindBy is the part of the pieces that others may have more and are not ahead. With
+	// a 25th or a 50th the last of 40 and 100 were later (TestCrowdInVirtualTime).
 	behindBy = 100
+	// mostNeighbours is how many a download that is behind has in both directions.
+	mostNeighbours = 20
+	// seedCalls is how many of those who do not come a seed calls.
+	seedCalls = 10
 )
 
 // dialable tells whether the torrent may want to connect to somebody, now or
@@ -38,11 +42,7 @@ func (s *swarm) dialMore() {
 			}
 		}
 	}
-	most := s.l.e.cfg.Neighbours
-	enough := 2 * most
-	if s.behind() {
-		enough = 4 * most
-	}
+	most, enough := s.wanted()
 	// Those that are not good keep their connection, but not their place: up
 	// to as many again are tried beside them.
 	more := func() bool {
@@ -70,18 +70,38 @@ func (s *swarm) dialMore() {
 	}
 }
 
-// behind tells whether this download has less than those it fetches from have in the
-// mean, of those that are not done. Its neighbours have more neighbours than others, and
-// so less for each.
+// wanted is how many the torrent calls, and how many connections it should have in all.
+func (s *swarm) wanted() (called, inAll int) {
+	if s.complete() {
+		return seedCalls, 2 * seedCalls
+	}
+	called = s.l.e.cfg.Neighbours
+	if s.behind() {
+		return called, max(2*called, mostNeighbours)
+	}
+	return called, 2 * called
+}
+
+// behind tells whether more than an eighth of its neighbours have more than it has, of
+// those that were not done when they were met: its neighbours may have more neighbours
+// than others, and so less for each. An eighth, not the mean, as slow ones are always
+// behind; and those that are done by now are ahead. One alone that tells lies is too few
+// among eight.
 func (s *swarm) behind() bool {
-	n, sum := 0, 0
+	if s.pick == nil {
+		return false
+	}
+	n, ahead, margin := 0, 0, s.have.Count()+max(s.geo.Pieces/behindBy, 2)
 	for _, c := range s.conns {
-		if c.state == open && c.bits != nil && c.fetches() {
-			n++
-			sum += c.has
+		if !c.fetches() && !c.gained {
+			continue
+		}
+		n++
+		if c.state == open && c.has > margin {
+			ahead++
 		}
 	}
-	return n > 0 && s.pick != nil && s.have.Count()+max(s.geo.Pieces/behindBy, 2) < sum/n
+	return 8*ahead > n
 }
 
 // lookAround tries one more neighbour than are kept, now and then: whoever has only slow
@@ -116,8 +136,8 @@ func (s *swarm) lookAround() {
 			least, leastGave = c, gave
 		}
 	}
-	most := s.l.e.cfg.Neighbours
-	if tooMany := called > 2*most || called > most && good > 2*most; tooMany && least != nil {
+	most, enough := s.wanted()
+	if tooMany := called > enough || called > most && good > enough; tooMany && least != nil {
 		k := least.known
 		least.drop(notTheBest, nil)
 		if k != nil {

@@ -321,7 +321,7 @@ func (p *simPeer) leave() {
 	}
 }
 
-// lookAround tries one more neighbour, as the engine does: there may be better ones. Of
+// lookAround tries one more neighbour, much as the engine does: there may be better ones. Of
 // too many whom it called, the one that gives least goes.
 func (p *simPeer) lookAround() {
 	if p.done > 0 || p.gone {
@@ -370,17 +370,20 @@ func (p *simPeer) callMore() {
 	p.w.in(200*time.Millisecond, p.callMore)
 }
 
-// behind tells whether the peer has less than its neighbours that are not done have in
-// the mean, as the engine does.
+// behind tells, as the engine does, whether more than an eighth of those that were not
+// done when they were met have more by now than the peer has.
 func (p *simPeer) behind() bool {
-	n, sum := 0, 0
+	n, ahead := 0, 0
 	for _, l := range p.links {
-		if l.to.done == 0 {
-			n++
-			sum += l.to.have.Count()
+		if l.to.done > 0 && l.to.done <= l.stands {
+			continue
+		}
+		n++
+		if l.to.have.Count() > p.have.Count()+max(p.w.geo.Pieces/100, 2) {
+			ahead++
 		}
 	}
-	return n > 0 && p.have.Count()+max(p.w.geo.Pieces/100, 2) < sum/n
+	return 8*ahead > n
 }
 
 // callOne connects to one more.
