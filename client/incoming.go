@@ -18,56 +18,44 @@ func (s *Storage) incomingDir() string { return filepath.Join(s.FilesDir(), ".in
 // incoming makes a file of that kind. It is locked as long as it is open, by which
 // sweepIncoming tells it from what a killed process has left.
 func (s *Storage) incoming() (*os.File, error) {
-	for {
-		f, err := os.OpenFile(filepath.Join(s.incomingDir(), rand.Text()), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)
-		if err != nil {
-			return nil, fmt.Errorf("making a file in Storage: %w", err)
-		}
-		mine, err := claimIncoming(f)
-		if err != nil {
-			return nil, err
-		}
-		if mine {
-			return f, nil
-		}
-	}
+	return s.makeIncoming(func(path string) (*os.File, error) {
+		return os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)
+	})
 }
 
 // incomingFolder makes a folder of that kind.
 func (s *Storage) incomingFolder() (*os.File, error) {
-	for {
-		path := filepath.Join(s.incomingDir(), rand.Text())
+	return s.makeIncoming(func(path string) (*os.File, error) {
 		if err := os.Mkdir(path, 0o755); err != nil {
-			return nil, fmt.Errorf("making a folder in Storage: %w", err)
+			return nil, err
 		}
 		f, err := os.Open(path)
 		if errors.Is(err, fs.ErrNotExist) {
-			continue // swept away, as below
+			return nil, nil
 		}
-		if err != nil {
-			return nil, fmt.Errorf("making a folder in Storage: %w", err)
-		}
-		mine, err := claimIncoming(f)
-		if err != nil {
-			return nil, err
-		}
-		if mine {
-			return f, nil
-		}
-	}
+		return f, err
+	})
 }
 
-// claimIncoming locks what was just made; false, and it is closed, when another process
-// has swept it away before.
-func claimIncoming(f *os.File) (bool, error) {
-	if err := flock(f); err != nil {
-		return false, errors.Join(fmt.Errorf("locking %s: %w", f.Name(), err), f.Close(), os.Remove(f.Name()))
+// makeIncoming has something made, and locks it. Another process may sweep it away before
+// it is locked, or opened, which is to give nil: then it is made again.
+func (s *Storage) makeIncoming(at func(path string) (*os.File, error)) (*os.File, error) {
+	for {
+		f, err := at(filepath.Join(s.incomingDir(), rand.Text()))
+		if err != nil {
+			return nil, fmt.Errorf("making room in Storage: %w", err)
+		}
+		if f == nil {
+			continue
+		}
+		if err := flock(f); err != nil {
+			return nil, errors.Join(fmt.Errorf("locking %s: %w", f.Name(), err), f.Close(), os.Remove(f.Name()))
+		}
+		if stillAt(f, f.Name()) {
+			return f, nil
+		}
+		f.Close()
 	}
-	if stillAt(f, f.Name()) {
-		return true, nil
-	}
-	f.Close()
-	return false, nil
 }
 
 // sweepIncoming removes what killed processes have left. What cannot be removed is left to

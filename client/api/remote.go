@@ -105,7 +105,8 @@ func readAddress(storage string) (a Address, err error) {
 // Remote is a daemon seen from a command.
 type Remote struct {
 	Address
-	http *http.Client
+	http    *http.Client
+	patient *http.Client // where the answer may take long
 }
 
 // startWithin is how long a daemon may take to say where it is; with a ring member
@@ -132,7 +133,7 @@ func Find(storage string) (*Remote, error) {
 		a, err := readAddress(storage)
 		switch {
 		case err == nil:
-			return &Remote{Address: a, http: soon}, nil
+			return &Remote{Address: a, http: soon, patient: http.DefaultClient}, nil
 		case time.Since(began) > startWithin:
 			return nil, fmt.Errorf("a daemon of this Storage is starting, and does not say where it is: %w", err)
 		}
@@ -146,7 +147,7 @@ func At(daemon, token string) (*Remote, error) {
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.User != nil {
 		return nil, &client.Hint{Err: fmt.Errorf("%w: %q is no address of a daemon", client.ErrUsage, daemon), Next: "give it as http://HOST:PORT, which btclient serve --web HOST:PORT is reached at"}
 	}
-	return &Remote{Address: Address{URL: u.Scheme + "://" + u.Host, Token: token}, http: soon}, nil
+	return &Remote{Address: Address{URL: u.Scheme + "://" + u.Host, Token: token}, http: soon, patient: http.DefaultClient}, nil
 }
 
 // Elsewhere says that it was named by its URL, and may be on another machine.
@@ -161,7 +162,7 @@ func (r *Remote) String() string {
 }
 
 // UseClient has requests made by another HTTP client.
-func (r *Remote) UseClient(c *http.Client) { r.http = c }
+func (r *Remote) UseClient(c *http.Client) { r.http, r.patient = c, c }
 
 // Failure is an answer of the daemon that is not a success.
 type Failure struct{ Problem }
@@ -194,7 +195,7 @@ func (r *Remote) Do(ctx context.Context, method, path string, in, out any) error
 // Bring gives a publication that was added with a Stream its bytes, and blocks until the
 // daemon has no more use for them: what came of it is told by the job.
 func (r *Remote) Bring(ctx context.Context, id string, from io.Reader) error {
-	resp, err := r.ask(ctx, http.DefaultClient, http.MethodPut, JobPath(id, "data"), http.Header{"Content-Type": {"application/octet-stream"}}, from)
+	resp, err := r.ask(ctx, r.patient, http.MethodPut, JobPath(id, "data"), http.Header{"Content-Type": {"application/octet-stream"}}, from)
 	if err != nil {
 		return err
 	}
