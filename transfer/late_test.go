@@ -66,12 +66,7 @@ func TestASeedCallsTenWhoDoNotCome(t *testing.T) {
 	from := seed.add(t, f.seedSpec(t))
 	var addrs []netip.AddrPort
 	for range 14 {
-		other := start(t, two)
-		other.SetLimits(1, 0) // it is never done
-		spec := f.leechSpec(t)
-		spec.Private = true // it calls nobody
-		other.add(t, spec)
-		addrs = append(addrs, other.addr())
+		addrs = append(addrs, stuck(t, f.leechSpec(t), two))
 	}
 	from.AddPeers(addrs)
 	until(t, "it to have heard", func() bool { return from.Status().Known == 14 })

@@ -70,6 +70,15 @@ func TestWhoIsCalledByFewCallsMore(t *testing.T) {
 	}
 }
 
+// stuck starts a peer that gets nothing, and calls nobody as it knows nobody.
+func stuck(t *testing.T, spec Spec, with func(*Config)) netip.AddrPort {
+	e := start(t, with)
+	e.SetLimits(1, 0)
+	spec.Private = true
+	e.add(t, spec)
+	return e.addr()
+}
+
 // Whoever several have got ahead of calls more, and goes on with them as long as that is
 // so. One that is ahead is not enough: it may lie.
 func TestWhoIsBehindCallsMore(t *testing.T) {
@@ -82,16 +91,12 @@ func TestWhoIsBehindCallsMore(t *testing.T) {
 		to := leech.add(t, f.leechSpec(t))
 		var addrs []netip.AddrPort
 		for n := range 14 {
-			other := start(t, on)
-			other.SetLimits(1, 0)
 			spec := f.leechSpec(t)
 			if n < step.ahead {
 				spec = f.seedSpec(t)
 				spec.Have.Clear(15) // which nobody has
 			}
-			spec.Private = true // it calls nobody
-			other.add(t, spec)
-			addrs = append(addrs, other.addr())
+			addrs = append(addrs, stuck(t, spec, on))
 		}
 		to.AddPeers(addrs)
 		called := func() int { return len(to.Status().Peers) }

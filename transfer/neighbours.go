@@ -91,13 +91,13 @@ func (s *swarm) behind() bool {
 	if s.pick == nil {
 		return false
 	}
-	n, ahead, margin := 0, 0, s.have.Count()+max(s.geo.Pieces/behindBy, 2)
+	n, ahead, level := 0, 0, s.have.Count()+max(s.geo.Pieces/behindBy, 2)
 	for _, c := range s.conns {
 		if !c.fetches() && !c.gained {
 			continue
 		}
 		n++
-		if c.state == open && c.has > margin {
+		if c.state == open && c.has > level {
 			ahead++
 		}
 	}
