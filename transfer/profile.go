@@ -25,8 +25,8 @@ func (p Profile) slots() int {
 
 // neighbours is how many others a download calls. On a LAN a few connections fill a
 // link, and many on one link mean small packets, as each gets little at a time: five
-// instead of ten saved up to a tenth of the CPU of 24 and 40 hosts on two cores, where
-// these were not starved altogether (bench/swarm/few-neighbours.json). On a WAN most
+// instead of ten, with an earlier form of behind, saved up to a tenth of the CPU of 24
+// and 40 hosts on two cores (bench/swarm/few-neighbours.json). On a WAN most
 // peers choke, and any may be slow.
 func (p Profile) neighbours() int {
 	if p == WAN {
