@@ -39,6 +39,8 @@ test: ## the tests, quick and dependable, with the race detector
 	@# These have one goroutine each: the race detector would only make them slow.
 	go test -run '^(TestSmallRings|TestSeeds|TestMutations)' ./chord
 	go test -run '^TestCrowd' ./transfer/picker
+	@# What only packages need is not in the programs.
+	go test -tags manual ./cmd/manual
 
 explore: ## every interleaving of the small rings: an hour, 10 GB of memory
 	go test -run '^TestSmallRings' -v -timeout 6h ./chord -chord.exhaustive

@@ -21,9 +21,12 @@ type metrics struct {
 	seconds  *prometheus.HistogramVec
 }
 
-// liveHeap adds what the last garbage collection has found in use: unlike the
+// goCollector adds what the last garbage collection has found in use: unlike the
 // process's size, which goes in steps, it shows at once whether something leaks.
-var liveHeap = collectors.WithGoCollectorRuntimeMetrics(collectors.GoRuntimeMetricsRule{Matcher: regexp.MustCompile(`^/gc/heap/live:bytes$`)})
+func goCollector() prometheus.Collector {
+	liveHeap := collectors.GoRuntimeMetricsRule{Matcher: regexp.MustCompile(`^/gc/heap/live:bytes$`)}
+	return collectors.NewGoCollector(collectors.WithGoCollectorRuntimeMetrics(liveHeap))
+}
 
 // opBounds are upper bounds in seconds: a local read to one that times out.
 var opBounds = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10}
@@ -42,7 +45,7 @@ func newMetrics() *metrics {
 		}, []string{"op"}),
 	}
 	m.registry.MustRegister(m.ended, m.seconds,
-		collectors.NewGoCollector(liveHeap), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+		goCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 

@@ -5,6 +5,7 @@ import (
 	"html/template"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"chordtorrent/chord"
@@ -29,7 +30,9 @@ dl{display:grid;grid-template-columns:max-content 1fr;gap:4px 16px}dt{color:var(
 .good{color:var(--good)}.warn{color:var(--warn)}table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:6px 10px;border-bottom:1px solid var(--line);overflow-wrap:anywhere}
 .ring{stroke:var(--line);stroke-width:3}.member{fill:var(--accent)}.self{fill:var(--self)}.label{fill:var(--text);font-size:12px}a{color:var(--accent)}`
 
-var statusTemplate = template.Must(template.New("status").Parse(`<!doctype html>
+var statusTemplate = sync.OnceValue(func() *template.Template { return template.Must(template.New("status").Parse(statusText)) })
+
+const statusText = `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><meta http-equiv="refresh" content="5">
 <title>chordnode {{.Self.Addr}}</title><link rel="stylesheet" href="/style.css"></head><body>
 <h1>chordnode {{.Self.Addr}}</h1>
@@ -43,7 +46,7 @@ var statusTemplate = template.Must(template.New("status").Parse(`<!doctype html>
 <table><thead><tr><th scope="col">Address</th><th scope="col">Identifier</th></tr></thead><tbody>
 {{$self := .Self.ID}}{{range .Members}}<tr><td>{{.Addr}}{{if eq .ID $self}} (this one){{end}}</td><td>{{.ID}}</td></tr>{{end}}
 </tbody></table></body></html>
-`))
+`
 
 // serveStyle gives the look of the page: a page without a script and without inline
 // style can forbid both.
@@ -65,7 +68,7 @@ func (n *Node) writePage(w http.ResponseWriter, st chord.Status) {
 	}
 	p.Picture = picture.SVG(members, st.Self.ID)
 	var out bytes.Buffer
-	if err := statusTemplate.Execute(&out, p); err != nil {
+	if err := statusTemplate().Execute(&out, p); err != nil {
 		http.Error(w, "the page cannot be shown: "+err.Error(), http.StatusInternalServerError)
 		return
 	}

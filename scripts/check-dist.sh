@@ -45,7 +45,7 @@ isnt() { if [ -e "$root/$1" ] || [ -L "$root/$1" ]; then fail "$2: /$1 is there"
 link=etc/systemd/system/multi-user.target.wants/chordnode.service
 
 package -i "$deb"
-for file in usr/bin/chordnode usr/bin/btclient usr/lib/systemd/system/btclient.socket etc/default/chordnode usr/share/man/man1/btclient-download.1.gz; do
+for file in usr/bin/chordnode usr/bin/btclient usr/lib/systemd/system/btclient.socket etc/default/chordnode usr/share/man/man1/btclient-download.1.gz usr/share/man/man1/chordnode-forget.1.gz; do
 	is $file "installed"
 done
 isnt $link "an installation enables nothing"

@@ -34,16 +34,16 @@ version() {
 PACKAGE_VERSION=$(version)
 export PACKAGE_VERSION
 
-build() { # GOOS GOARCH INTO
+build() { # GOOS GOARCH INTO FLAG...
 	mkdir -p "$3"
-	GOOS=$1 GOARCH=$2 go build -trimpath -buildvcs=false -ldflags "-s -w -buildid= -X chordtorrent/version.release=$PACKAGE_VERSION" \
+	GOOS=$1 GOARCH=$2 go build "${@:4}" -trimpath -buildvcs=false -ldflags "-s -w -buildid= -X chordtorrent/version.release=$PACKAGE_VERSION" \
 		-o "$3/" ./cmd/chordnode ./cmd/btclient
 }
 
 # What the programs say of themselves, under share/ in $WORK/common.
 describe() {
 	local own="$WORK/own" share="$WORK/common/share" program
-	build "$(go env GOHOSTOS)" "$(go env GOHOSTARCH)" "$own"
+	build "$(go env GOHOSTOS)" "$(go env GOHOSTARCH)" "$own" -tags manual
 	mkdir -p "$share"/{man/man1,bash-completion/completions,zsh/site-functions,fish/vendor_completions.d}
 	for program in chordnode btclient; do
 		# A default in the home directory is not to be that of whoever builds.

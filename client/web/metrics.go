@@ -24,14 +24,17 @@ const (
 	surveyPatience = 2 * time.Second
 )
 
-// liveHeap is as in package node: it shows a leak at once.
-var liveHeap = collectors.WithGoCollectorRuntimeMetrics(collectors.GoRuntimeMetricsRule{Matcher: regexp.MustCompile(`^/gc/heap/live:bytes$`)})
+// goCollector is as in package node, with the live heap: it shows a leak at once.
+func goCollector() prometheus.Collector {
+	liveHeap := collectors.GoRuntimeMetricsRule{Matcher: regexp.MustCompile(`^/gc/heap/live:bytes$`)}
+	return collectors.NewGoCollector(collectors.WithGoCollectorRuntimeMetrics(liveHeap))
+}
 
 // metrics answers in Prometheus' format. Everything is counted by whoever does it, and read
 // when somebody looks.
 func (s *Server) metrics() http.Handler {
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(seen{s}, collectors.NewGoCollector(liveHeap), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	registry.MustRegister(seen{s}, goCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
 }
 

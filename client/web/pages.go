@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"sync"
 	"time"
 
 	"chordtorrent/client"
@@ -21,7 +22,10 @@ import (
 //go:embed templates
 var templateFiles embed.FS
 
-var templates = template.Must(template.New("").Funcs(words).ParseFS(templateFiles, "templates/*.html"))
+// templates are parsed when the first page is asked for: most commands show none.
+var templates = sync.OnceValue(func() *template.Template {
+	return template.Must(template.New("").Funcs(words).ParseFS(templateFiles, "templates/*.html"))
+})
 
 // frame is what every page has around it.
 type frame struct {
@@ -43,16 +47,16 @@ func (s *Server) page(w http.ResponseWriter, r *http.Request, status int, page, 
 	f := frame{Page: page, Title: title, Body: body, trackers: func() []string { return s.trackers.now(r.Context()) }}
 	var out bytes.Buffer
 	var err error
-	if r.URL.Query().Has("part") && templates.Lookup(page+"-part") != nil {
-		err = templates.ExecuteTemplate(&out, page+"-part", f)
+	if r.URL.Query().Has("part") && templates().Lookup(page+"-part") != nil {
+		err = templates().ExecuteTemplate(&out, page+"-part", f)
 	} else {
 		if page != "login" {
 			f.Status, _ = s.status(r) // the frame does without
 		}
 		var inner bytes.Buffer
-		if err = templates.ExecuteTemplate(&inner, page, f); err == nil {
+		if err = templates().ExecuteTemplate(&inner, page, f); err == nil {
 			f.Body = template.HTML(inner.String())
-			err = templates.ExecuteTemplate(&out, "frame", f)
+			err = templates().ExecuteTemplate(&out, "frame", f)
 		}
 	}
 	if err != nil {
@@ -266,7 +270,7 @@ func (s *Server) live(w http.ResponseWriter, r *http.Request) {
 	s.stream(w, r, true, func(out *bytes.Buffer, jobs []api.Job, gone []string) {
 		for _, j := range jobs {
 			var html bytes.Buffer
-			if err := templates.ExecuteTemplate(&html, "job-line", j); err != nil {
+			if err := templates().ExecuteTemplate(&html, "job-line", j); err != nil {
 				s.log.Error("a line cannot be shown", "err", err)
 				return
 			}

@@ -116,8 +116,9 @@ hashes, 5 no ring in reach, 130 interrupted (run it again to continue).`,
 	f.StringVar(&a.flags.logFormat, "log-format", "text", "text or json")
 	f.StringVar(&a.flags.config, "config", "", "the `FILE` with values for flags that are not given (default chordtorrent/btclient.conf in the user's configuration directory)")
 	root.AddCommand(a.publishCommand(), a.uploadCommand(), a.downloadCommand(), a.lsCommand(), a.showCommand(), a.torrentCommand(),
-		a.unpublishCommand(), a.verifyCommand(), a.serveCommand(), a.downloadsCommand(), a.limitCommand(), a.removeCommand(), a.cancelCommand(), manual.Command(takes(1, 1, "DIR")), a.healthCommand())
+		a.unpublishCommand(), a.verifyCommand(), a.serveCommand(), a.downloadsCommand(), a.limitCommand(), a.removeCommand(), a.cancelCommand(), a.healthCommand())
 	root.AddCommand(a.metainfoCommand())
+	manual.AddTo(root, takes(1, 1, "DIR"))
 	root.AddCommand(a.steerCommands()...)
 	for _, c := range root.Commands() {
 		switch c.Name() {

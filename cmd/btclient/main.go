@@ -32,6 +32,7 @@ func main() {
 	// the end of the process, so that `btclient ls | head` ends well and a
 	// download outlives the reader of its progress.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	fallBack()
 	ctx, stop := interruptible(os.Stderr)
 	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()

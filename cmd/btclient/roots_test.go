@@ -12,6 +12,7 @@ import (
 const testRoots = "BTCLIENT_TEST_ROOTS"
 
 func withRoots() (code int) {
+	fallBack()
 	pool, err := x509.SystemCertPool()
 	if err != nil || pool.Equal(x509.NewCertPool()) {
 		return 1

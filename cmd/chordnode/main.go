@@ -92,7 +92,8 @@ A flag that is not given may come from the environment: CHORDNODE_LOG_LEVEL for
 	cmd.SetVersionTemplate("chordnode {{.Version}}\n")
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	flags.register(cmd.Flags())
-	cmd.AddCommand(newStatusCommand(stdout), newHealthCommand(stdout), newForgetCommand(stdout), newSecretCommand(stdout), manual.Command(oneDirectory))
+	cmd.AddCommand(newStatusCommand(stdout), newHealthCommand(stdout), newForgetCommand(stdout), newSecretCommand(stdout))
+	manual.AddTo(cmd, oneDirectory)
 	return cmd
 }
 

@@ -1,5 +1,5 @@
-// Package manual answers one question: what does a program's manual say? What its commands
-// say of themselves. Those who make packages ask for it.
+//go:build manual
+
 package manual
 
 import (
@@ -14,17 +14,16 @@ import (
 	"chordtorrent/version"
 )
 
-// Command is a hidden command, man DIR, that writes a page for each command of the program
-// that it is added to. args is to refuse anything but one argument.
-func Command(args cobra.PositionalArgs) *cobra.Command {
-	return &cobra.Command{
+// AddTo adds a hidden command, man DIR, that writes a page for each command of the program.
+// args is to refuse anything but one argument.
+func AddTo(program *cobra.Command, args cobra.PositionalArgs) {
+	program.AddCommand(&cobra.Command{
 		Use: "man DIR", Short: "Write manual pages of all commands into a directory", Hidden: true,
 		Args: args,
-		RunE: func(cmd *cobra.Command, args []string) error {
+		RunE: func(_ *cobra.Command, args []string) error {
 			if err := os.MkdirAll(args[0], 0o755); err != nil {
 				return err
 			}
-			program := cmd.Root()
 			program.DisableAutoGenTag = true // the same input gives the same pages
 			epoch := time.Unix(0, 0).UTC()
 			header := &doc.GenManHeader{Title: strings.ToUpper(program.Name()), Section: "1", Source: "chordtorrent " + version.String(), Manual: "chordtorrent", Date: &epoch}
@@ -33,5 +32,5 @@ func Command(args cobra.PositionalArgs) *cobra.Command {
 			}
 			return nil
 		},
-	}
+	})
 }

@@ -119,7 +119,7 @@ func (t *Tracker) files(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var out bytes.Buffer
-	err = report.Execute(&out, map[string]any{"Files": page, "Total": total, "Search": r.URL.Query().Get("search"),
+	err = report().Execute(&out, map[string]any{"Files": page, "Total": total, "Search": r.URL.Query().Get("search"),
 		"First": offset + 1, "Last": offset + len(page), "Next": offset + listPage, "Previous": max(offset-listPage, 0), "More": offset+len(page) < total, "Less": offset > 0})
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
@@ -137,7 +137,9 @@ func writePage(w http.ResponseWriter, page []byte) {
 	_, _ = w.Write(page)
 }
 
-var report = template.Must(template.New("files").Parse(`<!doctype html>
+var report = sync.OnceValue(func() *template.Template { return template.Must(template.New("files").Parse(reportText)) })
+
+const reportText = `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>What the ring has</title><link rel="stylesheet" href="/style.css"></head><body>
 <h1>What the ring has</h1>
 <form method="get"><label for="search">Search</label> <input id="search" name="search" type="search" value="{{.Search}}"> <button type="submit">Find</button></form>
@@ -146,4 +148,4 @@ var report = template.Must(template.New("files").Parse(`<!doctype html>
 {{range .Files}}<tr><td><a href="{{.Torrent}}">{{.Name}}</a></td><td>{{.Size}}</td><td>{{.Seeders}}</td><td>{{.Leechers}}</td><td><a href="{{.Swarm}}">hosts</a></td><td>{{.InfoHash}}</td></tr>{{end}}
 </tbody></table>{{else}}<p>Nothing{{if .Search}} of that name{{end}}.</p>{{end}}
 </body></html>
-`))
+`

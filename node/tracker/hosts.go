@@ -10,6 +10,7 @@ import (
 	"html/template"
 	"net/http"
 	"slices"
+	"sync"
 	"time"
 
 	"chordtorrent/communicator"
@@ -119,7 +120,7 @@ func (t *Tracker) swarm(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var out bytes.Buffer
-	if err := swarmPage.Execute(&out, h); err != nil {
+	if err := swarmPage().Execute(&out, h); err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
@@ -148,8 +149,12 @@ func etaWords(eta *float64) string {
 	return (time.Duration(*eta) * time.Second).String()
 }
 
-var swarmPage = template.Must(template.New("swarm").Funcs(template.FuncMap{"share": sharePercent, "rate": rateWords, "eta": etaWords,
-	"ago": func(t time.Time) string { return max(time.Since(t).Round(time.Second), 0).String() }}).Parse(`<!doctype html>
+var swarmPage = sync.OnceValue(func() *template.Template {
+	return template.Must(template.New("swarm").Funcs(template.FuncMap{"share": sharePercent, "rate": rateWords, "eta": etaWords,
+		"ago": func(t time.Time) string { return max(time.Since(t).Round(time.Second), 0).String() }}).Parse(swarmText))
+})
+
+const swarmText = `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><meta http-equiv="refresh" content="5"><title>{{.Name}}</title><link rel="stylesheet" href="/style.css"></head><body>
 <h1>{{.Name}}</h1>
 <p>{{.Size}} bytes, {{.Seeders}} seeders, {{.Leechers}} leechers{{if .LastETA}}; the last is done in {{eta .LastETA}}{{end}}. Info hash {{.InfoHash}}. <a href="files">All names</a></p>
@@ -157,4 +162,4 @@ var swarmPage = template.Must(template.New("swarm").Funcs(template.FuncMap{"shar
 {{range .Hosts}}<tr><td>{{.Addr}}</td><td>{{share .Share}}</td><td>{{rate .Rate}}</td><td>{{if .Seeds}}done{{else}}{{eta .ETA}}{{end}}</td><td>{{ago .Seen}}</td></tr>{{end}}
 </tbody></table>{{else}}<p>Nobody has it at the moment.</p>{{end}}
 </body></html>
-`))
+`
