@@ -6,9 +6,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Calls on non-blocking sockets that do not tell the Go runtime of it: they never wait,
-// and each one told wakes the thread that looks after those that do. See
-// poller/epoll_linux.go, which has what was measured.
+// Calls of the loop that do not tell the Go runtime of it: they never wait, and each one
+// told wakes the thread that looks after those that do. See poller/epoll_linux.go, which
+// has what was measured.
 
 func rawRead(fd int, b []byte) (int, error) {
 	n, _, errno := unix.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)))
@@ -27,6 +27,27 @@ func rawSend(fd int, first, then []byte, flags int) (int, error) {
 	message.SetIovlen(len(iov))
 	n, _, errno := unix.RawSyscall(unix.SYS_SENDMSG, uintptr(fd), uintptr(unsafe.Pointer(&message)), uintptr(flags))
 	return outcome(n, errno)
+}
+
+// rawSendfile is of pages that are in memory: resident has said so.
+func rawSendfile(sock, file int, offset int64, n int) (int, error) {
+	sent, _, errno := unix.RawSyscall6(unix.SYS_SENDFILE, uintptr(sock), uintptr(file), uintptr(unsafe.Pointer(&offset)), uintptr(n), 0, 0)
+	return outcome(sent, errno)
+}
+
+func rawCachestat(file int, off, n int64) (cached unix.Cachestat_t, err error) {
+	of := unix.CachestatRange{Off: uint64(off), Len: uint64(n)}
+	_, _, errno := unix.RawSyscall6(unix.SYS_CACHESTAT, uintptr(file), uintptr(unsafe.Pointer(&of)), uintptr(unsafe.Pointer(&cached)), 0, 0, 0)
+	_, err = outcome(0, errno)
+	return cached, err
+}
+
+func rawTCPInfo(fd int) (info unix.TCPInfo, err error) {
+	size := uint32(unsafe.Sizeof(info))
+	_, _, errno := unix.RawSyscall6(unix.SYS_GETSOCKOPT, uintptr(fd), unix.IPPROTO_TCP, unix.TCP_INFO,
+		uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&size)), 0)
+	_, err = outcome(0, errno)
+	return info, err
 }
 
 func iovecs(first, then []byte) (iov [2]unix.Iovec) {

@@ -41,7 +41,7 @@ func send(fd int, first, then []byte, more bool) (int, error) {
 
 // sendFile moves up to n bytes from a file to a socket inside the kernel.
 func sendFile(sock, file int, offset int64, n int) (int, error) {
-	return unix.Sendfile(sock, file, &offset, n)
+	return rawSendfile(sock, file, offset, n)
 }
 
 // receive reads into first and, when that is full, into then, in one call.
@@ -61,9 +61,7 @@ func receive(fd int, first, then []byte) (int, error) {
 // system that knows neither is taken to be fast.
 func resident(file int, off, n int64) bool {
 	page := int64(unix.Getpagesize())
-	var cached unix.Cachestat_t
-	err := unix.Cachestat(uint(file), &unix.CachestatRange{Off: uint64(off), Len: uint64(n)}, &cached, 0)
-	if err == nil {
+	if cached, err := rawCachestat(file, off, n); err == nil {
 		return int64(cached.Cache) >= (off+n-1)/page-off/page+1
 	}
 	var one [1]byte
@@ -80,7 +78,7 @@ func willNeed(file int, off, n int64) { _ = unix.Fadvise(file, off, n, unix.FADV
 
 // roundTrip is the kernel's smoothed measure of the connection.
 func roundTrip(fd int) time.Duration {
-	info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+	info, err := rawTCPInfo(fd)
 	if err != nil {
 		return defaultRoundTrip
 	}

@@ -77,8 +77,12 @@ func (p *epoll) open() error {
 	p.wakes = wakes
 	one := binary.NativeEndian.AppendUint64(nil, 1)
 	var count [8]byte
-	p.signal = func() { unix.Write(wakes, one) }
-	p.drain = func() { unix.Read(wakes, count[:]) }
+	p.signal = func() {
+		_, _, _ = unix.RawSyscall(unix.SYS_WRITE, uintptr(wakes), uintptr(unsafe.Pointer(&one[0])), uintptr(len(one)))
+	}
+	p.drain = func() {
+		_, _, _ = unix.RawSyscall(unix.SYS_READ, uintptr(wakes), uintptr(unsafe.Pointer(&count[0])), uintptr(len(count)))
+	}
 	p.release = func() { unix.Close(wakes); p.file.Close() }
 	return nil
 }
@@ -174,13 +178,15 @@ func (p *epoll) Wait(events []Event, timeout time.Duration) (int, error) {
 // wait is epoll_wait into p.raw[:room], with the goroutine parked and not its thread.
 func (p *epoll) wait(room int, timeout time.Duration) (int, error) {
 	p.room = room
-	if p.look(0) || timeout == 0 {
+	p.got, p.failed = 0, nil
+	if timeout == 0 {
+		p.look(0)
 		return p.got, p.failed
 	}
 	if err := p.wakeBy(timeout); err != nil {
 		return 0, err
 	}
-	// An event between the look and the parking is not lost: the runtime watches fd
+	// Read looks before it parks. An event between the two is not lost: the runtime watches fd
 	// edge-triggered, and remembers an edge until somebody parks.
 	if err := p.parked.Read(p.look); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 		return 0, err
