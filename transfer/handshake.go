@@ -83,7 +83,7 @@ func (c *conn) greeted(h wire.Handshake) {
 	c.state = open
 	c.born, c.heard = s.l.now, s.l.now
 	c.from = s.source(c)
-	c.bits = wire.NewBits(s.have.Len())
+	c.bits, c.lead = wire.NewBits(s.have.Len()), -s.have.Count()
 	if s.pick != nil {
 		s.pick.AddPeer(c.id)
 		c.picking = true

@@ -80,35 +80,55 @@ func stuck(t *testing.T, spec Spec, with func(*Config)) netip.AddrPort {
 }
 
 // Whoever several have got ahead of calls more, and goes on with them as long as that is
-// so. One that is ahead is not enough: it may lie.
+// so. One that is ahead is not enough: it may lie. Nor are those that had more already when
+// they were met: who comes late gets as much as others.
 func TestWhoIsBehindCallsMore(t *testing.T) {
-	for _, step := range []struct{ ahead, least, most int }{{1, 10, 10 + 1}, {3, 14, 14}} {
+	for _, step := range []struct {
+		gain, had   int // peers that get 15 pieces after they were met, and that had as many
+		least, most int
+	}{{1, 0, 10, 10 + 2}, {3, 0, 20, 20}, {0, 3, 10, 10 + 4}} { // they choke, and are no good ones; and one is looked at
 		clock := &stoppedClock{at: time.Now()}
 		f := makeTorrent(t, 113, 64<<10, 1<<20)
 		on := func(cfg *Config) { cfg.now, cfg.Neighbours = clock.now, 5 }
 		leech := start(t, on)
 		leech.SetLimits(1, 0) // it stays behind
 		to := leech.add(t, f.leechSpec(t))
-		var addrs []netip.AddrPort
-		for n := range 14 {
-			spec := f.leechSpec(t)
-			if n < step.ahead {
-				spec = f.seedSpec(t)
-				spec.Have.Clear(15) // which nobody has
+		ahead := f.all()
+		ahead.Clear(15) // which nobody has
+		for n := range step.had {
+			join(t, leech, f, n).send(wire.Message{ID: wire.Bitfield, Bits: ahead.Bytes()})
+		}
+		for n := range step.gain {
+			p := join(t, leech, f, n)
+			for i := range ahead.Each() {
+				p.send(wire.Message{ID: wire.Have, Index: uint32(i)})
 			}
-			addrs = append(addrs, stuck(t, spec, on))
+		}
+		came := step.gain + step.had
+		until(t, "all to say what they have", func() bool {
+			n := 0
+			for _, p := range to.Status().Peers {
+				if p.Pieces == 15 {
+					n++
+				}
+			}
+			return n == came
+		})
+		var addrs []netip.AddrPort
+		for range 20 - came {
+			addrs = append(addrs, stuck(t, f.leechSpec(t), on))
 		}
 		to.AddPeers(addrs)
-		called := func() int { return len(to.Status().Peers) }
-		until(t, "five to be called", func() bool { return called() >= 5 })
+		connected := func() int { return len(to.Status().Peers) }
+		until(t, "five to be called", func() bool { return connected() >= came+5 })
 		until(t, "many to be called", func() bool {
 			clock.advance(tickEvery)
-			return called() >= step.least
+			return connected() >= step.least
 		})
 		for range 5 * 30 { // seconds, in which it looks around, too
 			clock.advance(tickEvery)
-			if n := called(); n < step.least-1 || n > step.most {
-				t.Fatalf("%d ahead: %d are called", step.ahead, n)
+			if n := connected(); n < step.least-1 || n > step.most {
+				t.Fatalf("%d have got ahead, %d were: %d are connected", step.gain, step.had, n)
 			}
 		}
 	}

@@ -122,6 +122,7 @@ func (c *conn) onWhole(bits *wire.Bits) {
 	c.spoke = true
 	c.bits = bits
 	c.has = bits.Count()
+	c.lead = c.has - c.s.have.Count()
 	if c.picking {
 		c.s.pick.PeerBits(c.id, bits.Clone())
 	}

@@ -82,11 +82,11 @@ func (s *swarm) wanted() (called, inAll int) {
 	return called, 2 * called
 }
 
-// behind tells whether more than an eighth of its neighbours have more than it has, of
-// those that were not done when they were met: its neighbours may have more neighbours
-// than others, and so less for each. An eighth, not the mean, as slow ones are always
-// behind; and those that are done by now are ahead. One alone that tells lies is too few
-// among eight.
+// behind tells whether more than an eighth of its neighbours have got more than it has
+// since they were met, of those that were not done then: its neighbours may have more
+// neighbours than others, and so less for each. An eighth, not the mean, as slow ones are
+// always behind; and those that are done by now are ahead. One alone that tells lies is
+// too few among eight. Who comes late is not behind for that: he gets as much as others.
 func (s *swarm) behind() bool {
 	if s.pick == nil {
 		return false
@@ -97,7 +97,7 @@ func (s *swarm) behind() bool {
 			continue
 		}
 		n++
-		if c.state == open && c.has > level {
+		if c.state == open && c.has-c.lead > level {
 			ahead++
 		}
 	}

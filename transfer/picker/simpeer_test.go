@@ -33,6 +33,7 @@ type simLink struct {
 	choked   bool
 	called   bool          // by from
 	stands   time.Duration // since when
+	lead     int           // how many more from had than to, then
 	since    time.Time
 	refused  map[int]time.Duration
 	sent     float64
@@ -78,7 +79,7 @@ func (w *simSwarm) connect(a, b *simPeer) {
 		l.flow = flow{up: &l.from.up, down: &l.to.down, at: -1, arrived: l.arrived}
 		l.refused = map[int]time.Duration{}
 		l.choked = true
-		l.stands = w.now
+		l.stands, l.lead = w.now, l.from.have.Count()-l.to.have.Count()
 		l.from.links = append(l.from.links, l)
 		l.to.pick.AddPeer(l.from.id)
 		l.to.pick.PeerBits(l.from.id, l.from.have.Clone())
@@ -371,7 +372,7 @@ func (p *simPeer) callMore() {
 }
 
 // behind tells, as the engine does, whether more than an eighth of those that were not
-// done when they were met have more by now than the peer has.
+// done when they were met have got more since than the peer has.
 func (p *simPeer) behind() bool {
 	n, ahead := 0, 0
 	for _, l := range p.links {
@@ -379,7 +380,7 @@ func (p *simPeer) behind() bool {
 			continue
 		}
 		n++
-		if l.to.have.Count() > p.have.Count()+max(p.w.geo.Pieces/100, 2) {
+		if l.to.have.Count()-l.back.lead > p.have.Count()+max(p.w.geo.Pieces/100, 2) {
 			ahead++
 		}
 	}
