@@ -64,7 +64,6 @@ type conn struct {
 	bits                   *wire.Bits // what it has
 	has                    int        // bits.Count()
 	lead                   int        // how many more it had than there were here, at first
-	gained                 bool       // it has told of a piece that it got
 	spoke                  bool       // it has said something that a bitfield must not follow
 	introduced             bool       // its extension handshake is here
 	chokesUs, chokesIt     bool

@@ -1,6 +1,7 @@
 package transfer
 
 import (
+	"fmt"
 	"net/netip"
 	"testing"
 	"time"
@@ -81,54 +82,74 @@ func stuck(t *testing.T, spec Spec, with func(*Config)) netip.AddrPort {
 
 // Whoever several have got ahead of calls more, and goes on with them as long as that is
 // so. One that is ahead is not enough: it may lie. Nor are those that had more already when
-// they were met: who comes late gets as much as others.
+// they were met: who comes late gets as much as others; and nor do they hide those that
+// are ahead.
 func TestWhoIsBehindCallsMore(t *testing.T) {
+	type group struct{ peers, had, gets int } // pieces, of 16: at first, without a bitfield if none; and since
 	for _, step := range []struct {
-		gain, had   int // peers that get 15 pieces after they were met, and that had as many
+		own  int // pieces that are here at first
+		come []group
+		// So many of 17 are called. Those that came choke, and are no good ones; and one
+		// more than ten is looked at.
 		least, most int
-	}{{1, 0, 10, 10 + 2}, {3, 0, 20, 20}, {0, 3, 10, 10 + 4}} { // they choke, and are no good ones; and one is looked at
+	}{
+		{0, []group{{1, 0, 15}}, 9, 11},
+		{0, []group{{3, 0, 15}}, 17, 17},
+		{0, []group{{3, 15, 0}}, 7, 11},
+		{5, []group{{3, 0, 4}}, 17, 17},
+		{5, []group{{3, 2, 4}}, 17, 17},
+		{0, []group{{3, 0, 15}, {24, 15, 0}}, 13, 17},
+	} {
 		clock := &stoppedClock{at: time.Now()}
 		f := makeTorrent(t, 113, 64<<10, 1<<20)
 		on := func(cfg *Config) { cfg.now, cfg.Neighbours = clock.now, 5 }
 		leech := start(t, on)
-		leech.SetLimits(1, 0) // it stays behind
-		to := leech.add(t, f.leechSpec(t))
-		ahead := f.all()
-		ahead.Clear(15) // which nobody has
-		for n := range step.had {
-			join(t, leech, f, n).send(wire.Message{ID: wire.Bitfield, Bits: ahead.Bytes()})
+		leech.SetLimits(1, 1) // it stays behind
+		spec := f.leechSpec(t)
+		spec.Have = wire.NewBits(16)
+		for i := range step.own {
+			spec.Have.Set(i)
 		}
-		for n := range step.gain {
-			p := join(t, leech, f, n)
-			for i := range ahead.Each() {
-				p.send(wire.Message{ID: wire.Have, Index: uint32(i)})
+		to := leech.add(t, spec)
+		came, pieces := 0, 0
+		for _, g := range step.come {
+			for range g.peers {
+				p := join(t, leech, f, came)
+				if g.had > 0 {
+					bits := wire.NewBits(16)
+					for i := range g.had {
+						bits.Set(i)
+					}
+					p.send(wire.Message{ID: wire.Bitfield, Bits: bits.Bytes()})
+				}
+				for i := range g.gets {
+					p.send(wire.Message{ID: wire.Have, Index: uint32(g.had + i)})
+				}
+				came, pieces = came+1, pieces+g.had+g.gets
 			}
 		}
-		came := step.gain + step.had
 		until(t, "all to say what they have", func() bool {
 			n := 0
 			for _, p := range to.Status().Peers {
-				if p.Pieces == 15 {
-					n++
-				}
+				n += p.Pieces
 			}
-			return n == came
+			return n == pieces
 		})
 		var addrs []netip.AddrPort
-		for range 20 - came {
+		for range 17 {
 			addrs = append(addrs, stuck(t, f.leechSpec(t), on))
 		}
 		to.AddPeers(addrs)
-		connected := func() int { return len(to.Status().Peers) }
-		until(t, "five to be called", func() bool { return connected() >= came+5 })
-		until(t, "many to be called", func() bool {
+		called := func() int { return len(to.Status().Peers) - came }
+		until(t, "five to be called", func() bool { return called() >= 5 })
+		until(t, fmt.Sprintf("%d to be called: %+v", step.least, step), func() bool {
 			clock.advance(tickEvery)
-			return connected() >= step.least
+			return called() >= step.least
 		})
 		for range 5 * 30 { // seconds, in which it looks around, too
 			clock.advance(tickEvery)
-			if n := connected(); n < step.least-1 || n > step.most {
-				t.Fatalf("%d have got ahead, %d were: %d are connected", step.gain, step.had, n)
+			if n := called(); n < step.least-1 || n > step.most {
+				t.Fatalf("%+v: %d are called", step, n)
 			}
 		}
 	}

@@ -93,7 +93,6 @@ func (c *conn) onHave(piece uint32) {
 	}
 	c.bits.Set(i)
 	c.has++
-	c.gained = true
 	c.s.pick.PeerHas(c.id, i)
 	c.s.arrived(i)
 	if !c.s.have.Get(i) {

@@ -83,17 +83,17 @@ func (s *swarm) wanted() (called, inAll int) {
 }
 
 // behind tells whether more than an eighth of its neighbours have got more than it has
-// since they were met, of those that were not done then: its neighbours may have more
+// since they were met, of those that had as much to get: its neighbours may have more
 // neighbours than others, and so less for each. An eighth, not the mean, as slow ones are
-// always behind; and those that are done by now are ahead. One alone that tells lies is
-// too few among eight. Who comes late is not behind for that: he gets as much as others.
+// always behind. One alone that tells lies is too few among eight. Who comes late is not
+// behind for that: he gets as much as others.
 func (s *swarm) behind() bool {
 	if s.pick == nil {
 		return false
 	}
 	n, ahead, level := 0, 0, s.have.Count()+max(s.geo.Pieces/behindBy, 2)
 	for _, c := range s.conns {
-		if !c.fetches() && !c.gained {
+		if s.geo.Pieces-c.lead <= level {
 			continue
 		}
 		n++

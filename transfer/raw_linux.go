@@ -6,9 +6,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Calls of the loop that do not tell the Go runtime of it: they never wait, and each one
-// told wakes the thread that looks after those that do. See poller/epoll_linux.go, which
-// has what was measured.
+// Calls of the loop that do not tell the Go runtime of it: none of them waits for a disk
+// or a peer, and each one told wakes the thread that looks after those that do. See
+// poller/epoll_linux.go, which has what was measured.
 
 func rawRead(fd int, b []byte) (int, error) {
 	n, _, errno := unix.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)))
@@ -27,12 +27,6 @@ func rawSend(fd int, first, then []byte, flags int) (int, error) {
 	message.SetIovlen(len(iov))
 	n, _, errno := unix.RawSyscall(unix.SYS_SENDMSG, uintptr(fd), uintptr(unsafe.Pointer(&message)), uintptr(flags))
 	return outcome(n, errno)
-}
-
-// rawSendfile is of pages that are in memory: resident has said so.
-func rawSendfile(sock, file int, offset int64, n int) (int, error) {
-	sent, _, errno := unix.RawSyscall6(unix.SYS_SENDFILE, uintptr(sock), uintptr(file), uintptr(unsafe.Pointer(&offset)), uintptr(n), 0, 0)
-	return outcome(sent, errno)
 }
 
 func rawCachestat(file int, off, n int64) (cached unix.Cachestat_t, err error) {

@@ -39,9 +39,10 @@ func send(fd int, first, then []byte, more bool) (int, error) {
 	return rawSend(fd, first, then, flags)
 }
 
-// sendFile moves up to n bytes from a file to a socket inside the kernel.
+// sendFile moves up to n bytes from a file to a socket inside the kernel. The Go runtime
+// is told: a page that resident has seen may still be on its way from a disk, or be gone.
 func sendFile(sock, file int, offset int64, n int) (int, error) {
-	return rawSendfile(sock, file, offset, n)
+	return unix.Sendfile(sock, file, &offset, n)
 }
 
 // receive reads into first and, when that is full, into then, in one call.

@@ -1,15 +1,31 @@
 package main
 
 import (
+	"bytes"
 	"crypto/x509"
 	"fmt"
+	"io"
 	"os"
+	"slices"
 
 	"golang.org/x/crypto/x509roots/fallback/bundle"
 )
 
 // ownRoots is where most Linux systems have their certificates.
 var ownRoots = []string{"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt"}
+
+// hasCertificates tells whether a file begins with some. Of those that do not, Mozilla's do
+// no harm: where a machine has its own they are not used.
+func hasCertificates(path string) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	var begin [16 << 10]byte
+	n, _ := io.ReadFull(f, begin[:])
+	return bytes.Contains(begin[:n], []byte("-----BEGIN CERTIFICATE-----"))
+}
 
 // fallBack has https trackers, web seeds and .torrents checked with Mozilla's certificates
 // where a machine has none of its own, as in an image that holds nothing but this program.
@@ -19,10 +35,8 @@ func fallBack() {
 	if named := os.Getenv("SSL_CERT_FILE"); named != "" {
 		own = []string{named}
 	}
-	for _, path := range own {
-		if st, err := os.Stat(path); err == nil && st.Size() > 0 {
-			return
-		}
+	if slices.ContainsFunc(own, hasCertificates) {
+		return
 	}
 	pool := x509.NewCertPool()
 	for root := range bundle.Roots() {

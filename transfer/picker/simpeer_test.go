@@ -371,16 +371,16 @@ func (p *simPeer) callMore() {
 	p.w.in(200*time.Millisecond, p.callMore)
 }
 
-// behind tells, as the engine does, whether more than an eighth of those that were not
-// done when they were met have got more since than the peer has.
+// behind tells, as the engine does, whether more than an eighth of those that had as much
+// to get when they were met have got more since than the peer has.
 func (p *simPeer) behind() bool {
-	n, ahead := 0, 0
+	n, ahead, level := 0, 0, p.have.Count()+max(p.w.geo.Pieces/100, 2)
 	for _, l := range p.links {
-		if l.to.done > 0 && l.to.done <= l.stands {
+		if p.w.geo.Pieces-l.back.lead <= level {
 			continue
 		}
 		n++
-		if l.to.have.Count()-l.back.lead > p.have.Count()+max(p.w.geo.Pieces/100, 2) {
+		if l.to.have.Count()-l.back.lead > level {
 			ahead++
 		}
 	}

@@ -178,7 +178,6 @@ func (p *epoll) Wait(events []Event, timeout time.Duration) (int, error) {
 // wait is epoll_wait into p.raw[:room], with the goroutine parked and not its thread.
 func (p *epoll) wait(room int, timeout time.Duration) (int, error) {
 	p.room = room
-	p.got, p.failed = 0, nil
 	if timeout == 0 {
 		p.look(0)
 		return p.got, p.failed
@@ -188,7 +187,12 @@ func (p *epoll) wait(room int, timeout time.Duration) (int, error) {
 	}
 	// Read looks before it parks. An event between the two is not lost: the runtime watches fd
 	// edge-triggered, and remembers an edge until somebody parks.
-	if err := p.parked.Read(p.look); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+	err := p.parked.Read(p.look)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		p.look(0) // the deadline may have passed before it could look
+		err = nil
+	}
+	if err != nil {
 		return 0, err
 	}
 	return p.got, p.failed
