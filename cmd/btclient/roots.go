@@ -14,8 +14,8 @@ import (
 // ownRoots is where most Linux systems have their certificates.
 var ownRoots = []string{"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt"}
 
-// hasCertificates tells whether a file begins with some. Of those that do not, Mozilla's do
-// no harm: where a machine has its own they are not used.
+// hasCertificates tells whether a file begins with some, within 16 KiB. To miss some that
+// are there costs time only: where a machine has its own, Mozilla's are not used.
 func hasCertificates(path string) bool {
 	f, err := os.Open(path)
 	if err != nil {

@@ -187,12 +187,9 @@ func (p *epoll) wait(room int, timeout time.Duration) (int, error) {
 	}
 	// Read looks before it parks. An event between the two is not lost: the runtime watches fd
 	// edge-triggered, and remembers an edge until somebody parks.
-	err := p.parked.Read(p.look)
-	if errors.Is(err, os.ErrDeadlineExceeded) {
+	if err := p.parked.Read(p.look); errors.Is(err, os.ErrDeadlineExceeded) {
 		p.look(0) // the deadline may have passed before it could look
-		err = nil
-	}
-	if err != nil {
+	} else if err != nil {
 		return 0, err
 	}
 	return p.got, p.failed
