@@ -43,9 +43,10 @@ var mayImport = map[string][]string{
 	"scripts/swarmbench":   {"scripts/lab", "communicator", "transfer"},
 	"scripts/wireshark":    {"scripts/lab"},
 	"cmd/manual":           {"version"},
-	"cmd/chordsim":         {"version", "chord/sim"},
-	"cmd/chordnode":        {"version", "cmd/manual", "node", "communicator", "chord", "chord/secret", "chord/rpc", "chord/discovery"},
-	"cmd/btclient":         {"version", "cmd/manual", "client", "client/api", "client/daemon", "client/web", "communicator", "transfer", "node"},
+	"cmd/start":            {},
+	"cmd/chordsim":         {"version", "cmd/start", "chord/sim"},
+	"cmd/chordnode":        {"version", "cmd/manual", "cmd/start", "node", "communicator", "chord", "chord/secret", "chord/rpc", "chord/discovery"},
+	"cmd/btclient":         {"version", "cmd/manual", "cmd/start", "client", "client/api", "client/daemon", "client/web", "communicator", "transfer", "node"},
 }
 
 // coreForbids are imports that would give a sans-I/O core a clock to read, a

@@ -36,7 +36,7 @@ export PACKAGE_VERSION
 
 build() { # GOOS GOARCH INTO FLAG...
 	mkdir -p "$3"
-	GOOS=$1 GOARCH=$2 go build "${@:4}" -trimpath -buildvcs=false -ldflags "-s -w -buildid= -X chordtorrent/version.release=$PACKAGE_VERSION" \
+	GOOS=$1 GOARCH=$2 go build "${@:4}" -trimpath -buildvcs=false -ldflags "-buildid= $(scripts/ldflags.sh "$1" "$2" "$PACKAGE_VERSION")" \
 		-o "$3/" ./cmd/chordnode ./cmd/btclient
 }
 

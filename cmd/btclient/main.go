@@ -25,6 +25,7 @@ import (
 
 	"chordtorrent/client"
 	"chordtorrent/client/api"
+	_ "chordtorrent/cmd/start" // where the program begins
 )
 
 func main() {

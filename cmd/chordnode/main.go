@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"chordtorrent/cmd/manual"
+	_ "chordtorrent/cmd/start" // where the program begins
 	"chordtorrent/node"
 	"chordtorrent/version"
 )

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"chordtorrent/chord/sim"
+	_ "chordtorrent/cmd/start" // where the program begins
 	"chordtorrent/version"
 )
 

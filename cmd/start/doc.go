@@ -1,0 +1,23 @@
+// Package start answers one question: what must a program have said to the kernel before the
+// Go runtime begins? That its timers may come 5 milliseconds late and not only 50
+// microseconds (timer slack, PR_SET_TIMERSLACK in prctl(2)).
+//
+// The runtime has a thread, sysmon, that looks after the others. While any of them runs, or
+// waits for a core, it sleeps for 20 microseconds and looks again. Each look costs two
+// switches of context, and whoever was in a system call for that long has its turn taken from
+// it and must ask for another: on two cores a transfer at full speed, which is all system
+// calls of that length, took a third longer for it, and 25 programs that share them a sixth
+// (bench/swarm/timer-slack.json). With the slack it sleeps until a core has nothing to do or
+// some other timer is due, 5 milliseconds at most.
+//
+// Slack is a thread's own; a new thread inherits it. When the first init function runs, sysmon
+// has been started, and to change the slack of another thread takes CAP_SYS_NICE. So it is
+// done by the first instructions of the process, which go on to where it would have begun.
+// They are used where the program is linked with the flags that scripts/ldflags.sh prints;
+// without, it works the same and costs more.
+//
+// Against: assembly, if only of ten lines. Every timer may be late by that much; nothing
+// here waits for less than tens of milliseconds. A disk that holds all threads in calls of
+// milliseconds has goroutines wait that much longer; a second of slack would be too much. And
+// what the program starts (--exec) inherits it.
+package start

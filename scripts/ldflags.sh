@@ -1,0 +1,9 @@
+#!/bin/sh
+# ldflags.sh GOOS GOARCH VERSION: what the programs are linked with, by make and by dist.sh.
+# Where package cmd/start has instructions for the platform, they begin there.
+set -eu
+case $1/$2 in
+linux/amd64 | linux/arm64) start='-E chordtorrent_start ' ;;
+*) start= ;;
+esac
+echo "$start-s -w -X chordtorrent/version.release=$3"
