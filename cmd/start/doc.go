@@ -6,9 +6,9 @@
 // waits for a core, it sleeps for 20 microseconds and looks again. Each look costs two
 // switches of context, and whoever was in a system call for that long has its turn taken from
 // it and must ask for another: on two cores a transfer at full speed, which is all system
-// calls of that length, took a third longer for it, and 25 programs that share them a sixth
-// (bench/swarm/timer-slack.json). With the slack it sleeps until a core has nothing to do or
-// some other timer is due, 5 milliseconds at most.
+// calls of that length, took a quarter longer for it, and the start of 24 programs at once a
+// fifth (bench/swarm/timer-slack.json). With the slack it sleeps until some other timer is
+// due on its core, 5 milliseconds at most.
 //
 // Slack is a thread's own; a new thread inherits it. When the first init function runs, sysmon
 // has been started, and to change the slack of another thread takes CAP_SYS_NICE. So it is
@@ -17,7 +17,8 @@
 // without, it works the same and costs more.
 //
 // Against: assembly, if only of ten lines. Every timer may be late by that much; nothing
-// here waits for less than tens of milliseconds. A disk that holds all threads in calls of
-// milliseconds has goroutines wait that much longer; a second of slack would be too much. And
-// what the program starts (--exec) inherits it.
+// here waits for less than tens of milliseconds. Where a slow disk holds as many threads as
+// there are cores, the other goroutines wait for their turn that much longer: with 10 and 20
+// milliseconds of slack a transfer at full speed is slower again than with 5. And what the
+// program starts (--exec) inherits it.
 package start
