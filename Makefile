@@ -3,8 +3,6 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
-LDFLAGS = $(shell scripts/ldflags.sh $$(go env GOOS GOARCH) '$(VERSION)')
-GO_BUILD = CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)'
 LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 FUZZTIME ?= 60s
 BENCHTIME ?= 1s
@@ -18,7 +16,9 @@ help: ## list the tasks
 
 build: ## compile the programs, static, into bin/
 	@mkdir -p bin
-	$(GO_BUILD) -o bin/ ./cmd/chordnode ./cmd/btclient ./cmd/chordsim
+	@# Asked for here and not above: a GOOS behind make is known to what a rule starts only.
+	flags=$$(scripts/ldflags.sh $$(go env GOOS GOARCH) '$(VERSION)') && \
+		CGO_ENABLED=0 go build -trimpath -ldflags "$$flags" -o bin/ ./cmd/chordnode ./cmd/btclient ./cmd/chordsim
 
 dist: ## packages of this commit, the same bytes wherever they are made, into dist/; not all with PLATFORMS="linux/amd64 …"
 	@scripts/dist.sh

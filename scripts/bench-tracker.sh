@@ -32,7 +32,8 @@ stop() {
 }
 trap 'stop; rm -rf "$work"' EXIT
 commit=$(git rev-parse --short HEAD)
-CGO_ENABLED=0 go build -trimpath -o "$work/chordnode" ./cmd/chordnode
+flags=$(scripts/ldflags.sh $(go env GOOS GOARCH) "$commit")
+CGO_ENABLED=0 go build -trimpath -ldflags "$flags" -o "$work/chordnode" ./cmd/chordnode
 mkdir -p "$out"
 
 start() { # COMMAND…: in the background, on CPU 0

@@ -35,8 +35,10 @@ PACKAGE_VERSION=$(version)
 export PACKAGE_VERSION
 
 build() { # GOOS GOARCH INTO FLAG...
+	local flags
+	flags=$(scripts/ldflags.sh "$1" "$2" "$PACKAGE_VERSION")
 	mkdir -p "$3"
-	GOOS=$1 GOARCH=$2 go build "${@:4}" -trimpath -buildvcs=false -ldflags "-buildid= $(scripts/ldflags.sh "$1" "$2" "$PACKAGE_VERSION")" \
+	GOOS=$1 GOARCH=$2 go build "${@:4}" -trimpath -buildvcs=false -ldflags "-buildid= $flags" \
 		-o "$3/" ./cmd/chordnode ./cmd/btclient
 }
 

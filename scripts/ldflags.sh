@@ -6,4 +6,4 @@ case $1/$2 in
 linux/amd64 | linux/arm64) start='-E chordtorrent_start ' ;;
 *) start= ;;
 esac
-echo "$start-s -w -X chordtorrent/version.release=$3"
+printf "%s\n" "$start-s -w -X chordtorrent/version.release=$3"

@@ -36,6 +36,7 @@ package() {
 	promtool) echo prometheus ;;
 	dumpcap) echo wireshark-common ;;
 	transmission-remote) echo transmission-cli ;;
+	qemu-*-static) echo qemu-user-static ;;
 	*) echo "$1" ;;
 	esac
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"chordtorrent/chord/sim"
-	_ "chordtorrent/cmd/start" // where the program begins
+	_ "chordtorrent/cmd/start" // where the program begins, as make links all three alike
 	"chordtorrent/version"
 )
 

@@ -13,11 +13,11 @@
 // Slack is a thread's own; a new thread inherits it. When the first init function runs, sysmon
 // has been started, and to change the slack of another thread takes CAP_SYS_NICE. So it is
 // done by the first instructions of the process, which go on to where it would have begun.
-// They are used where the program is linked with the flags that scripts/ldflags.sh prints;
-// without, it works the same and costs more.
+// They are used where Go's own linker is given the flags that scripts/ldflags.sh prints (an
+// external one goes by its own); without, the program works the same and costs more.
 //
-// Against: assembly, if only of ten lines. Every timer may be late by that much; nothing
-// here waits for less than tens of milliseconds. Where a slow disk holds as many threads as
+// Against: assembly, if only of eight instructions. Every timer may be late by that much; few
+// things here wait for less than 10 milliseconds, and none of them has to be on time. Where a slow disk holds as many threads as
 // there are cores, the other goroutines wait for their turn that much longer: with 10 and 20
 // milliseconds of slack a transfer at full speed is slower again than with 5. And what the
 // program starts (--exec) inherits it.

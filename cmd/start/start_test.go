@@ -14,12 +14,8 @@ import (
 // build links a package as make does, for this machine or another.
 func build(t *testing.T, goarch, pkg string) string {
 	t.Helper()
-	flags, err := exec.Command("../../scripts/ldflags.sh", "linux", goarch, "v1.2.3").Output()
-	if err != nil {
-		t.Fatalf("ldflags.sh: %v", err)
-	}
 	out := filepath.Join(t.TempDir(), "program")
-	cmd := exec.Command("go", "build", "-ldflags", strings.TrimSpace(string(flags)), "-o", out, pkg)
+	cmd := exec.Command("go", "build", "-ldflags", flags(t, "linux", goarch), "-o", out, pkg)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+goarch)
 	if said, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("go build %s for %s: %v\n%s", pkg, goarch, err, said)
@@ -27,15 +23,35 @@ func build(t *testing.T, goarch, pkg string) string {
 	return out
 }
 
-func TestTimersMayBeLate(t *testing.T) {
-	cmd := exec.Command(build(t, runtime.GOARCH, "./testdata/told"), "a", "", "b c")
-	cmd.Env = []string{"TOLD=environment"}
-	said, err := cmd.CombinedOutput()
+func flags(t *testing.T, goos, goarch string) string {
+	t.Helper()
+	said, err := exec.Command("../../scripts/ldflags.sh", goos, goarch, "v1.2.3").Output()
 	if err != nil {
-		t.Fatalf("a program that begins at chordtorrent_start: %v\n%s", err, said)
+		t.Fatalf("ldflags.sh: %v", err)
 	}
-	if got, want := strings.TrimSpace(string(said)), "5000000 a,,b c environment"; got != want {
-		t.Errorf("timer slack, arguments and environment are %q, want %q", got, want)
+	return strings.TrimSpace(string(said))
+}
+
+// The other architecture's instructions are run where there is an emulator, as in CI.
+func TestTimersMayBeLate(t *testing.T) {
+	for goarch, emulator := range map[string]string{"amd64": "qemu-x86_64-static", "arm64": "qemu-aarch64-static"} {
+		run := []string{build(t, goarch, "./testdata/told"), "a", "", "b c"}
+		if goarch != runtime.GOARCH {
+			if _, err := exec.LookPath(emulator); err != nil {
+				t.Logf("%s is linked and not run: there is no %s", goarch, emulator)
+				continue
+			}
+			run = append([]string{emulator}, run...)
+		}
+		cmd := exec.Command(run[0], run[1:]...)
+		cmd.Env = []string{"TOLD=environment"}
+		said, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("a program for %s that begins at chordtorrent_start: %v\n%s", goarch, err, said)
+		}
+		if got, want := strings.TrimSpace(string(said)), "5000000 a,,b c environment"; got != want {
+			t.Errorf("%s: timer slack, arguments and environment are %q, want %q", goarch, got, want)
+		}
 	}
 }
 
@@ -43,9 +59,15 @@ func TestTimersMayBeLate(t *testing.T) {
 func TestProgramsBeginHere(t *testing.T) {
 	build(t, runtime.GOARCH, "chordtorrent/cmd/chordnode")
 	build(t, runtime.GOARCH, "chordtorrent/cmd/btclient")
+	build(t, runtime.GOARCH, "chordtorrent/cmd/chordsim")
 }
 
-func TestEveryPlatformLinks(t *testing.T) {
-	build(t, "amd64", "./testdata/told")
-	build(t, "arm64", "./testdata/told")
+func TestLinkerFlags(t *testing.T) {
+	for _, platform := range []string{"linux/amd64", "linux/arm64", "linux/riscv64", "darwin/amd64", "darwin/arm64", "freebsd/amd64"} {
+		goos, goarch, _ := strings.Cut(platform, "/")
+		_, err := os.Stat("start_" + goos + "_" + goarch + ".s")
+		if begins := strings.Contains(flags(t, goos, goarch), "-E chordtorrent_start "); begins != (err == nil) {
+			t.Errorf("ldflags.sh has %s begin in this package: %v; there are instructions for it: %v", platform, begins, err == nil)
+		}
+	}
 }

@@ -1,4 +1,5 @@
-// Command told prints the timer slack of its threads, in nanoseconds, and its arguments.
+// Command told prints the timer slack of its first thread, in nanoseconds, its
+// arguments and what TOLD is.
 package main
 
 import (
