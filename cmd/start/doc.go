@@ -17,8 +17,8 @@
 // external one goes by its own); without, the program works the same and costs more.
 //
 // Against: assembly, if only of eight instructions. Every timer may be late by that much; few
-// things here wait for less than 10 milliseconds, and none of them has to be on time. Where a slow disk holds as many threads as
-// there are cores, the other goroutines wait for their turn that much longer: with 10 and 20
-// milliseconds of slack a transfer at full speed is slower again than with 5. And what the
-// program starts (--exec) inherits it.
+// things here wait for less than 10 milliseconds, and none of them has to be on time. Where a
+// slow disk holds as many threads as there are cores, the other goroutines wait for their turn
+// that much longer: with 10 and 20 milliseconds of slack a transfer at full speed is slower
+// again than with 5. And what the program starts (--exec) inherits it.
 package start
