@@ -105,6 +105,8 @@ type conn struct {
 	blocked bool // the socket took no more
 	wrote   time.Time
 	up      meter
+	turn    picker.Turn
+	shallow bool // little may wait unsent in the socket
 	marked  bool // on the loop's dirty list
 	want    poller.Interest
 
@@ -148,6 +150,9 @@ func (c *conn) readable() {
 func (c *conn) writable() {
 	if c.state != connecting {
 		c.blocked = false
+		if c.turnOver() {
+			c.s.freeTurn(c)
+		}
 		c.wake()
 		return
 	}
@@ -251,7 +256,7 @@ func (c *conn) tick(passed time.Duration) {
 		return
 	}
 	if c.outputWaits() {
-		if now.Sub(c.wrote) > stalledAtMost && !c.upHeld {
+		if now.Sub(c.wrote) > stalledAtMost && !c.upHeld && !c.turn.Waits() {
 			c.drop(slowReader, nil)
 			return
 		}

@@ -58,7 +58,7 @@
 // A request waits in its connection's queue; at the end of each turn every
 // connection that has something to say is flushed within a budget, so that all
 // get their share (upload.go): small messages together, then each block by
-// sendfile(2).
+// sendfile(2). Who is sent blocks when there are many is a matter of turns (turns.go).
 //
 // # One piece from a web seed
 //

@@ -40,6 +40,9 @@ func (s *swarm) check() error {
 			wrong("%d pieces left, the picker says %d, the bits %d", s.left, s.pick.Left(), s.have.Len()-s.have.Count())
 		}
 	}
+	if s.turns.Waiting() && s.l.nextTurns.IsZero() {
+		wrong("somebody waits for a turn, and nobody looks whether it has come")
+	}
 	asks, writers := make(map[int]int), make(map[int]int)
 	for id, c := range s.conns {
 		if c.id != id || c.state == closed {

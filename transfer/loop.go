@@ -49,6 +49,7 @@ type loop struct {
 	upHeld    []*conn // wait for room to send blocks, see limit.go
 	downHeld  []*conn // and to receive
 	nextShare time.Time
+	nextTurns time.Time // when turns are looked at, see turns.go; zero: nobody waits for one
 	inbox     []event
 	ready     [eventsATime]poller.Event
 	scratch   []byte // what is read and not a block; valid within one call
@@ -111,6 +112,10 @@ func (l *loop) run() {
 			l.share()
 			l.held("share")
 		}
+		if !l.nextTurns.IsZero() && !l.now.Before(l.nextTurns) {
+			l.tickTurns()
+			l.held("turns")
+		}
 		l.announceDue()
 		l.flush()
 		l.counts.swarms.Store(int64(len(l.swarms)))
@@ -134,6 +139,9 @@ func (l *loop) patience() time.Duration {
 	}
 	if l.holds() {
 		sooner(l.nextShare)
+	}
+	if !l.nextTurns.IsZero() {
+		sooner(l.nextTurns)
 	}
 	if l.holds() || l.busy() {
 		sooner(l.nextTick)

@@ -28,6 +28,11 @@ func keepShort(fd int) {
 	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, 128<<10)
 }
 
+// keepShallow bounds it to what may stay behind when a turn is over, see turns.go.
+func keepShallow(fd int) {
+	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, 32<<10)
+}
+
 // send writes first and then, which are small, in one call. With more set the kernel
 // keeps them back until the block that follows by sendFile, so that a header costs no
 // packet of its own.

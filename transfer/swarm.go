@@ -47,6 +47,7 @@ type swarm struct {
 	webFrom time.Time // when they may be asked first
 
 	first *picker.FirstCopies // nil until it matters who gets which piece
+	turns picker.Turns        // who is being served
 
 	nextRechoke time.Time
 	nextLook    time.Time // for better neighbours
@@ -198,6 +199,7 @@ func (s *swarm) enter(c *conn) bool {
 	}
 	c.want = want
 	c.id = s.nextID
+	c.turn.Peer = c.id
 	s.nextID++
 	s.conns[c.id] = c
 	s.l.counts.conns.Add(1)
@@ -215,6 +217,7 @@ func (s *swarm) leave(c *conn) {
 	if s.byID[c.peerID] == c {
 		delete(s.byID, c.peerID)
 	}
+	s.freeTurn(c)
 	s.forget(c.from)
 	s.keptInfo()
 	if s.quest != nil {

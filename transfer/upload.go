@@ -132,7 +132,7 @@ func (c *conn) flush() {
 		case c.state == closed:
 			return
 		case err == errNothing, err == errHeld:
-			c.watchFor(poller.Read)
+			c.rests()
 			return
 		case err != nil && again(err):
 			c.blocked = true
@@ -172,6 +172,9 @@ func (c *conn) writeSome(most int) (int, error) {
 	var b *body
 	if len(c.bodies) > 0 && c.bodies[0].ready {
 		b = c.bodies[0]
+		if !b.begun && !c.s.turns.Begin(&c.turn, c.l.now) {
+			b = nil
+		}
 	}
 	switch {
 	case b != nil && b.begun && len(b.head) == 0:
@@ -234,6 +237,7 @@ func (c *conn) sendBlock(b *body, most int) (int, error) {
 	c.up.add(n)
 	c.s.up.add(n)
 	c.l.counts.up.Add(int64(n))
+	c.turn.Sent(n)
 	c.sent(n)
 	return n, nil
 }

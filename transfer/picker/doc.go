@@ -59,6 +59,8 @@
 // [FirstCopies] is the other side of suggestions: which piece a seed gives to whom
 // while there are some that nobody else has.
 //
+// [Turns] says who of those that have asked is sent something now.
+//
 // It leaves to others: how many blocks a peer may owe, when a request has been
 // waited for long enough, whether a piece is what its hash says, who is banned.
 package picker

@@ -1,0 +1,60 @@
+package transfer
+
+import (
+	"time"
+
+	"chordtorrent/transfer/picker"
+	"chordtorrent/transfer/poller"
+)
+
+// Who of a torrent's peers is sent blocks now is up to picker.Turns. What has been written
+// to a socket has not left: a turn that is over lasts until most of it has, else all
+// sockets would be full, and the system would send from all at once again.
+
+// turnOver tells whether others wait for the connection's turn and it is not within a block.
+func (c *conn) turnOver() bool {
+	return c.s.turns.Over(&c.turn) && (len(c.bodies) == 0 || !c.bodies[0].begun)
+}
+
+// freeTurn ends the turn of a connection; those who wait come next.
+func (s *swarm) freeTurn(c *conn) {
+	s.turns.Free(&c.turn)
+	s.nextTurn()
+}
+
+// nextTurn wakes those who have a turn now.
+func (s *swarm) nextTurn() {
+	for u := s.turns.Next(s.l.now); u != nil; u = s.turns.Next(s.l.now) {
+		s.conns[u.Peer].wake()
+	}
+	if s.l.nextTurns.IsZero() && s.turns.Waiting() {
+		s.l.nextTurns = s.l.now.Add(picker.TurnTick)
+	}
+}
+
+// tickTurns has those go on who wait for a turn of somebody that takes too long.
+func (l *loop) tickTurns() {
+	l.nextTurns = time.Time{}
+	for s := range l.swarms {
+		s.turns.Tick(l.now)
+		s.nextTurn()
+	}
+}
+
+// rests is where a connection stays that has nothing to write for now, or may not. When its
+// turn is over the socket tells when what it was sent has left.
+func (c *conn) rests() {
+	if len(c.bodies) == 0 && len(c.queue) == 0 {
+		c.s.turns.Done(&c.turn)
+	}
+	c.s.nextTurn()
+	want := poller.Read
+	if c.turnOver() {
+		if !c.shallow {
+			c.shallow = true
+			keepShallow(c.fd)
+		}
+		want |= poller.Write
+	}
+	c.watchFor(want)
+}
