@@ -256,7 +256,7 @@ func (c *conn) tick(passed time.Duration) {
 		return
 	}
 	if c.outputWaits() {
-		if now.Sub(c.wrote) > stalledAtMost && !c.upHeld && !c.turn.Waits() {
+		if now.Sub(c.wrote) > stalledAtMost && c.want&poller.Write != 0 {
 			c.drop(slowReader, nil)
 			return
 		}

@@ -118,7 +118,7 @@ func connectError(fd int) error {
 // itself, once a turn; and little waits in the kernel.
 func tune(fd int) {
 	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
-	keepShort(fd)
+	keepShort(fd, false)
 }
 
 func toSockaddr(a netip.AddrPort) unix.Sockaddr {

@@ -24,13 +24,12 @@ func accept(listener int) (int, netip.AddrPort, error) {
 // 128 KiB instead of megabytes: a HAVE or a cancel is not stuck behind them,
 // and the two ends of a fast link take turns more finely (1 GiB over loopback
 // took 0.5 s with it and 0.7-0.95 s without, at the same cost in CPU).
-func keepShort(fd int) {
-	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, 128<<10)
-}
-
-// keepShallow bounds it to what may stay behind when a turn is over, see turns.go.
-func keepShallow(fd int) {
-	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, 32<<10)
+func keepShort(fd int, shallow bool) {
+	most := 128 << 10
+	if shallow {
+		most = 32 << 10 // a turn is over when half of it is left, see turns.go
+	}
+	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, most)
 }
 
 // send writes first and then, which are small, in one call. With more set the kernel

@@ -46,9 +46,7 @@ func prepare(fd int) (int, error) {
 	return fd, nil
 }
 
-func keepShort(int) {}
-
-func keepShallow(int) {}
+func keepShort(int, bool) {}
 
 func send(fd int, first, then []byte, _ bool) (int, error) {
 	if len(first) == 0 {

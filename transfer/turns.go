@@ -13,12 +13,12 @@ import (
 
 // turnOver tells whether others wait for the connection's turn and it is not within a block.
 func (c *conn) turnOver() bool {
-	return c.s.turns.Over(&c.turn) && (len(c.bodies) == 0 || !c.bodies[0].begun)
+	return c.s.turns.Over(&c.turn) && (len(c.bodies) == 0 || !c.bodies[0].begun) && !c.crypt.waits()
 }
 
 // freeTurn ends the turn of a connection; those who wait come next.
 func (s *swarm) freeTurn(c *conn) {
-	s.turns.Free(&c.turn)
+	s.turns.Free(&c.turn, s.l.now)
 	s.nextTurn()
 }
 
@@ -45,16 +45,16 @@ func (l *loop) tickTurns() {
 // turn is over the socket tells when what it was sent has left.
 func (c *conn) rests() {
 	if len(c.bodies) == 0 && len(c.queue) == 0 {
-		c.s.turns.Done(&c.turn)
+		c.s.turns.Done(&c.turn, c.l.now)
 	}
 	c.s.nextTurn()
 	want := poller.Read
 	if c.turnOver() {
-		if !c.shallow {
-			c.shallow = true
-			keepShallow(c.fd)
-		}
 		want |= poller.Write
+	}
+	if shallow := c.s.turns.Waiting(); c.shallow != shallow && (c.turnOver() || !shallow) {
+		c.shallow = shallow
+		keepShort(c.fd, shallow)
 	}
 	c.watchFor(want)
 }

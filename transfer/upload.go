@@ -93,6 +93,7 @@ func (c *conn) onCancel(m wire.Message) {
 		return
 	}
 	c.dropBodies(func(b *body) bool { return is(b.ask) })
+	c.wake() // there may be nothing left to send
 }
 
 // dropBodies forgets answers that were not begun.
@@ -174,6 +175,7 @@ func (c *conn) writeSome(most int) (int, error) {
 		b = c.bodies[0]
 		if !b.begun && !c.s.turns.Begin(&c.turn, c.l.now) {
 			b = nil
+			c.s.nextTurn()
 		}
 	}
 	switch {
