@@ -18,7 +18,7 @@ func (c *conn) turnOver() bool {
 
 // freeTurn ends the turn of a connection; those who wait come next.
 func (s *swarm) freeTurn(c *conn) {
-	s.turns.Free(&c.turn, s.l.now)
+	s.turns.Free(&c.turn)
 	s.nextTurn()
 }
 
@@ -45,16 +45,23 @@ func (l *loop) tickTurns() {
 // turn is over the socket tells when what it was sent has left.
 func (c *conn) rests() {
 	if len(c.bodies) == 0 && len(c.queue) == 0 {
-		c.s.turns.Done(&c.turn, c.l.now)
+		c.s.turns.Done(&c.turn)
 	}
 	c.s.nextTurn()
 	want := poller.Read
 	if c.turnOver() {
 		want |= poller.Write
+		c.shorten(true)
+	} else if c.shallow && c.s.fetching(2) < 2 {
+		c.shorten(false)
 	}
-	if shallow := c.s.turns.Waiting(); c.shallow != shallow && (c.turnOver() || !shallow) {
+	c.watchFor(want)
+}
+
+// shorten bounds what may wait unsent in the socket, more tightly as long as there are turns.
+func (c *conn) shorten(shallow bool) {
+	if c.shallow != shallow {
 		c.shallow = shallow
 		keepShort(c.fd, shallow)
 	}
-	c.watchFor(want)
 }

@@ -16,13 +16,10 @@ const (
 	// turnBytes is what one is sent in a turn when others wait: not so little that it goes
 	// in small packets, nor so much that the others wait for long.
 	turnBytes = 128 << 10
-	// How long a turn may take while others wait, as the link may be idle then: some times what
-	// others needed, within these. On a slow link all turns take long.
-	leastAllowed = 150 * time.Millisecond
-	mostAllowed  = 4 * leastAllowed
-	allowedTimes = 3
-	// Whose turns take longer so many times in a row is slower than the others: it is served
-	// beside them for a while, then tried again, the next time for longer.
+	// longestTurn is how long a turn may take while others wait: the link may be idle.
+	longestTurn = 150 * time.Millisecond
+	// It is for links of 30 Mbit/s and more, where four turns take no longer. Whose turns take
+	// longer so many times in a row is served beside the others for a while, then tried again.
 	slowTurns    = 2
 	firstAside   = 5 * time.Second
 	longestAside = time.Minute
@@ -45,17 +42,14 @@ type Turn struct {
 	Peer  PeerID
 	state turnState
 	left  int       // bytes until it is over, if others wait
-	since time.Time // it has been served, and others have waited
+	since time.Time // it has been served
 	aside time.Time // until then it is served beside the others
-	slow  int       // turns that took too long since the last that did not
+	slow  int       // turns that took too long, in a row
 }
 
 // Turns says who may be sent something now. The zero value is ready for use; like a Picker
 // it belongs to one goroutine and has no clock.
-type Turns struct {
-	served, line []*Turn
-	usual        time.Duration // what turns take that are ended in time; 0: none was yet
-}
+type Turns struct{ served, line []*Turn }
 
 // Begin reports whether a peer may be sent a block now. If not it is in line, and Next
 // returns it in time, or its turn is over, see Over.
@@ -75,11 +69,6 @@ func (t *Turns) Begin(u *Turn, now time.Time) bool {
 		t.serve(u, now)
 		return true
 	}
-	if len(t.line) == 0 {
-		for _, o := range t.served {
-			o.since = now // nobody has waited for it until now
-		}
-	}
 	u.state = waiting
 	t.line = append(t.line, u)
 	return false
@@ -98,10 +87,10 @@ func (u *Turn) Waits() bool { return u.state == waiting }
 
 // Done notes that there is nothing more to be sent to a peer for now. When others wait its
 // turn is over.
-func (t *Turns) Done(u *Turn, now time.Time) {
+func (t *Turns) Done(u *Turn) {
 	switch {
 	case u.state == waiting, u.state == served && len(t.line) == 0:
-		t.Free(u, now)
+		t.Free(u)
 	case u.state == served:
 		u.left = 0
 	}
@@ -112,18 +101,11 @@ func (t *Turns) Done(u *Turn, now time.Time) {
 func (t *Turns) Over(u *Turn) bool { return u.state == served && u.left <= 0 && len(t.line) > 0 }
 
 // Free ends a peer's turn, or its waiting for one.
-func (t *Turns) Free(u *Turn, now time.Time) {
+func (t *Turns) Free(u *Turn) {
 	switch u.state {
 	case served:
-		if t.Over(u) {
-			took := now.Sub(u.since)
-			if t.usual == 0 {
-				t.usual = took
-			}
-			t.usual += (took - t.usual) / 4
-			u.slow = 0
-		}
 		t.served = slices.DeleteFunc(t.served, func(o *Turn) bool { return o == u })
+		u.slow = 0
 	case waiting:
 		t.line = slices.DeleteFunc(t.line, func(o *Turn) bool { return o == u })
 	}
@@ -151,22 +133,13 @@ func (t *Turns) Tick(now time.Time) {
 		return
 	}
 	t.served = slices.DeleteFunc(t.served, func(u *Turn) bool {
-		if now.Sub(u.since) < t.allowed() {
+		if now.Sub(u.since) < longestTurn {
 			return false
 		}
-		t.usual += t.usual / 4 // or it has become slow for all
 		u.state = noTurn
 		if u.slow++; u.slow >= slowTurns {
 			u.aside = now.Add(min(firstAside<<min(u.slow-slowTurns, 8), longestAside))
 		}
 		return true
 	})
-}
-
-// allowed is how long a turn may take.
-func (t *Turns) allowed() time.Duration {
-	if t.usual == 0 {
-		return mostAllowed
-	}
-	return min(max(allowedTimes*t.usual, leastAllowed), mostAllowed)
 }
