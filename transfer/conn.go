@@ -105,9 +105,9 @@ type conn struct {
 	blocked bool // the socket took no more
 	wrote   time.Time
 	up      meter
-	turn    picker.Turn
-	shallow bool // little may wait unsent in the socket
-	marked  bool // on the loop's dirty list
+	turn    picker.Turn // to be sent blocks, see turns.go
+	shallow bool        // less than usual may wait unsent in the socket
+	marked  bool        // on the loop's dirty list
 	want    poller.Interest
 
 	// Limits of rate: see limit.go. A share is what is left of the last one.

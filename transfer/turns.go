@@ -46,8 +46,8 @@ func (l *loop) tickTurns() {
 func (c *conn) rests() {
 	if len(c.bodies) == 0 && len(c.queue) == 0 {
 		c.s.turns.Done(&c.turn)
+		c.s.nextTurn()
 	}
-	c.s.nextTurn()
 	want := poller.Read
 	if c.turnOver() {
 		want |= poller.Write

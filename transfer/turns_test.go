@@ -11,8 +11,8 @@ import (
 	"chordtorrent/transfer/wire"
 )
 
-// turnsOf is a seed whose clock stands, and four peers that have a turn, read nothing, and
-// have filled their sockets.
+// turnsOf is a seed whose clock stands, and so many peers that read nothing: stall has them
+// fill their sockets.
 type turnsOf struct {
 	testing.TB
 	f       *fixture
@@ -98,7 +98,7 @@ func (s *turnsOf) linesUp(c *conn) {
 	s.Helper()
 	until(s, "a peer to be in line", func() (waits bool) {
 		s.look(func() {
-			if waits = c.turn.Waits(); c.up.total > 0 {
+			if waits = len(c.bodies) > 0 && s.from.s.turns.Waiting(); c.up.total > 0 {
 				s.Errorf("%d bytes went to one whose turn it is not", c.up.total)
 				waits = true
 			}
@@ -172,7 +172,7 @@ func TestSocketsEndTurns(t *testing.T) {
 		}
 	})
 	s.each(func(c *conn) {
-		if c.want&poller.Write != 0 || c.turn.Waits() {
+		if c.want&poller.Write != 0 || c.s.turns.Waiting() {
 			t.Errorf("%s: nothing is to be sent, and it waits or is watched", c.addr)
 		}
 	})

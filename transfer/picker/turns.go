@@ -82,9 +82,6 @@ func (t *Turns) serve(u *Turn, now time.Time) {
 // Sent notes that n bytes of blocks were sent to a peer.
 func (u *Turn) Sent(n int) { u.left -= n }
 
-// Waits reports whether a peer is in line.
-func (u *Turn) Waits() bool { return u.state == waiting }
-
 // Done notes that there is nothing more to be sent to a peer for now. When others wait its
 // turn is over.
 func (t *Turns) Done(u *Turn) {

@@ -156,7 +156,7 @@ func TestTurnsAtRandom(t *testing.T) {
 				if next == nil {
 					break
 				}
-				if next != line[n] || next.Waits() {
+				if next != line[n] || next.state == waiting {
 					t.Fatalf("seed %d: peer %d comes before peer %d, who waits longer", seed, next.Peer, line[n].Peer)
 				}
 			}
