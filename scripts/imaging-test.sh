@@ -353,7 +353,10 @@ ends 0 pc2 receive-torrent "$WORK/file.torrent"
 same "$WORK/file.img" "$WORK/pc2.storage/files/file.img"
 
 say "an image that is damaged in the cache is not taken for good"
-printf 'x' | dd of="$WORK/pc2.storage/files/lab.img" bs=1 seek=50000000 conv=notrunc 2>/dev/null
+# In the magic number of the file system: elsewhere may be zeros, which the new target has as well.
+damaged=$WORK/pc2.storage/files/lab.img
+[ "$(od -An -tx1 -j 1080 -N 2 "$damaged")" = " 53 ef" ] || fail "there is no superblock of ext4 in $damaged"
+printf 'xx' | dd of="$damaged" bs=1 seek=1080 conv=notrunc 2>/dev/null
 loop 96M && FIVE=$LOOP
 ip -n "$NET-pc2" link set eth0 down
 ends 4 pc2 restore-image CACHE lab.img "$FIVE" 0
