@@ -121,16 +121,26 @@ its failure is ours.`,
 
 // download does it.
 func (a *app) download(ctx context.Context, req client.DownloadRequest, follow bool, stay staying, hook string, profile transfer.Profile) error {
+	ask := func(r *api.Remote) error {
+		a.servesOn(stay)
+		return a.downloadThere(ctx, r, api.AddDownload{Source: req.Source, Target: req.Target, Follow: follow, Preallocate: req.Preallocate, AnySpace: req.AnySpace}, hook)
+	}
+	if a.elsewhere.url != "" {
+		r, err := a.daemonAt(a.elsewhere.url)
+		if err != nil {
+			return err
+		}
+		return ask(r)
+	}
 	storage, err := a.openStorage()
 	if err != nil {
 		return err
 	}
-	switch r, err := a.remote(storage); {
+	switch r, err := api.Find(storage.Dir()); {
 	case err != nil:
 		return err
-	case r != nil && (r.Elsewhere() || client.KindOfTarget(req.Target) == client.ToFiles):
-		a.servesOn(stay)
-		return a.downloadThere(ctx, r, api.AddDownload{Source: req.Source, Target: req.Target, Follow: follow, Preallocate: req.Preallocate, AnySpace: req.AnySpace}, hook)
+	case r != nil && client.KindOfTarget(req.Target) == client.ToFiles:
+		return ask(r)
 	case follow:
 		return errNoDaemon
 	}

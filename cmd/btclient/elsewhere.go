@@ -52,15 +52,6 @@ func (a *app) daemonAt(url string) (*api.Remote, error) {
 	return api.At(url, token)
 }
 
-// remote is the daemon that work is handed to: the one that --daemon names, or else that of
-// the Storage; nil when there is none.
-func (a *app) remote(storage *client.Storage) (*api.Remote, error) {
-	if a.elsewhere.url != "" {
-		return a.daemonAt(a.elsewhere.url)
-	}
-	return api.Find(storage.Dir())
-}
-
 // errNoDaemon is for commands that only a daemon can carry out.
 var errNoDaemon = &client.Hint{Err: errors.New("no daemon of this Storage is running"), Next: "start it with: btclient serve"}
 
