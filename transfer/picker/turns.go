@@ -42,7 +42,8 @@ type Turn struct {
 	Peer  PeerID
 	state turnState
 	left  int       // bytes until it is over, if others wait
-	since time.Time // it has been served
+	since time.Time // it has been served with others waiting; zero: nobody has
+	late  bool      // for no fault of its own, see Excuse
 	aside time.Time // until then it is served beside the others
 	slow  int       // turns that took too long, in a row
 }
@@ -56,7 +57,7 @@ type Turns struct{ served, line []*Turn }
 func (t *Turns) Begin(u *Turn, now time.Time) bool {
 	switch {
 	case u.state == served && u.left <= 0 && len(t.line) == 0:
-		u.left, u.since = turnBytes, now
+		u.left, u.since, u.late = turnBytes, time.Time{}, false
 		return true
 	case u.state == served:
 		return u.left > 0
@@ -69,6 +70,11 @@ func (t *Turns) Begin(u *Turn, now time.Time) bool {
 		t.serve(u, now)
 		return true
 	}
+	for _, o := range t.served {
+		if o.since.IsZero() {
+			o.since = now
+		}
+	}
 	u.state = waiting
 	t.line = append(t.line, u)
 	return false
@@ -76,11 +82,18 @@ func (t *Turns) Begin(u *Turn, now time.Time) bool {
 
 func (t *Turns) serve(u *Turn, now time.Time) {
 	t.served = append(t.served, u)
-	u.state, u.left, u.since = served, turnBytes, now
+	u.state, u.left, u.since, u.late = served, turnBytes, time.Time{}, false
+	if len(t.line) > 0 {
+		u.since = now
+	}
 }
 
 // Sent notes that n bytes of blocks were sent to a peer.
 func (u *Turn) Sent(n int) { u.left -= n }
+
+// Excuse notes that what a peer is sent has to wait here, for a disk or a limit of rate: how
+// long this turn takes says nothing of the peer's link.
+func (u *Turn) Excuse() { u.late = true }
 
 // Done notes that there is nothing more to be sent to a peer for now. When others wait its
 // turn is over.
@@ -134,6 +147,9 @@ func (t *Turns) Tick(now time.Time) {
 			return false
 		}
 		u.state = noTurn
+		if u.late {
+			return true
+		}
 		if u.slow++; u.slow >= slowTurns {
 			u.aside = now.Add(min(firstAside<<min(u.slow-slowTurns, 8), longestAside))
 		}

@@ -13,6 +13,11 @@ func (t *Turns) invariant(tb testing.TB, all []*Turn) {
 	if len(t.served) > servedAtOnce {
 		tb.Fatalf("%d have a turn, at most %d may", len(t.served), servedAtOnce)
 	}
+	for _, u := range t.served {
+		if len(t.line) > 0 && u.since.IsZero() {
+			tb.Fatalf("peer %d has a turn for which others wait, and that can last for ever", u.Peer)
+		}
+	}
 	for _, u := range all {
 		inServed, inLine := slices.Contains(t.served, u), slices.Contains(t.line, u)
 		if inServed != (u.state == served) || inLine != (u.state == waiting) {
@@ -121,6 +126,67 @@ func TestSlowTurns(t *testing.T) {
 	turns.Free(slow)
 	if slow.slow != 0 {
 		t.Error("a quick turn does not make up for slow ones")
+	}
+}
+
+// A turn that waits for a disk or a limit here is ended like others, and not held against
+// the peer; the next one is.
+func TestTurnsThatAreLateForNoFaultOfThePeer(t *testing.T) {
+	var turns Turns
+	now := time.Unix(1e9, 0)
+	all := someTurns(servedAtOnce + 1)
+	for round := range 3 * slowTurns {
+		for _, u := range all {
+			turns.Begin(u, now)
+		}
+		for _, u := range all[:servedAtOnce] {
+			u.Excuse()
+		}
+		now = now.Add(longestTurn)
+		turns.Tick(now)
+		if turns.Next(now) != all[servedAtOnce] {
+			t.Fatalf("round %d: who waits has to wait for longer than a turn may take", round)
+		}
+		if all[0].slow != 0 || turns.Begin(all[0], now) && !slices.Contains(turns.served, all[0]) {
+			t.Fatalf("round %d: served aside, as if its link were slow", round)
+		}
+		turns.invariant(t, all)
+		for _, u := range all {
+			turns.Free(u)
+		}
+	}
+	for range slowTurns {
+		for _, u := range all {
+			turns.Begin(u, now)
+		}
+		now = now.Add(longestTurn)
+		turns.Tick(now)
+		turns.Free(all[servedAtOnce])
+	}
+	if !now.Before(all[0].aside) {
+		t.Error("what excused one turn excuses those after it")
+	}
+}
+
+// How long turns took before anybody waited is nothing that ends them.
+func TestTheFirstWhoWaitsEndsNoTurnAtOnce(t *testing.T) {
+	var turns Turns
+	now := time.Unix(1e9, 0)
+	all := someTurns(servedAtOnce + 1)
+	for _, u := range all[:servedAtOnce] {
+		turns.Begin(u, now)
+	}
+	now = now.Add(10 * longestTurn)
+	if turns.Begin(all[servedAtOnce], now) {
+		t.Fatal("more than a few have a turn")
+	}
+	turns.Tick(now.Add(longestTurn - 1))
+	if turns.Next(now) != nil {
+		t.Fatal("a turn was ended for the time when nobody waited")
+	}
+	turns.Tick(now.Add(longestTurn))
+	if turns.Next(now) != all[servedAtOnce] {
+		t.Fatal("who waits has to wait for longer than a turn may take")
 	}
 }
 
