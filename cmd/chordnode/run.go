@@ -113,19 +113,17 @@ func runNode(flags runFlags, stdout, stderr io.Writer) error {
 	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)
 	defer signal.Stop(signals)
 
-	for first := true; ; first = false {
-		n, err := startNode(flags.config(log), signals)
-		if n == nil {
-			return err
-		}
-		if first { // scripts are promised one line
-			if _, err := fmt.Fprintln(stdout, readyLine(n)); err != nil {
-				log.Warn("cannot print the ready line", "err", err)
-			}
-		}
+	n, err := startNode(func(ctx context.Context) (*node.Node, error) { return node.Start(ctx, flags.config(log)) }, signals, log)
+	if n == nil {
+		return err
+	}
+	if _, err := fmt.Fprintln(stdout, readyLine(n)); err != nil { // once: scripts are promised one line
+		log.Warn("cannot print the ready line", "err", err)
+	}
+	for {
 		tell(sd.SdNotifyReady)
 		watched, unwatch := context.WithCancel(context.Background())
-		go keepWatched(watched, n)
+		go keepWatched(watched, n.Alive)
 		log.Info("ready", "node", n.Ref().ID.String(), "addr", n.Ref().Addr, "members", n.Members(), "version", version.String())
 		select {
 		case s := <-signals:
@@ -134,14 +132,20 @@ func runNode(flags runFlags, stdout, stderr io.Writer) error {
 			tell(sd.SdNotifyStopping)
 			return leave(n, signals, log)
 		case <-n.Moved():
-			// Nobody can take what it holds, by the address that they know. It comes
-			// back with all of it at once.
 			unwatch()
-			hasty, cancel := context.WithCancel(context.Background())
-			cancel()
-			_ = n.Close(hasty) // says that nothing was handed over
-			flags = flags.again(n)
-			log.Info("starting again at the new address")
+			moved := n
+			n, err = startAgain(func(ctx context.Context) (*node.Node, error) {
+				// Nobody can take what it holds, by the address that they know. It comes
+				// back with all of it at once.
+				hasty, cancel := context.WithCancel(context.Background())
+				cancel()
+				_ = moved.Close(hasty) // says that nothing was handed over
+				log.Info("starting again at the new address")
+				return node.Start(ctx, flags.again(moved).config(log))
+			}, signals, log)
+			if n == nil {
+				return err
+			}
 		}
 	}
 }
@@ -153,8 +157,17 @@ func (f runFlags) again(n *node.Node) runFlags {
 	return f
 }
 
-// startNode starts a node; nil, and no error, if a signal came before it was ready.
-func startNode(cfg node.Config, signals chan os.Signal) (*node.Node, error) {
+// startAgain is startNode for a node that was ready before: systemd, which watches since
+// then, is told meanwhile that all is well.
+func startAgain(start func(context.Context) (*node.Node, error), signals chan os.Signal, log *slog.Logger) (*node.Node, error) {
+	starting, started := context.WithTimeout(context.Background(), startsWithin)
+	defer started()
+	go keepWatched(starting, func(context.Context) error { return nil })
+	return startNode(start, signals, log)
+}
+
+// startNode starts a node by start; nil, and no error, if a signal came before it was ready.
+func startNode(start func(context.Context) (*node.Node, error), signals chan os.Signal, log *slog.Logger) (*node.Node, error) {
 	starting, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	type started struct {
@@ -163,14 +176,14 @@ func startNode(cfg node.Config, signals chan os.Signal) (*node.Node, error) {
 	}
 	result := make(chan started, 1)
 	go func() {
-		n, err := node.Start(starting, cfg)
+		n, err := start(starting)
 		result <- started{n, err}
 	}()
 	select {
 	case r := <-result:
 		return r.n, r.err
 	case s := <-signals:
-		cfg.Log.Info("interrupted before it was part of a ring", "signal", s.String())
+		log.Info("interrupted before it was part of a ring", "signal", s.String())
 		cancel()
 		r := <-result
 		if r.err != nil {

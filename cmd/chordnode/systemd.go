@@ -5,16 +5,18 @@ import (
 	"time"
 
 	sd "github.com/coreos/go-systemd/v22/daemon"
-
-	"chordtorrent/node"
 )
 
 // tell tells systemd of a state; without systemd it does nothing.
 func tell(state string) { _, _ = sd.SdNotify(false, state) }
 
-// keepWatched tells systemd, if it watches, that the node's loop still answers, each third
-// of the time after which it would be ended. It ends with ctx.
-func keepWatched(ctx context.Context, n *node.Node) {
+// startsWithin is how long a node that starts again is taken to be busy, and not to hang:
+// its whole store is checked. The unit gives a first start as long.
+const startsWithin = 10 * time.Minute
+
+// keepWatched tells systemd, if it watches, that all is well as far as alive says, which is
+// asked each third of the time after which the program would be ended. It ends with ctx.
+func keepWatched(ctx context.Context, alive func(context.Context) error) {
 	within, err := sd.SdWatchdogEnabled(false)
 	if err != nil || within <= 0 {
 		return
@@ -23,7 +25,7 @@ func keepWatched(ctx context.Context, n *node.Node) {
 	defer turn.Stop()
 	for {
 		asking, cancel := context.WithTimeout(ctx, within/3)
-		err := n.Alive(asking)
+		err := alive(asking)
 		cancel()
 		if err == nil {
 			tell(sd.SdNotifyWatchdog)
