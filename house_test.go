@@ -42,11 +42,12 @@ var mayImport = map[string][]string{
 	"scripts/daemonbench":  {"scripts/lab", "client/api", "communicator"},
 	"scripts/swarmbench":   {"scripts/lab", "communicator", "transfer"},
 	"scripts/wireshark":    {"scripts/lab"},
+	"cmd/environment":      {},
 	"cmd/manual":           {"version"},
 	"cmd/start":            {},
 	"cmd/chordsim":         {"version", "cmd/start", "chord/sim"},
-	"cmd/chordnode":        {"version", "cmd/manual", "cmd/start", "node", "communicator", "chord", "chord/secret", "chord/rpc", "chord/discovery"},
-	"cmd/btclient":         {"version", "cmd/manual", "cmd/start", "client", "client/api", "client/daemon", "client/web", "communicator", "transfer", "node"},
+	"cmd/chordnode":        {"version", "cmd/environment", "cmd/manual", "cmd/start", "node", "communicator", "chord", "chord/secret", "chord/rpc", "chord/discovery"},
+	"cmd/btclient":         {"version", "cmd/environment", "cmd/manual", "cmd/start", "client", "client/api", "client/daemon", "client/web", "communicator", "transfer", "node"},
 }
 
 // coreForbids are imports that would give a sans-I/O core a clock to read, a

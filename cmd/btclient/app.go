@@ -16,6 +16,7 @@ import (
 	"golang.org/x/term"
 
 	"chordtorrent/client"
+	"chordtorrent/cmd/environment"
 	"chordtorrent/cmd/manual"
 	"chordtorrent/communicator"
 	"chordtorrent/node"
@@ -102,7 +103,11 @@ hashes, 5 no ring in reach, 130 interrupted (run it again to continue).`,
 		if err := a.configure(cmd); err != nil {
 			return err
 		}
-		return a.begin()
+		if err := a.begin(); err != nil {
+			return err
+		}
+		environment.WarnOfStrange(a.log, root, os.Environ(), serveFlags)
+		return nil
 	}
 	f := root.PersistentFlags()
 	f.StringVar(&a.flags.storage, "storage", "", "the `DIR` for identity, .torrents and downloads (default $BTCLIENT_STORAGE, else Storage in the user's data directory)")

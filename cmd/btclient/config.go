@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"chordtorrent/client"
+	"chordtorrent/cmd/environment"
 )
 
 // What is not on the command line comes from the environment, else from a file:
@@ -26,8 +27,8 @@ import (
 // A flag under a command's name counts for that command alone; above all of them, for
 // every command that has it.
 
-// envPrefix begins the name of a variable: --log-level is BTCLIENT_LOG_LEVEL.
-const envPrefix = "BTCLIENT_"
+// serveFlags is a variable that the unit of btclient serve hands over as flags.
+const serveFlags = "BTCLIENT_SERVE_FLAGS"
 
 // maxConfigLine bounds a line of the file.
 const maxConfigLine = 64 << 10
@@ -42,7 +43,7 @@ type setting struct {
 
 // configure gives flags that are not on the command line their values.
 func (a *app) configure(cmd *cobra.Command) error {
-	named := cmp.Or(a.flags.config, os.Getenv(envPrefix+"CONFIG"))
+	named := cmp.Or(a.flags.config, os.Getenv(environment.Variable(cmd.Root().Name(), "config")))
 	settings, err := readConfig(cmp.Or(named, defaultConfig()))
 	if errors.Is(err, fs.ErrNotExist) && named == "" {
 		err = nil
@@ -58,7 +59,7 @@ func (a *app) configure(cmd *cobra.Command) error {
 		if f.Changed || problem != nil || f.Name == "help" || f.Name == "config" {
 			return
 		}
-		from := envPrefix + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+		from := environment.Variable(cmd.Root().Name(), f.Name)
 		if value, ok := os.LookupEnv(from); ok {
 			problem = a.set(cmd, f.Name, []string{value}, "$"+from)
 			return

@@ -109,3 +109,14 @@ func FuzzConfig(f *testing.F) {
 		}
 	})
 }
+
+func TestMisspeltVariablesAreToldOf(t *testing.T) {
+	t.Setenv("BTCLIENT_CLUSTRE", "x")
+	t.Setenv("BTCLIENT_SEED_FOR", "1s") // of other commands
+	t.Setenv(serveFlags, "--follow x")
+	var out, errs bytes.Buffer
+	run(context.Background(), []string{"downloads", "--storage", t.TempDir()}, &out, &errs)
+	if said := errs.String(); !strings.Contains(said, "level=WARN") || !strings.Contains(said, "variable=BTCLIENT_CLUSTRE meant=BTCLIENT_CLUSTER") || strings.Count(said, "variable=") != 1 {
+		t.Errorf("it says %s", said)
+	}
+}

@@ -12,10 +12,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 
 	"github.com/spf13/cobra"
 
+	"chordtorrent/cmd/environment"
 	"chordtorrent/cmd/manual"
 	_ "chordtorrent/cmd/start" // where the program begins
 	"chordtorrent/node"
@@ -59,6 +61,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 
 func newCommand(stdout, stderr io.Writer) *cobra.Command {
 	var flags runFlags
+	var log *slog.Logger
 	cmd := &cobra.Command{
 		Use:   "chordnode",
 		Short: "A member of a chordtorrent ring",
@@ -77,9 +80,17 @@ A flag that is not given may come from the environment: CHORDNODE_LOG_LEVEL for
   chordnode --data-dir /var/lib/chordnode --bind 10.0.0.5:8000
   chordnode --multicast off --join 10.0.0.5:8000,10.0.0.6:8000
   chordnode status`,
-		Args:              noArguments,
-		Version:           version.String(),
-		PersistentPreRunE: fromEnvironment,
+		Args:    noArguments,
+		Version: version.String(),
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) (err error) {
+			if err := fromEnvironment(cmd); err != nil {
+				return err
+			}
+			if log, err = newLogger(stderr, flags.logLevel, flags.logFormat); err == nil {
+				environment.WarnOfStrange(log, cmd.Root(), os.Environ())
+			}
+			return err
+		},
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
@@ -87,7 +98,7 @@ A flag that is not given may come from the environment: CHORDNODE_LOG_LEVEL for
 			if flags.dataPool != "" && cmd.Flags().Changed("data-dir") {
 				return usageError{errors.New("--data-dir and --data-pool: give one of them, the node's own directory or one that it shares")}
 			}
-			return runNode(flags, stdout, stderr)
+			return runNode(flags, stdout, log)
 		},
 	}
 	cmd.SetVersionTemplate("chordnode {{.Version}}\n")

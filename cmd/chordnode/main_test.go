@@ -29,7 +29,7 @@ import (
 // TestMain lets the test binary be the program, so that the tests start real
 // processes: in scripts by its name, elsewhere by the environment.
 func TestMain(m *testing.M) {
-	if os.Getenv("CHORDNODE_TEST_RUN") != "" {
+	if os.Getenv("TEST_RUN_CHORDNODE") != "" {
 		os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 	}
 	testscript.Main(checked{m}, map[string]func(){
@@ -79,7 +79,7 @@ const patience = time.Minute
 func command(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0], args...)
-	cmd.Env = append(os.Environ(), "CHORDNODE_TEST_RUN=1", "XDG_DATA_HOME="+t.TempDir())
+	cmd.Env = append(os.Environ(), "TEST_RUN_CHORDNODE=1", "XDG_DATA_HOME="+t.TempDir())
 	return cmd
 }
 

@@ -101,11 +101,7 @@ func newLogger(w io.Writer, level, format string) (*slog.Logger, error) {
 var errSecondSignal = errors.New("a second signal ended the leave: the ring restores the copies from others")
 
 // runNode runs a node until a signal, again and again if this machine's address changes.
-func runNode(flags runFlags, stdout, stderr io.Writer) error {
-	log, err := newLogger(stderr, flags.logLevel, flags.logFormat)
-	if err != nil {
-		return err
-	}
+func runNode(flags runFlags, stdout io.Writer, log *slog.Logger) error {
 	if flags.dataDir == "" && flags.dataPool == "" {
 		return usageError{errors.New("--data-dir is needed: this user has no home directory")}
 	}
