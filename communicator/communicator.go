@@ -17,6 +17,14 @@ type Caller interface {
 	Call(ctx context.Context, op any) (any, error)
 }
 
+// Inside is a member inside this process which may be away for a while, as it goes along
+// when the machine gets another address. A node.Mobile is one.
+type Inside interface {
+	Caller
+	Connected() bool       // as of Communicator
+	LocalAddr() netip.Addr // as of Communicator
+}
+
 // Config says which ring to look for and how. Only what is needed has to be
 // set.
 type Config struct {
@@ -66,6 +74,11 @@ func New(c Caller, local netip.Addr) *Communicator {
 	return newCommunicator(c, func() netip.Addr { return local }, func() error { return nil }, nil)
 }
 
+// NewInside is New for a member that may move. Close leaves m alone.
+func NewInside(m Inside) *Communicator {
+	return newCommunicator(m, m.LocalAddr, func() error { return nil }, nil)
+}
+
 func newCommunicator(c Caller, local func() netip.Addr, closer func() error, log *slog.Logger) *Communicator {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
@@ -102,6 +115,6 @@ func (c *Communicator) LocalAddr() netip.Addr { return c.local() }
 
 // Connected says whether there is a ring member at hand now. It does not block.
 func (c *Communicator) Connected() bool {
-	p, ok := c.caller.(*pool)
-	return !ok || p.Connected() // a member in this process is
+	p, ok := c.caller.(interface{ Connected() bool }) // the pool, or an Inside
+	return !ok || p.Connected()                       // a member in this process is
 }

@@ -11,10 +11,7 @@ import (
 
 // newTracker makes the tracker for ordinary clients, for HTTP and UDP.
 func (n *Node) newTracker() *tracker.Tracker {
-	var local netip.Addr
-	if at, err := netip.ParseAddrPort(n.Ref().Addr); err == nil {
-		local = at.Addr()
-	}
+	local := n.addr()
 	cfg := tracker.Config{Ring: communicator.New(n, local), RegisteredOnly: n.cfg.RegisteredOnly, Local: beyondLoopback(local),
 		SourceRate: n.cfg.SourceRate, SourcePeers: n.cfg.SourcePeers, OwnIP: n.cfg.AnnounceIP, ID: n.self.ID.String()[:8],
 		Own: tracker.Place{HTTP: n.self.HTTP, UDP: n.self.UDP}, Others: n.otherTrackers}

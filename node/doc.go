@@ -25,7 +25,7 @@
 // the ring keeps longer, the operations that other members pass on to this
 // one as the owner, is bounded by what those take of their own clients.
 //
-// cmd/chordnode runs one Node per process, cmd/btclient one with --embedded.
+// cmd/chordnode runs one Node per process, cmd/btclient one with --embedded, as a [Mobile].
 // It leaves to others: what a member does next (package chord), what keys
 // mean (package communicator).
 package node

@@ -18,7 +18,7 @@ const (
 // Moved is closed when the address that others reach the node at is gone from this
 // machine, and another has taken its place, as after a new lease of DHCP or another
 // network of a container. What a member is known by cannot change while it runs: it is
-// to be closed and started again, and is the same member then. An address that was
+// to be closed and started again (Again), and is the same member then. An address that was
 // given (Bind, Advertise) is never taken for gone.
 func (n *Node) Moved() <-chan struct{} { return n.moved }
 

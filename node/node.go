@@ -279,6 +279,12 @@ func (n *Node) viewRefs() []chord.Ref {
 // Ref says who the node is and where it can be reached.
 func (n *Node) Ref() chord.Ref { return n.self.ref() }
 
+// addr is the host of its address.
+func (n *Node) addr() netip.Addr {
+	at, _ := netip.ParseAddrPort(n.self.Addr) // which was made of one
+	return at.Addr()
+}
+
 func (n *Node) isReady() bool {
 	select {
 	case <-n.loop.ready:

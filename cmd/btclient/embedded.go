@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"path/filepath"
 
 	"github.com/spf13/pflag"
@@ -56,7 +55,7 @@ func (a *app) openRingOrEmbed(ctx context.Context, storage *client.Storage, embe
 	if err != nil {
 		return nil, nil, err
 	}
-	n, err := node.Start(ctx, node.Config{
+	n, err := node.StartMobile(ctx, node.Config{
 		DataDir: dir, Bind: embed.bind, Cluster: a.flags.cluster, SecretFile: a.flags.secretFile, Join: a.flags.ring,
 		Multicast: a.flags.multicast, MulticastTTL: a.flags.multicastTTL, HTTP: embed.http(), UDP: embed.http(), Log: a.log, Version: version.String(),
 	})
@@ -73,12 +72,7 @@ func (a *app) openRingOrEmbed(ctx context.Context, storage *client.Storage, embe
 		a.log.Warn("no ring member inside: using the ring that is there", "err", err)
 		return ring, func() { ring.Close() }, nil
 	}
-	addr, err := netip.ParseAddrPort(n.Ref().Addr)
-	if err != nil {
-		n.Close(ctx)
-		return nil, nil, fmt.Errorf("the ring member inside has the address %q: %w", n.Ref().Addr, err)
-	}
-	ring := communicator.New(n, addr.Addr())
+	ring := communicator.NewInside(n)
 	return ring, func() {
 		ring.Close()
 		bye, cancel := farewellContext()

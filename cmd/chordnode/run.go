@@ -129,28 +129,11 @@ func runNode(flags runFlags, stdout io.Writer, log *slog.Logger) error {
 			return leave(n, signals, log)
 		case <-n.Moved():
 			unwatch()
-			moved := n
-			n, err = startAgain(func(ctx context.Context) (*node.Node, error) {
-				// Nobody can take what it holds, by the address that they know. It comes
-				// back with all of it at once.
-				hasty, cancel := context.WithCancel(context.Background())
-				cancel()
-				_ = moved.Close(hasty) // says that nothing was handed over
-				log.Info("starting again at the new address")
-				return node.Start(ctx, flags.again(moved).config(log))
-			}, signals, log)
-			if n == nil {
+			if n, err = startAgain(n.Again, signals, log); n == nil {
 				return err
 			}
 		}
 	}
-}
-
-// again says how a node that has ended is started as the same member: of a pool it takes the
-// directory that it had, though another may have become free before it.
-func (f runFlags) again(n *node.Node) runFlags {
-	f.dataDir, f.dataPool = n.DataDir(), ""
-	return f
 }
 
 // startAgain is startNode for a node that was ready before: systemd, which watches since
