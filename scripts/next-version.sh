@@ -27,4 +27,5 @@ cat >"$WORK/overlay.json" <<JSON
 	"$PWD/chord/rpc/kinds.go": "$WORK/kinds.go"
 }}
 JSON
-CGO_ENABLED=0 go build -trimpath -overlay "$WORK/overlay.json" -ldflags '-X chordtorrent/version.release=next' -o "$OUT" ./cmd/chordnode
+flags=$(scripts/ldflags.sh "$(go env GOOS)" "$(go env GOARCH)" next)
+CGO_ENABLED=0 go build -trimpath -overlay "$WORK/overlay.json" -ldflags "$flags" -o "$OUT" ./cmd/chordnode
