@@ -28,7 +28,10 @@ body{font:16px/1.45 -apple-system,"Segoe UI",Roboto,"Noto Sans","Liberation Sans
 h1{font-size:1.4rem}h2{font-size:1.1rem}.two{display:flex;flex-wrap:wrap;gap:24px;align-items:center}.ringpic{flex:1 1 380px;max-width:100%}.two dl{flex:1 1 360px;min-width:0}
 dl{display:grid;grid-template-columns:max-content 1fr;gap:4px 16px}dt{color:var(--quiet)}dd{margin:0;overflow-wrap:anywhere}
 .good{color:var(--good)}.warn{color:var(--warn)}table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:6px 10px;border-bottom:1px solid var(--line);overflow-wrap:anywhere}
-.ring{stroke:var(--line);stroke-width:3}.member{fill:var(--accent)}.self{fill:var(--self)}.label{fill:var(--text);font-size:12px}a{color:var(--accent)}`
+a{color:var(--accent)}
+.ring{stroke:var(--line);stroke-width:3}.member{fill:var(--accent);stroke:var(--back)}.self{fill:var(--self)}.ring.self{fill:none;stroke:var(--self);stroke-width:2}
+.label,.other:hover .member,.other:focus .member{fill:var(--text)}.label.self{font-weight:bold}.note{fill:var(--quiet)}
+.other{outline:none}.other:hover .label,.other:focus .label{visibility:visible}.ringpic:has(.other:hover) .other:focus:not(:hover) .label{visibility:hidden}`
 
 var statusTemplate = sync.OnceValue(func() *template.Template { return template.Must(template.New("status").Parse(statusText)) })
 
@@ -66,7 +69,7 @@ func (n *Node) writePage(w http.ResponseWriter, st chord.Status) {
 	for i, m := range st.Members {
 		members[i] = communicator.Member{ID: m.ID, Addr: m.Addr}
 	}
-	p.Picture = picture.SVG(members, st.Self.ID)
+	p.Picture = picture.SVG(members, st.Self.ID, "this node")
 	var out bytes.Buffer
 	if err := statusTemplate().Execute(&out, p); err != nil {
 		http.Error(w, "the page cannot be shown: "+err.Error(), http.StatusInternalServerError)

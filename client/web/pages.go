@@ -256,7 +256,7 @@ func (s *Server) ring(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		b.Problem = api.ProblemOf(err)
 	} else {
-		b.Ring, b.Words, b.Picture = ring, api.RingOf(ring), picture.SVG(ring.Members, ring.Self.ID)
+		b.Ring, b.Words, b.Picture = ring, api.RingOf(ring), picture.SVG(ring.Members, ring.Self.ID, "the node asked")
 	}
 	s.page(w, r, http.StatusOK, "ring", "Ring", b)
 }

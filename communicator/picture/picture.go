@@ -5,88 +5,107 @@
 package picture
 
 import (
-	"encoding/binary"
-	"encoding/hex"
 	"fmt"
 	"html"
 	"html/template"
-	"math"
 	"strings"
 
 	"chordtorrent/communicator"
 )
 
-const (
-	width   = 500.0 // with room for addresses on both sides
-	height  = 310.0
-	radius  = 120.0
-	labels  = 24 // more members than these have no room for their addresses
-	dots    = 400
-	maxDots = 2000
-)
-
-// angle is where an identifier lies: 0 at the top, clockwise, in radians.
-func angle(id [20]byte) float64 {
-	return 2 * math.Pi * float64(binary.BigEndian.Uint64(id[:8])) / math.MaxUint64
-}
-
-// SVG draws the members, and the one that was asked in a shape of its own. Colours
-// come from the page's style: classes ring, member, self and label.
-func SVG(members []communicator.Member, self [20]byte) template.HTML {
+// SVG draws the members, which are in ring order, and the one that was asked, whom a page
+// calls by these words ("this node"), in a shape of its own. Where there are too many for
+// labels, the others show theirs in the middle of the ring while they are pointed at or
+// have the focus.
+//
+// Colours come from the page's style: classes ring, member, self, label and note, and
+// other for a member whose label is hidden, which that style has to show.
+func SVG(members []communicator.Member, self [20]byte, words string) template.HTML {
+	l := layOut(members, self)
 	var b strings.Builder
 	what := fmt.Sprintf("%d ring members on the circle of identifiers", len(members))
 	if len(members) == 1 {
 		what = "one ring member, alone on the circle of identifiers"
 	}
-	fmt.Fprintf(&b, `<svg class="ringpic" viewBox="0 0 %g %g" role="img" aria-label="%s"><circle class="ring" cx="%g" cy="%g" r="%g" fill="none"/>`,
-		width, height, what, width/2, height/2, radius)
-	for i, m := range members {
-		if i == maxDots {
-			break
-		}
-		sin, cos := math.Sincos(angle(m.ID))
-		x, y := width/2+radius*sin, height/2-radius*cos
-		class, r := "member", 6.0
-		if m.ID == self {
-			class, r = "member self", 8
-		}
-		if len(members) > dots/4 {
-			r /= 2
-		}
-		fmt.Fprintf(&b, `<circle class="%s" cx="%.1f" cy="%.1f" r="%g"><title>%s  %s</title></circle>`, class, x, y, r,
-			html.EscapeString(m.Addr), hex.EncodeToString(m.ID[:4]))
-		if len(members) <= labels {
-			anchor := "start"
-			switch {
-			case math.Abs(sin) < 0.3:
-				anchor = "middle"
-			case sin < 0:
-				anchor = "end"
-			}
-			fmt.Fprintf(&b, `<text class="label" x="%.1f" y="%.1f" text-anchor="%s" dominant-baseline="middle">%s</text>`,
-				width/2+(radius+16)*sin, height/2-(radius+16)*cos, anchor, html.EscapeString(shortAddr(m.Addr, members)))
+	if l.self >= 0 {
+		what += "; " + words + " is " + members[l.dots[l.self].at].Addr
+	}
+	fmt.Fprintf(&b, `<svg class="ringpic" viewBox="%.1f %.1f %.1f %.1f" font-size="%g" role="img" aria-label="%s"><circle class="ring" r="%g" fill="none"/>`,
+		l.left, l.top, l.width, l.height, font, html.EscapeString(what), l.radius)
+	for _, d := range l.dots {
+		if d.labelled { // below all dots
+			fmt.Fprintf(&b, `<path d="M%.1f %.1fH%.1fL%.1f %.1f" fill="none" stroke="currentColor" stroke-opacity=".5"/>`,
+				d.x, d.y, d.side()*(l.radius+elbow), d.side()*(l.radius+gap-4), d.labelY)
 		}
 	}
+	for i, d := range l.dots {
+		if i != l.self {
+			l.draw(&b, d, members[d.at], "")
+		}
+	}
+	if l.self >= 0 { // above all others
+		d := l.dots[l.self]
+		l.draw(&b, d, members[d.at], " self")
+	}
+	l.notes(&b, words)
 	b.WriteString(`</svg>`)
 	return template.HTML(b.String())
 }
 
-// shortAddr leaves the part out that all members have in common.
-func shortAddr(addr string, members []communicator.Member) string {
-	host, port, _ := strings.Cut(addr, ":")
-	sameHost, samePort := true, true
-	for _, m := range members {
-		h, p, _ := strings.Cut(m.Addr, ":")
-		sameHost = sameHost && h == host
-		samePort = samePort && p == port
-	}
+// draw draws a member and its label.
+func (l layout) draw(b *strings.Builder, d dot, m communicator.Member, more string) {
+	x, y, anchor := d.side()*(l.radius+gap), d.labelY, "start"
 	switch {
-	case strings.HasPrefix(addr, "["): // IPv6
-		return addr
-	case sameHost && len(members) > 1:
-		return ":" + port
-	case samePort && len(members) > 1:
-		return host
+	case !d.labelled:
+		x, y, anchor = 0, hoverY, "middle"
+		b.WriteString(`<g class="other" tabindex="-1">`)
+	case d.side() < 0:
+		anchor = "end"
 	}
-	return addr
+	fmt.Fprintf(b, `<circle class="member%s" cx="%.1f" cy="%.1f" r="%g">`, more, d.x, d.y, d.r)
+	if d.labelled {
+		fmt.Fprintf(b, `<title>%s  %x</title>`, html.EscapeString(m.Addr), m.ID[:4])
+	}
+	b.WriteString(`</circle>`)
+	if more != "" {
+		fmt.Fprintf(b, `<circle class="ring%s" cx="%.1f" cy="%.1f" r="%g" fill="none"/>`, more, d.x, d.y, d.r+4)
+	}
+	hidden := ""
+	if !d.labelled {
+		hidden = ` visibility="hidden"`
+	}
+	fmt.Fprintf(b, `<text class="label%s" x="%.1f" y="%.1f" dy=".35em" text-anchor="%s" textLength="%.1f" lengthAdjust="spacingAndGlyphs"%s>%s</text>`,
+		more, x, y, anchor, d.wide, hidden, html.EscapeString(d.label))
+	if !d.labelled {
+		b.WriteString(`</g>`)
+	}
+}
+
+// hoverY is where in the ring the label of a member stands that has no other place.
+const hoverY = -2 * pitch
+
+// notes says within the ring what its shapes mean, and what cannot be seen.
+func (l layout) notes(b *strings.Builder, words string) {
+	var lines []string
+	if l.self >= 0 {
+		lines = append(lines, words)
+	}
+	if l.bare > 0 {
+		lines = append(lines, fmt.Sprintf("%d not labelled:", l.bare), "point at a dot")
+	}
+	if l.step > 1 {
+		lines = append(lines, fmt.Sprintf("1 dot for %d", l.step))
+	}
+	y := 0.0
+	if l.bare > 0 {
+		y = hoverY + 1.5*pitch
+	}
+	for i, line := range lines {
+		dot := ""
+		if i == 0 && l.self >= 0 {
+			dot = `<tspan class="self" font-size="18">● </tspan>`
+		}
+		fmt.Fprintf(b, `<text class="note" y="%g" dy=".35em" text-anchor="middle">%s%s</text>`, y, dot, html.EscapeString(line))
+		y += pitch
+	}
 }
