@@ -75,7 +75,8 @@ func TestHTTPTellsHealthStatusAndMetrics(t *testing.T) {
 	if code, body := get(t, base+"/"); code != http.StatusOK || !strings.Contains(body, n.Ref().ID.String()) {
 		t.Errorf("status page: %d %q", code, body)
 	}
-	if code, body := get(t, base+"/", "text/html"); code != http.StatusOK || !strings.Contains(body, "<svg") || !strings.Contains(body, n.Ref().ID.String()) {
+	if code, body := get(t, base+"/", "text/html"); code != http.StatusOK || !strings.Contains(body, "<svg") || !strings.Contains(body, n.Ref().ID.String()) ||
+		!strings.Contains(body, "<td>127.0.0.1<wbr>:") || !strings.Contains(body, "(this one)") {
 		t.Errorf("status page for a browser: %d %q", code, body)
 	}
 	if code, _ := get(t, base+"/nowhere"); code != http.StatusNotFound {
