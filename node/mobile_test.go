@@ -30,7 +30,7 @@ func TestANodeOfAPoolStartsAgainInItsPlace(t *testing.T) {
 
 // move takes the node's address away, and has it start again as if host:port had been asked for.
 func move(m *Mobile, to string) {
-	m.node.cfg.Config.Bind = to
+	m.node.cfg.Bind = to
 	close(m.node.moved)
 }
 
