@@ -44,6 +44,15 @@ func rawTCPInfo(fd int) (info unix.TCPInfo, err error) {
 	return info, err
 }
 
+// rawMemInfo is SO_MEMINFO: see include/uapi/linux/sock_diag.h for what is where.
+func rawMemInfo(fd int) (info [9]uint32, err error) {
+	size := uint32(unsafe.Sizeof(info))
+	_, _, errno := unix.RawSyscall6(unix.SYS_GETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_MEMINFO,
+		uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&size)), 0)
+	_, err = outcome(0, errno)
+	return info, err
+}
+
 func iovecs(first, then []byte) (iov [2]unix.Iovec) {
 	iov[0].Base, iov[1].Base = unsafe.SliceData(first), unsafe.SliceData(then)
 	iov[0].SetLen(len(first))

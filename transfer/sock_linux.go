@@ -90,3 +90,13 @@ func roundTrip(fd int) time.Duration {
 	}
 	return time.Duration(info.Rtt) * time.Microsecond
 }
+
+// queued is how much memory the packets of a connection take that wait for a link, or for
+// the card to have sent them.
+func queued(fd int) int {
+	info, err := rawMemInfo(fd)
+	if err != nil {
+		return 0
+	}
+	return int(info[unix.SK_MEMINFO_WMEM_ALLOC])
+}

@@ -10,6 +10,7 @@ import (
 // Who of a torrent's peers is sent blocks now is up to picker.Turns. What has been written
 // to a socket has not left: a turn that is over lasts until most of it has, else all
 // sockets would be full, and the system would send from all at once again.
+// Whether the link is full is seen by what waits for it in this machine.
 
 // turnOver tells whether others wait for the connection's turn and it is not within a block.
 func (c *conn) turnOver() bool {
@@ -36,9 +37,25 @@ func (s *swarm) nextTurn() {
 func (l *loop) tickTurns() {
 	l.nextTurns = time.Time{}
 	for s := range l.swarms {
-		s.turns.Tick(l.now)
+		s.turns.Tick(l.now, s.turns.Waiting() && s.linkIdle())
 		s.nextTurn()
 	}
+}
+
+// littleQueued is less than waits for a link that is full, if four are sent to: two packets of
+// each, with what the system needs to keep them.
+const littleQueued = 16 << 10
+
+// linkIdle tells whether of those who have a turn next to nothing waits for this machine's
+// link, because theirs are slower or they do not read.
+func (s *swarm) linkIdle() bool {
+	waits := 0
+	for _, u := range s.turns.Served() {
+		if waits += queued(s.conns[u.Peer].fd); waits >= littleQueued {
+			return false
+		}
+	}
+	return true
 }
 
 // rests is where a connection stays that has nothing to write for now, or may not. When its

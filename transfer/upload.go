@@ -171,9 +171,7 @@ func (c *conn) writeSome(most int) (int, error) {
 		return 0, nil
 	}
 	var b *body
-	if len(c.bodies) > 0 && !c.bodies[0].ready {
-		c.turn.Excuse()
-	} else if len(c.bodies) > 0 {
+	if len(c.bodies) > 0 && c.bodies[0].ready {
 		b = c.bodies[0]
 		if !b.begun && !c.s.turns.Begin(&c.turn, c.l.now) {
 			b = nil
@@ -225,7 +223,6 @@ func (c *conn) sendBlock(b *body, most int) (int, error) {
 	sp := &b.spans[0]
 	room := c.upRoom()
 	if c.upHeld || room <= 0 {
-		c.turn.Excuse()
 		c.holdUp()
 		return 0, errHeld
 	}

@@ -1,28 +1,27 @@
 package picker
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
 
 // Whoever serves all its peers at once gives each a trickle: they have the next piece at the
 // same late time, and none could pass it on before. So a few are served at a time, each for a
-// while, and then those who have waited longest.
+// while, and then those who have had least (start-time fair queueing: P. Goyal et al., SIGCOMM
+// 1996). Where those few do not fill the link, as theirs are slower, more are.
 
 const (
-	// servedAtOnce is how many have a turn at a time: enough that a link is full while one of
+	// leastAtOnce is how many have a turn at a time: enough that a link is full while one of
 	// them is not as fast, or is between two requests.
-	servedAtOnce = 4
+	leastAtOnce = 4
+	// mostAtOnce is how many have one where the link does not get full.
+	mostAtOnce = 64
 	// turnBytes is what one is sent in a turn when others wait: not so little that it goes
 	// in small packets, nor so much that the others wait for long.
 	turnBytes = 128 << 10
-	// longestTurn is how long a turn may take while others wait: the link may be idle.
+	// longestTurn is how long a turn may take while others wait: the peer may take nothing.
 	longestTurn = 150 * time.Millisecond
-	// It is for links of 30 Mbit/s and more, where four turns take no longer. Whose turns take
-	// longer so many times in a row is served beside the others for a while, then tried again.
-	slowTurns    = 2
-	firstAside   = 5 * time.Second
-	longestAside = time.Minute
 )
 
 // TurnTick is how often turns are looked at while somebody waits for one.
@@ -31,7 +30,7 @@ const TurnTick = 50 * time.Millisecond
 type turnState uint8
 
 const (
-	noTurn  turnState = iota // it has nothing to be sent, or is served aside
+	noTurn  turnState = iota // it has nothing to be sent
 	waiting                  // in line
 	served
 )
@@ -43,30 +42,32 @@ type Turn struct {
 	state turnState
 	left  int       // bytes until it is over, if others wait
 	since time.Time // it has been served with others waiting; zero: nobody has
-	late  bool      // for no fault of its own, see Excuse
-	aside time.Time // until then it is served beside the others
-	slow  int       // turns that took too long, in a row
+	had   int64     // bytes it was sent, and did without while it had nothing to be sent
 }
 
 // Turns says who may be sent something now. The zero value is ready for use; like a Picker
 // it belongs to one goroutine and has no clock.
-type Turns struct{ served, line []*Turn }
+type Turns struct {
+	served, line []*Turn
+	more         int   // than leastAtOnce have a turn at a time
+	had          int64 // what who began the latest turn had
+}
 
 // Begin reports whether a peer may be sent a block now. If not it is in line, and Next
 // returns it in time, or its turn is over, see Over.
 func (t *Turns) Begin(u *Turn, now time.Time) bool {
 	switch {
 	case u.state == served && u.left <= 0 && len(t.line) == 0:
-		u.left, u.since, u.late = turnBytes, time.Time{}, false
+		t.had = max(t.had, u.had)
+		u.left, u.since = turnBytes, time.Time{}
 		return true
 	case u.state == served:
 		return u.left > 0
 	case u.state == waiting:
 		return false
-	case now.Before(u.aside):
-		return true
 	}
-	if len(t.line) == 0 && len(t.served) < servedAtOnce {
+	u.had = max(u.had, t.had)
+	if len(t.line) == 0 && t.room() {
 		t.serve(u, now)
 		return true
 	}
@@ -80,20 +81,22 @@ func (t *Turns) Begin(u *Turn, now time.Time) bool {
 	return false
 }
 
+func (t *Turns) room() bool { return len(t.served) < leastAtOnce+t.more }
+
 func (t *Turns) serve(u *Turn, now time.Time) {
 	t.served = append(t.served, u)
-	u.state, u.left, u.since, u.late = served, turnBytes, time.Time{}, false
+	t.had = max(t.had, u.had)
+	u.state, u.left, u.since = served, turnBytes, time.Time{}
 	if len(t.line) > 0 {
 		u.since = now
 	}
 }
 
 // Sent notes that n bytes of blocks were sent to a peer.
-func (u *Turn) Sent(n int) { u.left -= n }
-
-// Excuse notes that what a peer is sent has to wait here, for a disk or a limit of rate: how
-// long this turn takes says nothing of the peer's link.
-func (u *Turn) Excuse() { u.late = true }
+func (u *Turn) Sent(n int) {
+	u.left -= n
+	u.had += int64(n)
+}
 
 // Done notes that there is nothing more to be sent to a peer for now. When others wait its
 // turn is over.
@@ -112,24 +115,24 @@ func (t *Turns) Over(u *Turn) bool { return u.state == served && u.left <= 0 && 
 
 // Free ends a peer's turn, or its waiting for one.
 func (t *Turns) Free(u *Turn) {
+	is := func(o *Turn) bool { return o == u }
 	switch u.state {
 	case served:
-		t.served = slices.DeleteFunc(t.served, func(o *Turn) bool { return o == u })
-		u.slow = 0
+		t.served = slices.DeleteFunc(t.served, is)
 	case waiting:
-		t.line = slices.DeleteFunc(t.line, func(o *Turn) bool { return o == u })
+		t.line = slices.DeleteFunc(t.line, is)
 	}
 	u.state = noTurn
 }
 
-// Next gives the turn to who has waited longest, and returns it; nil when nobody waits or
-// nobody else can be served.
+// Next gives the turn to who has had least, of several to who has waited longest, and returns
+// it; nil when nobody waits or nobody else can be served.
 func (t *Turns) Next(now time.Time) *Turn {
-	if len(t.line) == 0 || len(t.served) >= servedAtOnce {
+	if len(t.line) == 0 || !t.room() {
 		return nil
 	}
-	u := t.line[0]
-	t.line = slices.Delete(t.line, 0, 1)
+	u := slices.MinFunc(t.line, func(a, b *Turn) int { return cmp.Compare(a.had, b.had) })
+	t.line = slices.DeleteFunc(t.line, func(o *Turn) bool { return o == u })
 	t.serve(u, now)
 	return u
 }
@@ -137,22 +140,26 @@ func (t *Turns) Next(now time.Time) *Turn {
 // Waiting reports whether anybody is in line: then Tick is to be called every TurnTick.
 func (t *Turns) Waiting() bool { return len(t.line) > 0 }
 
-// Tick ends the turns that take too long while others wait. Next is to be called after it.
-func (t *Turns) Tick(now time.Time) {
+// Served is who has a turn now; it is not to be changed, nor kept.
+func (t *Turns) Served() []*Turn { return t.served }
+
+// Tick ends the turns that take too long while others wait. idle says that there was room on
+// the link beside those who have one: then more are served at a time, and fewer again when
+// there is none. Next is to be called after it.
+func (t *Turns) Tick(now time.Time, idle bool) {
 	if len(t.line) == 0 {
 		return
+	}
+	if idle {
+		t.more = min(t.more+leastAtOnce, mostAtOnce-leastAtOnce)
+	} else {
+		t.more /= 2
 	}
 	t.served = slices.DeleteFunc(t.served, func(u *Turn) bool {
 		if now.Sub(u.since) < longestTurn {
 			return false
 		}
 		u.state = noTurn
-		if u.late {
-			return true
-		}
-		if u.slow++; u.slow >= slowTurns {
-			u.aside = now.Add(min(firstAside<<min(u.slow-slowTurns, 8), longestAside))
-		}
 		return true
 	})
 }

@@ -8,10 +8,10 @@ import (
 )
 
 // invariant is what holds of turns at any time.
-func (t *Turns) invariant(tb testing.TB, all []*Turn) {
+func (t *Turns) invariant(tb testing.TB, all []*Turn, most int) {
 	tb.Helper()
-	if len(t.served) > servedAtOnce {
-		tb.Fatalf("%d have a turn, at most %d may", len(t.served), servedAtOnce)
+	if len(t.served) > most {
+		tb.Fatalf("%d have a turn, at most %d may", len(t.served), most)
 	}
 	for _, u := range t.served {
 		if len(t.line) > 0 && u.since.IsZero() {
@@ -51,7 +51,7 @@ func TestTurnsAreFewAtATimeAndEqual(t *testing.T) {
 				for turns.Next(now) != nil {
 				}
 			}
-			turns.invariant(t, all)
+			turns.invariant(t, all, leastAtOnce)
 		}
 	}
 	least, most := slices.Min(got), slices.Max(got)
@@ -63,7 +63,7 @@ func TestTurnsAreFewAtATimeAndEqual(t *testing.T) {
 // Alone, or with as few as are served at a time, nobody waits for anybody.
 func TestNobodyWaitsAmongFew(t *testing.T) {
 	var turns Turns
-	all, now := someTurns(servedAtOnce), time.Unix(1e9, 0)
+	all, now := someTurns(leastAtOnce), time.Unix(1e9, 0)
 	for range 100 {
 		now = now.Add(longestTurn)
 		for _, u := range all {
@@ -72,99 +72,114 @@ func TestNobodyWaitsAmongFew(t *testing.T) {
 			}
 			u.Sent(turnBytes)
 		}
-		turns.Tick(now)
-		turns.invariant(t, all)
+		turns.Tick(now, false)
+		turns.invariant(t, all, leastAtOnce)
 	}
 }
 
-// What is not sent in time holds up those who wait for no longer than a turn may take. Who is
-// slow twice is served aside, and has to be slow again to be so for longer.
+// full has as many as may have a turn have one, and the next wait.
+func full(t *Turns, all []*Turn, now time.Time) (last *Turn) {
+	for _, u := range all {
+		t.Begin(u, now)
+	}
+	return all[len(all)-1]
+}
+
+// What is not sent in time holds up those who wait for no longer than a turn may take.
 func TestSlowTurns(t *testing.T) {
 	var turns Turns
 	now := time.Unix(1e9, 0)
-	all := someTurns(servedAtOnce + 1)
-	slow, last := all[0], all[servedAtOnce]
-	begin := func(u *Turn, want bool, what string) {
-		t.Helper()
-		if turns.Begin(u, now) != want {
-			t.Fatalf("%s: Begin is %v", what, !want)
-		}
-		turns.invariant(t, all)
-	}
-	for _, u := range all[:servedAtOnce] {
-		begin(u, true, "one of a few")
-	}
-	begin(last, false, "one too many")
-	turns.Tick(now.Add(longestTurn - 1))
+	all := someTurns(leastAtOnce + 1)
+	last := full(&turns, all, now)
+	turns.Tick(now.Add(longestTurn-1), false)
 	if turns.Next(now) != nil {
 		t.Fatal("a turn was ended before its time")
 	}
-	for round, aside := range []time.Duration{0, firstAside, 2 * firstAside, 4 * firstAside, 8 * firstAside, longestAside, longestAside} {
-		now = now.Add(longestTurn)
-		turns.Tick(now)
-		if turns.Next(now) != last {
-			t.Fatalf("round %d: who waits has to wait for longer than a turn may take", round)
-		}
-		if aside > 0 {
-			begin(slow, true, "aside")
-			if slices.Contains(turns.served, slow) {
-				t.Fatalf("round %d: one that was slow twice has a turn", round)
-			}
-			now = now.Add(aside - 1)
-			begin(slow, true, "still aside")
-			now = now.Add(1)
-		}
-		for _, u := range all {
-			turns.Free(u)
-		}
-		slow.slow = round + 1 // Free is for turns that were quick
-		for _, u := range all[:servedAtOnce] {
-			begin(u, true, "tried again")
-		}
-		begin(last, false, "one too many again")
+	now = now.Add(longestTurn)
+	turns.Tick(now, false)
+	if turns.Next(now) != last {
+		t.Fatal("who waits has to wait for longer than a turn may take")
 	}
-	turns.Free(slow)
-	if slow.slow != 0 {
-		t.Error("a quick turn does not make up for slow ones")
+	turns.invariant(t, all, leastAtOnce)
+}
+
+// Whoever has nothing more to be sent keeps nobody waiting for the rest of its turn.
+func TestWhoIsDoneIsWaitedForNoLonger(t *testing.T) {
+	var turns Turns
+	now := time.Unix(1e9, 0)
+	all := someTurns(leastAtOnce + 1)
+	last := full(&turns, all, now)
+	turns.Done(all[0])
+	if !turns.Over(all[0]) || turns.Begin(all[0], now) {
+		t.Fatal("a turn goes on with nothing to send, while others wait")
+	}
+	turns.Free(all[0])
+	if turns.Next(now) != last {
+		t.Fatal("the turn of who is done is nobody's")
+	}
+	turns.Done(last)
+	if turns.invariant(t, all, leastAtOnce); slices.Contains(turns.served, last) {
+		t.Fatal("who is done has a turn, and nobody waits")
 	}
 }
 
-// A turn that waits for a disk or a limit here is ended like others, and not held against
-// the peer; the next one is.
-func TestTurnsThatAreLateForNoFaultOfThePeer(t *testing.T) {
+// As long as those who have a turn leave room on the link more are served, and few again when
+// it is full.
+func TestMoreAreServedWhereTheLinkIsIdle(t *testing.T) {
 	var turns Turns
 	now := time.Unix(1e9, 0)
-	all := someTurns(servedAtOnce + 1)
-	for round := range 3 * slowTurns {
-		for _, u := range all {
+	all := someTurns(2 * mostAtOnce)
+	full(&turns, all, now)
+	tick := func(idle bool) int {
+		now = now.Add(TurnTick)
+		turns.Tick(now, idle)
+		for turns.Next(now) != nil {
+		}
+		for _, u := range all { // those whose turn took too long
 			turns.Begin(u, now)
 		}
-		for _, u := range all[:servedAtOnce] {
-			u.Excuse()
+		return len(turns.served)
+	}
+	for n := leastAtOnce; n < mostAtOnce; {
+		more := tick(true)
+		if more <= n || more > mostAtOnce {
+			t.Fatalf("%d are served, after %d of whom the link was idle", more, n)
 		}
-		now = now.Add(longestTurn)
-		turns.Tick(now)
-		if turns.Next(now) != all[servedAtOnce] {
-			t.Fatalf("round %d: who waits has to wait for longer than a turn may take", round)
-		}
-		if all[0].slow != 0 || turns.Begin(all[0], now) && !slices.Contains(turns.served, all[0]) {
-			t.Fatalf("round %d: served aside, as if its link were slow", round)
-		}
-		turns.invariant(t, all)
-		for _, u := range all {
-			turns.Free(u)
+		n = more
+	}
+	if n := tick(true); n != mostAtOnce {
+		t.Fatalf("%d are served, the most is %d", n, mostAtOnce)
+	}
+	for range 2 * mostAtOnce {
+		tick(false)
+	}
+	if turns.invariant(t, all, leastAtOnce); len(turns.served) != leastAtOnce {
+		t.Fatalf("%d are served, and the link is full", len(turns.served))
+	}
+}
+
+// Whoever is sent blocks that are longer than a turn waits for more turns.
+func TestLongBlocksGetNoMore(t *testing.T) {
+	var turns Turns
+	all, now := someTurns(16), time.Unix(1e9, 0)
+	got := make([]int, len(all))
+	for range 10000 {
+		now = now.Add(time.Millisecond)
+		for i, u := range all {
+			if turns.Begin(u, now) {
+				block := 16 << 10 << (i % 7) // up to 1 MiB
+				u.Sent(block)
+				got[i] += block
+			} else if turns.Over(u) {
+				turns.Free(u)
+				for turns.Next(now) != nil {
+				}
+			}
+			turns.invariant(t, all, leastAtOnce)
 		}
 	}
-	for range slowTurns {
-		for _, u := range all {
-			turns.Begin(u, now)
-		}
-		now = now.Add(longestTurn)
-		turns.Tick(now)
-		turns.Free(all[servedAtOnce])
-	}
-	if !now.Before(all[0].aside) {
-		t.Error("what excused one turn excuses those after it")
+	if least, most := slices.Min(got), slices.Max(got); most-least > 2<<20 || least < 16<<20 {
+		t.Errorf("the least got %d bytes and the most %d, want them a long block or two apart: %d", least, most, got)
 	}
 }
 
@@ -172,26 +187,26 @@ func TestTurnsThatAreLateForNoFaultOfThePeer(t *testing.T) {
 func TestTheFirstWhoWaitsEndsNoTurnAtOnce(t *testing.T) {
 	var turns Turns
 	now := time.Unix(1e9, 0)
-	all := someTurns(servedAtOnce + 1)
-	for _, u := range all[:servedAtOnce] {
+	all := someTurns(leastAtOnce + 1)
+	for _, u := range all[:leastAtOnce] {
 		turns.Begin(u, now)
 	}
 	now = now.Add(10 * longestTurn)
-	if turns.Begin(all[servedAtOnce], now) {
+	if turns.Begin(all[leastAtOnce], now) {
 		t.Fatal("more than a few have a turn")
 	}
-	turns.Tick(now.Add(longestTurn - 1))
+	turns.Tick(now.Add(longestTurn-1), false)
 	if turns.Next(now) != nil {
 		t.Fatal("a turn was ended for the time when nobody waited")
 	}
-	turns.Tick(now.Add(longestTurn))
-	if turns.Next(now) != all[servedAtOnce] {
+	turns.Tick(now.Add(longestTurn), false)
+	if turns.Next(now) != all[leastAtOnce] {
 		t.Fatal("who waits has to wait for longer than a turn may take")
 	}
 }
 
-// Whatever happens: nobody is lost, few are served at a time, and whoever waits comes in
-// the order of the line.
+// Whatever happens: nobody is lost, few are served at a time, and of those who wait the one
+// comes first who had least.
 func TestTurnsAtRandom(t *testing.T) {
 	for seed := range uint64(50) {
 		seed += *seedFlag
@@ -207,7 +222,7 @@ func TestTurnsAtRandom(t *testing.T) {
 			case 1:
 				turns.Free(u)
 			case 2:
-				turns.Tick(now)
+				turns.Tick(now, r.IntN(3) == 0)
 			default:
 				if turns.Begin(u, now) {
 					u.Sent(r.IntN(2 * turnBytes))
@@ -215,19 +230,19 @@ func TestTurnsAtRandom(t *testing.T) {
 					turns.Free(u)
 				}
 			}
-			turns.invariant(t, all)
-			line := slices.Clone(turns.line)
-			for n := 0; turns.Waiting(); n++ {
-				next := turns.Next(now)
-				if next == nil {
-					break
+			turns.invariant(t, all, mostAtOnce)
+			for next := turns.Next(now); next != nil; next = turns.Next(now) {
+				if len(turns.served) > leastAtOnce+turns.more {
+					t.Fatalf("seed %d: %d have a turn, and the link is full", seed, len(turns.served))
 				}
-				if next != line[n] || next.state == waiting {
-					t.Fatalf("seed %d: peer %d comes before peer %d, who waits longer", seed, next.Peer, line[n].Peer)
+				for _, o := range turns.line {
+					if o.had < next.had {
+						t.Fatalf("seed %d: peer %d comes before peer %d, who had less", seed, next.Peer, o.Peer)
+					}
 				}
 			}
-			turns.invariant(t, all)
-			if turns.Waiting() && len(turns.served) < servedAtOnce {
+			turns.invariant(t, all, mostAtOnce)
+			if turns.Waiting() && len(turns.served) < leastAtOnce {
 				t.Fatalf("seed %d: %d wait and only %d have a turn", seed, len(turns.line), len(turns.served))
 			}
 		}
