@@ -4,12 +4,16 @@ import (
 	"errors"
 
 	"chordtorrent/chord"
+	"chordtorrent/chord/rpc"
 )
 
 // Errors that the operations wrap; compare with errors.Is.
 var (
 	// ErrNoRing: no ring member was found, or none is in reach any more.
 	ErrNoRing = errors.New("no ring member in reach: start one with `chordnode` (or use --embedded), or name one with --ring host:port")
+	// ErrRefused, with ErrNoRing: one is in reach that wants another secret, or none, or
+	// goes by another name. The text says what to do about it.
+	ErrRefused = rpc.ErrRefused
 	// ErrNotFound: the ring says for certain that it holds no such thing.
 	ErrNotFound = chord.ErrNotFound
 	// ErrNotReady: the ring is moving the data between members, or too many of
@@ -38,3 +42,9 @@ var (
 // is kept and will be repaired, but does not count yet. Found with errors.As
 // on a *Degraded.
 type Degraded = chord.ErrDegraded
+
+// refused is an ErrRefused whose text says all of it.
+type refused struct{ error }
+
+func (refused) Is(target error) bool { return target == ErrRefused }
+func (r refused) Unwrap() error      { return r.error }

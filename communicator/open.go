@@ -73,8 +73,9 @@ func Open(ctx context.Context, cfg Config) (*Communicator, error) {
 	waiting, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	if _, err := p.current(waiting); err != nil {
+		var why string
 		if m, ok := pc.cast.(*discovery.Multicast); ok {
-			if why := discovery.Strange(m.Counters()); why != "" {
+			if why = discovery.Strange(m.Counters()); why != "" {
 				tried = append(tried, why)
 			}
 		}
@@ -85,7 +86,11 @@ func Open(ctx context.Context, cfg Config) (*Communicator, error) {
 		if cfg.Ring != "" {
 			tried = append(tried, "asked "+cfg.Ring)
 		}
-		return nil, fmt.Errorf("cluster %q: %s, waited %v: %w", cfg.Cluster, strings.Join(tried, ", "), wait, err)
+		err = fmt.Errorf("cluster %q: %s, waited %v: %w", cfg.Cluster, strings.Join(tried, ", "), wait, err)
+		if why != "" {
+			err = refused{err}
+		}
+		return nil, err
 	}
 	return newCommunicator(p, p.LocalAddr, p.Close, log), nil
 }

@@ -88,18 +88,22 @@ func TestOpenWithoutARingSaysSo(t *testing.T) {
 	_ = ln.Close()
 	_, members := servedRing(t, "another cluster", 1)
 	for _, c := range []struct {
-		cfg  Config
-		says string
+		cfg     Config
+		says    string
+		refused bool
 	}{
-		{Config{Ring: dead, Multicast: "off", Cluster: "c"}, dead},
-		{Config{Ring: members[0].Ref.Addr, Multicast: "off", Cluster: "c"}, "another cluster"},
-		{Config{Multicast: testGroup, Cluster: rand.Text()}, testGroup},
+		{Config{Ring: dead, Multicast: "off", Cluster: "c"}, dead, false},
+		{Config{Ring: members[0].Ref.Addr, Multicast: "off", Cluster: "c"}, "another cluster", true},
+		{Config{Multicast: testGroup, Cluster: rand.Text()}, testGroup, false},
 	} {
 		c.cfg.Wait = 300 * time.Millisecond
 		c.cfg.Log = testLog(t)
 		_, err := Open(bg, c.cfg)
 		if !errors.Is(err, ErrNoRing) || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("error %v, want ErrNoRing about %s", err, c.says)
+		}
+		if errors.Is(err, ErrRefused) != c.refused {
+			t.Errorf("error %v is ErrRefused: %v, want %v", err, !c.refused, c.refused)
 		}
 	}
 }

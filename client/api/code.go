@@ -56,6 +56,7 @@ func ProblemOf(err error) Problem {
 	switch {
 	case client.DiskFull(err):
 		p.Hint = "make room on that disk, then run the same command again, or btclient retry for a job of the daemon"
+	case p.Code == CodeNoRing && errors.Is(err, communicator.ErrRefused): // which says what to do
 	case p.Code == CodeNoRing:
 		p.Hint = "start a ring member with `chordnode`, or use --embedded, which starts one inside btclient; " +
 			"a ring that multicast does not reach is named with --ring HOST:PORT"

@@ -112,6 +112,7 @@ func TestExitCodes(t *testing.T) {
 		{fmt.Errorf("x: %w", communicator.ErrNotFound), 3, "btclient ls"},
 		{fmt.Errorf("x: %w", client.ErrMismatch), 4, ""},
 		{fmt.Errorf("x: %w", communicator.ErrNoRing), 5, "chordnode"},
+		{fmt.Errorf("x: %w (%w)", communicator.ErrNoRing, communicator.ErrRefused), 5, ""},
 		{client.ErrInterrupted, 130, "same command again"},
 		{&client.Hint{Err: communicator.ErrNotFound, Next: "did you mean"}, 3, "did you mean"},
 	} {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 
 	"github.com/spf13/pflag"
 
@@ -66,7 +67,12 @@ func askRing(ctx context.Context, ring ringFlags, op any) (any, error) {
 	case errors.Is(err, communicator.ErrBadArgument):
 		return nil, usageError{err}
 	case errors.Is(err, communicator.ErrNoRing):
-		return nil, fmt.Errorf("%w: start a member with chordnode, or name one with --node host:port", err)
+		// What to do about it is another thing here than for a client.
+		words := strings.Replace(err.Error(), communicator.ErrNoRing.Error(), "no ring in reach", 1)
+		if !errors.Is(err, communicator.ErrRefused) {
+			words += ": start a member with chordnode, or name one with --node host:port"
+		}
+		return nil, errors.New(words)
 	case err != nil:
 		return nil, err
 	}

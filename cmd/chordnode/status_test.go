@@ -73,6 +73,15 @@ func TestStatusOfARing(t *testing.T) {
 		t.Errorf("asked with another cluster's name: exit %d, %q should name both", code, stderr)
 	}
 
+	key := filepath.Join(t.TempDir(), "key")
+	if code, _, stderr := output(t, "secret", key); code != 0 {
+		t.Fatal(stderr)
+	}
+	code, _, stderr = output(t, "status", "--multicast", "off", "--join", second.ready["ring"], "--cluster", cluster, "--secret-file", key)
+	if code != 1 || !strings.Contains(stderr, "leave --secret-file out") || strings.Contains(stderr, "start") {
+		t.Errorf("asked with a secret: exit %d, %q", code, stderr)
+	}
+
 	if code, _ := second.stop(syscall.SIGTERM); code != 0 {
 		t.Errorf("exit %d\n%s", code, second.stderr)
 	}
