@@ -41,7 +41,7 @@ const statusText = `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><meta http-equiv="refresh" content="5">
 <title>chordnode {{.Self.Addr}}</title><link rel="stylesheet" href="/style.css"></head><body>
 <h1>chordnode {{.Self.Addr}}</h1>
-<p class="{{if .Whole}}good{{else}}warn{{end}}">{{if .Trouble}}It cannot write to its disk: {{.Trouble}}{{else if .Whole}}whole: every key of its own has the copies that it should have{{else}}{{.State}}; being repaired: {{.UnderReplicated}} keys have fewer copies than they should, {{.IncompleteRanges}} ranges are being filled{{end}}</p>
+<p class="{{if .Whole}}good{{else}}warn{{end}}">{{if .Trouble}}It cannot write to its disk: {{.Trouble}}{{else if .Whole}}whole: every key of its own has the copies that it should have{{else}}{{.State}}; being repaired: {{.UnderReplicated}} {{if eq .UnderReplicated 1}}key has fewer copies than it should{{else}}keys have fewer copies than they should{{end}}, {{.IncompleteRanges}} {{if eq .IncompleteRanges 1}}range is{{else}}ranges are{{end}} being filled{{end}}</p>
 <div class="two">{{.Picture}}<dl>
 <dt>State</dt><dd>{{.State}}</dd><dt>Cluster</dt><dd>{{.Cluster}}</dd><dt>Secret</dt><dd>{{.Secret}}</dd><dt>Members</dt><dd>{{len .Members}}</dd>
 <dt>Keys held</dt><dd>{{.Keys}} on disk ({{.Bytes}} bytes), {{.SoftKeys}} in memory</dd><dt>Under-replicated</dt><dd>{{.UnderReplicated}}</dd>

@@ -157,7 +157,7 @@ var swarmPage = sync.OnceValue(func() *template.Template {
 const swarmText = `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><meta http-equiv="refresh" content="5"><title>{{.Name}}</title><link rel="stylesheet" href="/style.css"></head><body>
 <h1>{{.Name}}</h1>
-<p>{{.Size}} bytes, {{.Seeders}} seeders, {{.Leechers}} leechers{{if .LastETA}}; the last is done in {{eta .LastETA}}{{end}}. Info hash {{.InfoHash}}. <a href="files">All names</a></p>
+<p>{{.Size}} byte{{if ne .Size 1}}s{{end}}, {{.Seeders}} seeder{{if ne .Seeders 1}}s{{end}}, {{.Leechers}} leecher{{if ne .Leechers 1}}s{{end}}{{if .LastETA}}; the last is done in {{eta .LastETA}}{{end}}. Info hash {{.InfoHash}}. <a href="files">All names</a></p>
 {{if .Hosts}}<table><thead><tr><th scope="col">Host</th><th scope="col">Has</th><th scope="col">Rate</th><th scope="col">Done in</th><th scope="col">Heard of, ago</th></tr></thead><tbody>
 {{range .Hosts}}<tr><td>{{.Addr}}</td><td>{{share .Share}}</td><td>{{rate .Rate}}</td><td>{{if .Seeds}}done{{else}}{{eta .ETA}}{{end}}</td><td>{{ago .Seen}}</td></tr>{{end}}
 </tbody></table>{{else}}<p>Nobody has it at the moment.</p>{{end}}

@@ -74,7 +74,7 @@ func TestThePageOfASwarmTellsWhoHasHowMuch(t *testing.T) {
 	}
 	lint(t, w, "/swarm/metrics?name=%3Cb%3Edisk.img")
 	code, b = w.get("10.0.0.9:1", "/swarm?name=%3Cb%3Edisk.img")
-	if page := string(b); code != 200 || strings.Contains(page, "<b>disk") || !strings.Contains(page, "50.0 %") || !strings.Contains(page, "10.0.0.2:7000") || !strings.Contains(page, "done in 4s") {
+	if page := string(b); code != 200 || strings.Contains(page, "<b>disk") || !strings.Contains(page, "50.0 %") || !strings.Contains(page, "10.0.0.2:7000") || !strings.Contains(page, "20 bytes, 2 seeders, 1 leecher; the last is done in 4s") {
 		t.Errorf("%d %s", code, page)
 	}
 	for _, path := range []string{"/swarm?name=nothing", "/swarm/metrics?name=nothing", "/swarm/metrics?name=%ff"} {
