@@ -31,6 +31,10 @@ fail() {
 	say "$@" >&2
 	exit 1
 }
+misuse() {
+	say "$@" >&2
+	exit 2
+}
 
 export BIN=${BIN:-$(cd "$(dirname "$0")/.." && pwd)/bin}
 SELF=$(cd "$(dirname "$0")" && pwd)/$(basename "$0")
@@ -169,7 +173,7 @@ btclient() { # STORAGE ARGUMENTS…
 }
 
 clients() {
-	[[ ${1:-} =~ ^[1-9][0-9]{0,2}$ ]] || fail "clients: how many? $0 clients 4"
+	[[ ${1:-} =~ ^[1-9][0-9]{0,2}$ ]] || misuse "clients: how many? $0 clients 4"
 	need_ring
 	local k began=()
 	for k in $(seq "$1"); do
@@ -307,12 +311,12 @@ while [ $# -gt 0 ]; do
 	case $1 in
 	--tmux) TMUX_WANTED=yes ;;
 	--dir)
-		[ -n "${2:-}" ] || fail "--dir: which?"
+		[ -n "${2:-}" ] || misuse "--dir: which?"
 		DIR=$2
 		shift
 		;;
 	-h | --help) COMMAND=help ;;
-	-*) fail "there is no $1; $0 help lists what there is" ;;
+	-*) misuse "there is no $1; $0 help lists what there is" ;;
 	*) if [ -z "$COMMAND" ]; then COMMAND=$1; else ARGUMENTS+=("$1"); fi ;;
 	esac
 	shift
@@ -322,9 +326,9 @@ case $COMMAND in
 help) usage && exit ;;
 start | add | clients | status | stop | clean | btclient | fetch) ;;
 '') [ -n "$TMUX_WANTED" ] || { usage >&2 && exit 2; } ;;
-*) fail "there is no command $COMMAND; $0 help lists them" ;;
+*) misuse "there is no command $COMMAND; $0 help lists them" ;;
 esac
-[ "$COMMAND" = clients ] || [ "$COMMAND" = btclient ] || [ ${#ARGUMENTS[@]} -eq 0 ] || fail "$COMMAND takes no ${ARGUMENTS[0]}"
+[ "$COMMAND" = clients ] || [ "$COMMAND" = btclient ] || [ ${#ARGUMENTS[@]} -eq 0 ] || misuse "$COMMAND takes no ${ARGUMENTS[0]}"
 [ -e /proc/self/stat ] || fail "only Linux tells which process is which"
 [ -x "$BIN/chordnode" ] && [ -x "$BIN/btclient" ] || fail "no programs in $BIN: run make build first"
 if [ "$COMMAND" = start ]; then

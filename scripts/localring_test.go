@@ -115,7 +115,9 @@ func TestLocalRing(t *testing.T) {
 	l.says(1, "begin with", "clients", "2")
 	l.says(1, "begin with", "status")
 	l.says(0, "nothing was ever started", "stop")
-	l.says(1, "there is no command begin", "begin")
+	l.says(2, "there is no command begin", "begin")
+	l.says(2, "there is no --begin", "--begin")
+	l.says(2, "stop takes no node-1", "stop", "node-1")
 	if _, err := os.Stat(l.dir); err == nil {
 		t.Error("it makes a folder for nothing")
 	}
@@ -129,7 +131,7 @@ func TestLocalRing(t *testing.T) {
 	}
 	l.says(0, "started node-4: a ring of 4", "add")
 
-	l.says(1, "how many", "clients", "some")
+	l.says(2, "how many", "clients", "some")
 	l.says(0, "3 clients run", "clients", "3")
 	source := filepath.Join(t.TempDir(), "disk image.bin")
 	want := bytes.Repeat([]byte("what is published "), 1<<16)
