@@ -48,6 +48,12 @@ func TestRatesAreReadAsTheyArePrinted(t *testing.T) {
 			t.Errorf("%s: %d, %v", given, got, err)
 		}
 	}
+	for n, want := range map[int64]string{0: "none", 1: "1", 1000: "1000", 1023: "1023", 500 << 10: "500K", 1 << 20: "1M", 3 << 19: "1536K", 20 << 20: "20M", 1 << 30: "1G", 1 << 40: "1024G"} {
+		got := rateOf(n)
+		if back, err := parseRate(got); got != want || err != nil || back != n {
+			t.Errorf("%d: %q is read as %d, %v", n, got, back, err)
+		}
+	}
 	for _, given := range []string{"", "fast", "-1K", "5B", "5Ki", "5KB", "KiB", "5KKiB", "NaN", "InfK", "1e30G"} {
 		if got, err := parseRate(given); err == nil {
 			t.Errorf("%s: %d", given, got)

@@ -240,7 +240,8 @@ how many downloads run at a time (--max-downloads); with one those of a job, and
 place in the queue (--priority, larger ones first). It takes effect at once and is
 remembered. A RATE is in bytes per second, as 500K or 500KiB, 20M (powers of 1024),
 or none.
-Without flags it prints what holds.`,
+Without flags it prints what holds, a RATE as it can be given; with --json in bytes
+per second, 0 for none.`,
 		Args: takes(0, 1, "[ID]"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			change := map[string]any{}
@@ -294,8 +295,21 @@ func (a *app) limit(ctx context.Context, args []string, change map[string]any) e
 	if err := r.Do(ctx, method, "/settings", in, &s); err != nil {
 		return a.interruptedOr(ctx, err)
 	}
-	a.out.line(fmt.Sprintf("limits down=%d up=%d max_downloads=%d", s.LimitDown, s.LimitUp, s.MaxDownloads), settingsEvent{"limits", s})
+	a.out.line(fmt.Sprintf("limits down=%s up=%s max_downloads=%d", rateOf(s.LimitDown), rateOf(s.LimitUp), s.MaxDownloads), settingsEvent{"limits", s})
 	return nil
+}
+
+// rateOf is a rate as parseRate reads it, in the largest unit of which it is a whole number.
+func rateOf(bytesPerSec int64) string {
+	if bytesPerSec == 0 {
+		return "none"
+	}
+	unit := 0
+	for unit < len("KMG") && bytesPerSec%1024 == 0 {
+		bytesPerSec /= 1024
+		unit++
+	}
+	return fmt.Sprint(bytesPerSec) + []string{"", "K", "M", "G"}[unit]
 }
 
 // parseRate reads a number of bytes with a unit, as 20M or, as it is printed, 20MiB.
