@@ -113,6 +113,8 @@ type conn struct {
 	// Limits of rate: see limit.go. A share is what is left of the last one.
 	upShare, downShare int
 	upHeld, downHeld   bool // it waits for room
+	// When it last used a share up, in the loop's count; 0: never.
+	upServed, downServed uint64
 
 	follows bool       // suggestions: it is one of ours
 	shown   *wire.Bits // if set: the pieces that it knows are here, see steer.go

@@ -1,7 +1,9 @@
 package transfer
 
 import (
+	"cmp"
 	"math"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -88,7 +90,10 @@ func (c *conn) sent(n int) {
 	c.s.t.limits.up.passed(c.l.now, n)
 	c.l.e.limits.up.passed(c.l.now, n)
 	if c.upShare != math.MaxInt {
-		c.upShare = max(c.upShare-n, 0)
+		if c.upShare = max(c.upShare-n, 0); c.upShare == 0 {
+			c.l.served++
+			c.upServed = c.l.served
+		}
 	}
 }
 
@@ -96,7 +101,10 @@ func (c *conn) received(n int) {
 	c.s.t.limits.down.passed(c.l.now, n)
 	c.l.e.limits.down.passed(c.l.now, n)
 	if c.downShare != math.MaxInt {
-		c.downShare = max(c.downShare-n, 0)
+		if c.downShare = max(c.downShare-n, 0); c.downShare == 0 {
+			c.l.served++
+			c.downServed = c.l.served
+		}
 	}
 }
 
@@ -118,13 +126,14 @@ func (c *conn) holdDown() {
 }
 
 // share lets those go on who wait for a limit, each with its part of what there is.
-// They come in turn: who was last is first the next time.
+// What there is may do for a few only: first are those whose last whole share is the
+// longest ago.
 func (l *loop) share() {
 	l.nextShare = l.now.Add(shareEvery)
 	up, down := l.upHeld, l.downHeld
 	l.upHeld, l.downHeld = nil, nil
-	for i := len(up) - 1; i >= 0; i-- {
-		c := up[i]
+	slices.SortStableFunc(up, func(a, b *conn) int { return cmp.Compare(a.upServed, b.upServed) })
+	for _, c := range up {
 		if c.state == closed {
 			continue
 		}
@@ -134,8 +143,8 @@ func (l *loop) share() {
 		}
 		c.wake()
 	}
-	for i := len(down) - 1; i >= 0; i-- {
-		c := down[i]
+	slices.SortStableFunc(down, func(a, b *conn) int { return cmp.Compare(a.downServed, b.downServed) })
+	for _, c := range down {
 		if c.state == closed {
 			continue
 		}

@@ -123,3 +123,30 @@ func TestALimitIsSharedFairly(t *testing.T) {
 		}
 	}
 }
+
+// What a limit allows may do for one at a time only: then all have their turn, those in the
+// middle of the line as well.
+func TestALimitThatDoesForOneGoesRound(t *testing.T) {
+	s := newTurns(t, 4)
+	s.e.SetLimits(0, 50<<10)
+	for _, p := range s.stalled {
+		s.ask(p, 1)
+	}
+	held := func() (n int) {
+		s.look(func() { n = len(s.from.l.upHeld) })
+		return n
+	}
+	until(t, "all to wait for the limit", func() bool { return held() == 4 })
+	before := map[*conn]int64{}
+	s.each(func(c *conn) { before[c] = c.up.total })
+	const rounds = 200 // of which each is worth a kilobyte
+	for range rounds {
+		s.clock.advance(shareEvery)
+		until(t, "the share of one to be used up", func() bool { return held() == 4 })
+	}
+	s.each(func(c *conn) {
+		if got := c.up.total - before[c]; got < rounds/4<<10*3/4 || got > rounds/4<<10*5/4 {
+			t.Errorf("%s has got %d bytes of %d", c.addr, got, rounds<<10)
+		}
+	})
+}

@@ -49,6 +49,7 @@ type loop struct {
 	upHeld    []*conn // wait for room to send blocks, see limit.go
 	downHeld  []*conn // and to receive
 	nextShare time.Time
+	served    uint64    // shares of a limit that were used up
 	nextTurns time.Time // when turns are looked at, see turns.go; zero: nobody waits for one
 	inbox     []event
 	ready     [eventsATime]poller.Event
