@@ -243,3 +243,26 @@ func (a chatter) handle(l *loop) {
 		}
 	}
 }
+
+// Those who read nothing do not keep their slots while others wait for one.
+func TestWhoTakesNothingMakesRoom(t *testing.T) {
+	s := &turnsOf{TB: t, f: makeTorrent(t, 106, 1<<20, 16<<20), clock: &stoppedClock{at: time.Now()}}
+	s.e = start(t, func(c *Config) { c.now, c.UploadSlots = s.clock.now, 3 })
+	s.from = s.e.add(t, s.f.seedSpec(t))
+	for n := range 3 {
+		s.stalled = append(s.stalled, s.comes(n))
+	}
+	s.stall()
+	var others []*testPeer
+	for n := range 3 {
+		p := join(s, s.e, s.f, 10+n)
+		p.send(wire.Message{ID: wire.Interested})
+		others = append(others, p)
+	}
+	until(t, "all to want", func() bool { return s.from.Status().PeersWanting == 6 })
+	s.clock.advance(rechokeEvery + time.Second)
+	s.look(func() {}) // which has the loop look at the clock
+	for _, p := range others {
+		p.expect(wire.Unchoke)
+	}
+}

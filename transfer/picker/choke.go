@@ -15,6 +15,7 @@ type Asker struct {
 	ID       PeerID
 	Served   bool      // not choked now
 	Complete bool      // has nothing left to get: never gets a slot
+	Stuck    bool      // there was something to send since the last time, and it took nothing
 	Since    time.Time // when it was last choked or unchoked; zero: never
 	Takes    float64   // bytes per second that it takes from us
 	Gives    float64   // bytes per second that it gives us
@@ -23,7 +24,8 @@ type Asker struct {
 // Unchoke decides who is served. With no more askers than slots it is everyone:
 // on a LAN the socket is the better judge of who can take how much. With more,
 // the slots go to those who give most and then to those who take fastest, but
-// one in optimisticShare goes to who has waited longest. It reorders askers.
+// one in optimisticShare goes to who has waited longest, and so do those of the
+// stuck. It reorders askers.
 func Unchoke(askers []Asker, slots int) map[PeerID]bool {
 	serve := make(map[PeerID]bool, min(len(askers), slots))
 	askers = slices.DeleteFunc(askers, func(a Asker) bool { return a.Complete })
@@ -35,13 +37,13 @@ func Unchoke(askers []Asker, slots int) map[PeerID]bool {
 	}
 	turns := max(slots/optimisticShare, 1)
 	slices.SortStableFunc(askers, func(a, b Asker) int {
-		return cmp.Or(-cmp.Compare(a.Gives, b.Gives), -cmp.Compare(a.Takes, b.Takes), a.Since.Compare(b.Since))
+		return cmp.Or(last(a.Stuck, b.Stuck), -cmp.Compare(a.Gives, b.Gives), -cmp.Compare(a.Takes, b.Takes), a.Since.Compare(b.Since))
 	})
 	for _, a := range askers {
 		if len(serve) == slots-turns {
 			break
 		}
-		if a.Served {
+		if a.Served && !a.Stuck {
 			serve[a.ID] = true
 		}
 	}
@@ -54,4 +56,15 @@ func Unchoke(askers []Asker, slots int) map[PeerID]bool {
 		serve[a.ID] = true
 	}
 	return serve
+}
+
+// last orders those of whom something is so behind the others.
+func last(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return 1
+	}
+	return -1
 }

@@ -45,6 +45,32 @@ func TestUnchoke(t *testing.T) {
 			t.Errorf("those that wait longest got no turn: %d slots", len(got))
 		}
 	})
+	t.Run("who takes nothing makes room for who waits, as long as somebody does", func(t *testing.T) {
+		for _, waiting := range []int{1, 20, 40} {
+			got := Unchoke(some(64+waiting, func(i int, a *Asker) {
+				a.Served = i < 64
+				a.Stuck = i < 34
+				a.Gives = float64(a.ID % 2) // whatever it gives, it has nothing of a slot
+				if a.Served && !a.Stuck {
+					a.Takes = 1
+				}
+			}), 64)
+			stuck, moving, come := 0, 0, 0
+			for id := range got {
+				switch {
+				case id < 34:
+					stuck++
+				case id < 64:
+					moving++
+				default:
+					come++
+				}
+			}
+			if moving != 30 || come != min(waiting, 34) || stuck != 34-come {
+				t.Errorf("%d wait: %d of them are served, %d of those who take, %d of those who do not", waiting, come, moving, stuck)
+			}
+		}
+	})
 	t.Run("nobody starves", func(t *testing.T) {
 		served, turns, now := map[PeerID]bool{}, map[PeerID]int{}, base
 		since := map[PeerID]time.Time{}
