@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
+	"net/netip"
 	"slices"
 	"text/tabwriter"
 	"time"
@@ -14,8 +16,13 @@ import (
 	"chordtorrent/chord"
 )
 
-// statusTimeout bounds the whole command.
-const statusTimeout = 10 * time.Second
+const (
+	// statusTimeout bounds the whole command.
+	statusTimeout = 10 * time.Second
+	// hereTimeout is what a member on this machine may take to answer, before whoever
+	// has answered already is shown.
+	hereTimeout = 2 * time.Second
+)
 
 func newStatusCommand(stdout io.Writer) *cobra.Command {
 	var ring ringFlags
@@ -24,6 +31,9 @@ func newStatusCommand(stdout io.Writer) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show how a member sees itself and the ring",
+		Long: `status shows how a member sees itself and the ring: the one that --node names, else
+one of the ring that multicast or --join finds, on this machine if one is there and
+answers.`,
 		Example: `  chordnode status
   chordnode status --node 10.0.0.5:8000 --json`,
 		Args: noArguments,
@@ -33,6 +43,13 @@ func newStatusCommand(stdout io.Writer) *cobra.Command {
 			st, err := carryOut[chord.Status](ctx, member, ring, chord.GetStatus{})
 			if err != nil {
 				return err
+			}
+			if member == "" {
+				st = preferHere(st, addressesHere(), func(addr string) (chord.Status, error) {
+					ctx, cancel := context.WithTimeout(ctx, hereTimeout)
+					defer cancel()
+					return carryOut[chord.Status](ctx, addr, ring, chord.GetStatus{})
+				})
 			}
 			if asJSON {
 				return printJSON(stdout, st, ring.secretFile != "")
@@ -46,6 +63,40 @@ func newStatusCommand(stdout io.Writer) *cobra.Command {
 	set.BoolVar(&asJSON, "json", false, "print one JSON object")
 	ring.register(set)
 	return cmd
+}
+
+// preferHere gives the status of a member on this machine, if st knows one that answers,
+// else st.
+func preferHere(st chord.Status, here map[netip.Addr]bool, ask func(addr string) (chord.Status, error)) chord.Status {
+	isHere := func(m chord.Ref) bool {
+		ap, err := netip.ParseAddrPort(m.Addr)
+		return err == nil && here[ap.Addr().Unmap().WithZone("")]
+	}
+	if isHere(st.Self) {
+		return st
+	}
+	for _, m := range st.Members {
+		if !isHere(m) {
+			continue
+		}
+		// An address as that of a bridge may be another machine's as well.
+		if own, err := ask(m.Addr); err == nil && own.Self.ID == m.ID {
+			return own
+		}
+	}
+	return st
+}
+
+// addressesHere are those of this machine; none if it does not tell.
+func addressesHere() map[netip.Addr]bool {
+	here := map[netip.Addr]bool{}
+	all, _ := net.InterfaceAddrs()
+	for _, a := range all {
+		if p, err := netip.ParsePrefix(a.String()); err == nil {
+			here[p.Addr().Unmap()] = true
+		}
+	}
+	return here
 }
 
 // memberJSON is a member in the output of --json.

@@ -2,6 +2,8 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -86,6 +88,39 @@ func TestStatusOfARing(t *testing.T) {
 		t.Errorf("exit %d\n%s", code, second.stderr)
 	}
 	statusOf(t, 1, "--node", first.ready["ring"], "--cluster", cluster)
+}
+
+func TestStatusPrefersAMemberOnThisMachine(t *testing.T) {
+	far := chord.Ref{ID: chord.ID{1}, Addr: "10.77.0.2:8000"}
+	near := chord.Ref{ID: chord.ID{2}, Addr: "10.77.0.1:8000"}
+	bridge := chord.Ref{ID: chord.ID{3}, Addr: "[::ffff:172.17.0.1]:8000"}
+	here := map[netip.Addr]bool{netip.MustParseAddr("10.77.0.1"): true, netip.MustParseAddr("172.17.0.1"): true}
+	for _, c := range []struct {
+		what    string
+		found   chord.Ref
+		members []chord.Ref
+		answers map[string]chord.Ref
+		want    chord.Ref
+	}{
+		{"it is here", near, []chord.Ref{far, bridge, near}, nil, near},
+		{"another is here", far, []chord.Ref{far, near}, map[string]chord.Ref{near.Addr: near}, near},
+		{"it does not answer", far, []chord.Ref{far, near}, nil, far},
+		{"what answers is another", far, []chord.Ref{far, bridge, near}, map[string]chord.Ref{bridge.Addr: {ID: chord.ID{9}}, near.Addr: near}, near},
+		{"none is here", far, []chord.Ref{far}, map[string]chord.Ref{far.Addr: near}, far},
+	} {
+		got := preferHere(chord.Status{Self: c.found, Members: c.members}, here, func(addr string) (chord.Status, error) {
+			if self, ok := c.answers[addr]; ok {
+				return chord.Status{Self: self}, nil
+			}
+			return chord.Status{}, errors.New("no answer")
+		})
+		if got.Self != c.want {
+			t.Errorf("%s: %v is shown, want %v", c.what, got.Self, c.want)
+		}
+	}
+	if !addressesHere()[netip.MustParseAddr("127.0.0.1")] {
+		t.Errorf("this machine has %v", addressesHere())
+	}
 }
 
 func TestAMemberThatHasJustBegunIsSettling(t *testing.T) {
