@@ -37,34 +37,24 @@ func Unchoke(askers []Asker, slots int) map[PeerID]bool {
 	}
 	turns := max(slots/optimisticShare, 1)
 	slices.SortStableFunc(askers, func(a, b Asker) int {
-		return cmp.Or(last(a.Stuck, b.Stuck), -cmp.Compare(a.Gives, b.Gives), -cmp.Compare(a.Takes, b.Takes), a.Since.Compare(b.Since))
+		return cmp.Or(-cmp.Compare(a.Gives, b.Gives), -cmp.Compare(a.Takes, b.Takes), a.Since.Compare(b.Since))
 	})
-	for _, a := range askers {
+	moving := slices.DeleteFunc(slices.Clone(askers), func(a Asker) bool { return a.Stuck })
+	for _, a := range moving {
 		if len(serve) == slots-turns {
 			break
 		}
-		if a.Served && !a.Stuck {
+		if a.Served {
 			serve[a.ID] = true
 		}
 	}
 	waiting := slices.DeleteFunc(slices.Clone(askers), func(a Asker) bool { return a.Served })
 	slices.SortStableFunc(waiting, func(a, b Asker) int { return a.Since.Compare(b.Since) })
-	for _, a := range append(waiting, askers...) {
+	for _, a := range slices.Concat(waiting, moving, askers) {
 		if len(serve) == slots {
 			break
 		}
 		serve[a.ID] = true
 	}
 	return serve
-}
-
-// last orders those of whom something is so behind the others.
-func last(a, b bool) int {
-	switch {
-	case a == b:
-		return 0
-	case a:
-		return 1
-	}
-	return -1
 }
