@@ -304,12 +304,14 @@ func rateOf(bytesPerSec int64) string {
 	if bytesPerSec == 0 {
 		return "none"
 	}
-	unit := 0
-	for unit < len("KMG") && bytesPerSec%1024 == 0 {
-		bytesPerSec /= 1024
-		unit++
+	unit := ""
+	for _, larger := range []string{"K", "M", "G"} {
+		if bytesPerSec%1024 != 0 {
+			break
+		}
+		bytesPerSec, unit = bytesPerSec/1024, larger
 	}
-	return fmt.Sprint(bytesPerSec) + []string{"", "K", "M", "G"}[unit]
+	return fmt.Sprint(bytesPerSec) + unit
 }
 
 // parseRate reads a number of bytes with a unit, as 20M or, as it is printed, 20MiB.
