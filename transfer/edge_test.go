@@ -246,12 +246,7 @@ func (a chatter) handle(l *loop) {
 
 // Those who read nothing do not keep their slots while others wait for one.
 func TestWhoTakesNothingMakesRoom(t *testing.T) {
-	s := &turnsOf{TB: t, f: makeTorrent(t, 106, 1<<20, 16<<20), clock: &stoppedClock{at: time.Now()}}
-	s.e = start(t, func(c *Config) { c.now, c.UploadSlots = s.clock.now, 3 })
-	s.from = s.e.add(t, s.f.seedSpec(t))
-	for n := range 3 {
-		s.stalled = append(s.stalled, s.comes(n))
-	}
+	s := newTurns(t, 3, func(c *Config) { c.UploadSlots = 3 })
 	s.stall()
 	var others []*testPeer
 	for n := range 3 {

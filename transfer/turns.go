@@ -63,7 +63,6 @@ func (s *swarm) linkIdle() bool {
 func (c *conn) rests() {
 	if len(c.bodies) == 0 && len(c.queue) == 0 {
 		c.s.turns.Done(&c.turn)
-		c.s.nextTurn()
 	}
 	want := poller.Read
 	if c.turnOver() {

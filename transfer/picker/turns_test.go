@@ -33,19 +33,19 @@ func someTurns(n int) (all []*Turn) {
 	return all
 }
 
-// Of many that always have something to be sent, a few are served at a time, and all get as
-// much.
-func TestTurnsAreFewAtATimeAndEqual(t *testing.T) {
-	const block = 16 << 10
+// shares is what each of so many got who always have something to be sent, in blocks of so
+// many bytes, when each is looked at so many times.
+func shares(t *testing.T, peers, times int, block func(i int) int) []int {
+	t.Helper()
 	var turns Turns
-	all, now := someTurns(13), time.Unix(1e9, 0)
-	got := make([]int, len(all))
-	for range 2000 {
+	all, now := someTurns(peers), time.Unix(1e9, 0)
+	got := make([]int, peers)
+	for range times {
 		now = now.Add(time.Millisecond)
 		for i, u := range all {
 			if turns.Begin(u, now) {
-				u.Sent(block)
-				got[i] += block
+				u.Sent(block(i))
+				got[i] += block(i)
 			} else if turns.Over(u) {
 				turns.Free(u)
 				for turns.Next(now) != nil {
@@ -54,6 +54,13 @@ func TestTurnsAreFewAtATimeAndEqual(t *testing.T) {
 			turns.invariant(t, all, leastAtOnce)
 		}
 	}
+	return got
+}
+
+// Of many that always have something to be sent, a few are served at a time, and all get as
+// much.
+func TestTurnsAreFewAtATimeAndEqual(t *testing.T) {
+	got := shares(t, 13, 2000, func(int) int { return 16 << 10 })
 	least, most := slices.Min(got), slices.Max(got)
 	if most-least > turnBytes || least < turnBytes {
 		t.Errorf("in turns, the least got %d bytes and the most %d: want them no more than one turn apart", least, most)
@@ -160,24 +167,7 @@ func TestMoreAreServedWhereTheLinkIsIdle(t *testing.T) {
 
 // Whoever is sent blocks that are longer than a turn waits for more turns.
 func TestLongBlocksGetNoMore(t *testing.T) {
-	var turns Turns
-	all, now := someTurns(16), time.Unix(1e9, 0)
-	got := make([]int, len(all))
-	for range 10000 {
-		now = now.Add(time.Millisecond)
-		for i, u := range all {
-			if turns.Begin(u, now) {
-				block := 16 << 10 << (i % 7) // up to 1 MiB
-				u.Sent(block)
-				got[i] += block
-			} else if turns.Over(u) {
-				turns.Free(u)
-				for turns.Next(now) != nil {
-				}
-			}
-			turns.invariant(t, all, leastAtOnce)
-		}
-	}
+	got := shares(t, 16, 10000, func(i int) int { return 16 << 10 << (i % 7) }) // up to 1 MiB
 	if least, most := slices.Min(got), slices.Max(got); most-least > 2<<20 || least < 16<<20 {
 		t.Errorf("the least got %d bytes and the most %d, want them a long block or two apart: %d", least, most, got)
 	}
