@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# bench.sh [--clients btclient,aria2,libtorrent,copy] [--leechers N] [--size 256m]
+# bench.sh [--clients btclient,aria2,libtorrent,copy,chain] [--leechers N] [--size 256m]
 # [--rate 100m] [--runs N] [--out FILE], and more that swarmbench --help tells: times a
 # seed and N that fetch from it and each other, as whole programs in network namespaces,
 # and prints a table. Needs root; other clients and a tracker for them are installed when

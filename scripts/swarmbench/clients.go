@@ -28,6 +28,7 @@ var contenders = map[string]contender{
 	"aria2":               {&aria2, &aria2},
 	"libtorrent":          {&libtorrent, &libtorrent},
 	"copy":                {&copying, &copying},
+	"chain":               {&copying, &chaining},
 	"btclient>aria2":      {&ours, &aria2},
 	"aria2>btclient":      {&aria2, &ours},
 	"btclient>libtorrent": {&ours, &libtorrent},

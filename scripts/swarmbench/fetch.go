@@ -9,11 +9,14 @@ import (
 	"chordtorrent/scripts/lab"
 )
 
+// doneSuffix is of the file beside what is fetched that says that all is there.
+const doneSuffix = ".done"
+
 // cast says who begins when, who vanishes and who is slow.
 func (g *game) cast() {
 	for i := range g.o.leechers {
 		out := filepath.Join(g.dir, fmt.Sprint("out-", i))
-		f := &fetcher{host: 1 + g.o.seeds + i, out: out, done: out + ".done"}
+		f := &fetcher{host: 1 + g.o.seeds + i, out: out, done: out + doneSuffix}
 		if late := i >= g.o.leechers-g.o.late || g.o.late == 0 && i > 0; late && g.o.stagger > 0 {
 			f.start = time.Duration(g.random.Int64N(int64(g.o.stagger)))
 		}

@@ -93,7 +93,7 @@ type report struct {
 
 // parts are what this program does when it is started by itself, on a host of its lab.
 var parts = map[string]func(string, string) error{
-	"serve-copies": serveCopies, "get-copy": getCopy, "tell-ring": tellRing, "tell-tracker": tellTracker, "lie": lie,
+	"serve-copies": serveCopies, "get-copy": getCopy, "pass-copy": passCopy, "tell-ring": tellRing, "tell-tracker": tellTracker, "lie": lie,
 }
 
 func main() {
@@ -139,7 +139,7 @@ func measure(ctx context.Context, args []string) error {
 	o := options{nodes: 3}
 	var list, size, rate, slow string
 	fs := flag.NewFlagSet("swarmbench", flag.ContinueOnError)
-	fs.StringVar(&list, "clients", "btclient,copy", "of btclient, aria2, libtorrent, one that seeds and another that fetches as aria2>btclient, and copy: everybody a plain copy from the seed, hashed as it comes")
+	fs.StringVar(&list, "clients", "btclient,copy", "of btclient, aria2, libtorrent, one that seeds and another that fetches as aria2>btclient, copy: everybody a plain copy from the seed, hashed as it comes, and chain: the same from the host before, which still receives")
 	fs.IntVar(&o.seeds, "seeds", 1, "how many have the file at first")
 	fs.IntVar(&o.leechers, "leechers", 1, "how many fetch")
 	fs.StringVar(&size, "size", "256m", "of the file: bytes, or with k, m or g")
