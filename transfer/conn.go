@@ -78,7 +78,6 @@ type conn struct {
 	in     inflow
 	heard  time.Time // when anything was last read
 	down   meter
-	awaits int   // bytes that must be there before the loop is told
 	looked int64 // down.total at the last look around, see neighbours.go
 	excess int64 // bytes that may still come although they were given up
 
@@ -129,7 +128,7 @@ func newConn(s *swarm, fd int, addr netip.AddrPort) *conn {
 	return &conn{
 		s: s, l: s.l, fd: fd, addr: addr, born: now, heard: now, wrote: now, gotBlock: now,
 		chokesUs: true, chokesIt: true,
-		maxRequest: blockLen, maxAsked: usualQueue, awaits: 1,
+		maxRequest: blockLen, maxAsked: usualQueue,
 		upShare: math.MaxInt, downShare: math.MaxInt,
 	}
 }
@@ -266,7 +265,6 @@ func (c *conn) tick(passed time.Duration) {
 	} else if now.Sub(c.wrote) > keepAliveEvery {
 		c.tell(wire.Message{ID: wire.KeepAlive})
 	}
-	c.awaitRest() // it may have become slower, or have stopped
 	c.updateInterest()
 	c.tickRequests()
 	c.pexTick()

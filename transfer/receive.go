@@ -3,8 +3,6 @@ package transfer
 import (
 	"errors"
 	"fmt"
-	"math"
-	"time"
 
 	"chordtorrent/transfer/picker"
 	"chordtorrent/transfer/wire"
@@ -14,17 +12,6 @@ import (
 // next header and a few small messages. More would have to be copied when it is
 // the beginning of the next block.
 const tailRoom = 512
-
-const (
-	// mostAwaited is how much of a block must be there at most before the loop is told, and
-	// awaitTime how long that may take at the rate at which the peer sends. In a swarm on slow
-	// links a block comes in up to fifty small packets and each woke the loop, for nothing but to
-	// copy them: twenty hosts with links of 50 Mbit/s took an eighth less CPU with this.
-	mostAwaited = 128 << 10
-	awaitTime   = 100 * time.Millisecond
-	// leastAwaited is what a single packet brings: less is not worth a call.
-	leastAwaited = 8 << 10
-)
 
 // inflow is the block that is coming in. left is what is still to come; with
 // dst nil it is thrown away, else dst[len(dst)-left:] is where it goes.
@@ -42,7 +29,6 @@ type inflow struct {
 // read takes what the socket has, up to a fair share: the rest of a block
 // straight to its place, everything else through the loop's scratch.
 func (c *conn) read() {
-	defer c.awaitRest()
 	for taken := 0; taken < readPerTurn && c.state == open; {
 		allowed := c.downRoom()
 		if c.downHeld || allowed <= 0 {
@@ -75,23 +61,6 @@ func (c *conn) read() {
 		if n < len(into)+len(room) {
 			return // drained; if more has come meanwhile, the poller says so
 		}
-	}
-}
-
-// awaitRest says how much must be there before the loop is told: a good part of what is still
-// to come of a block, or anything. It is never more than the rest of the block, as behind that
-// nothing may come, and with a limit of rate it is anything, as then the loop says when to read.
-func (c *conn) awaitRest() {
-	if c.state != open {
-		return
-	}
-	n := min(c.in.left, int(c.down.last*awaitTime.Seconds()), mostAwaited)
-	if n < leastAwaited || c.downRoom() != math.MaxInt {
-		n = 1
-	}
-	if n != c.awaits {
-		c.awaits = n
-		tellFrom(c.fd, n)
 	}
 }
 

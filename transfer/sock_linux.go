@@ -33,10 +33,6 @@ func keepShort(fd int, shallow bool) {
 	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, most)
 }
 
-// tellFrom has the poller tell of what has come only when there are so many bytes, or the
-// end (SO_RCVLOWAT).
-func tellFrom(fd, n int) { _ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVLOWAT, n) }
-
 // send writes first and then, which are small, in one call. With more set the kernel
 // keeps them back until the block that follows by sendFile, so that a header costs no
 // packet of its own.

@@ -48,8 +48,6 @@ func prepare(fd int) (int, error) {
 
 func keepShort(int, bool) {}
 
-func tellFrom(int, int) {}
-
 func send(fd int, first, then []byte, _ bool) (int, error) {
 	if len(first) == 0 {
 		first = then
