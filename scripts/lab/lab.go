@@ -81,8 +81,8 @@ func (l Lab) Build() error {
 }
 
 // onlySwitch has the switch ask no firewall about what it passes on, as one of metal does not:
-// with br_netfilter in the kernel each namespace begins with that, and of the CPU that 40
-// hosts take it is a twentieth. Where it may not be said the lab works all the same.
+// with br_netfilter in the kernel each namespace begins with that, and it costs CPU for each
+// packet. Where it may not be said the lab works all the same.
 func (l Lab) onlySwitch() {
 	_ = run("ip", "netns", "exec", l.sw(), "sh", "-c", "for f in /proc/sys/net/bridge/bridge-nf-call-*tables; do echo 0 >$f; done")
 }
