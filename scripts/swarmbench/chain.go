@@ -16,11 +16,8 @@ import (
 // it leaves of the machine's time is what a swarm may take for all that it does besides.
 var chaining = party{
 	seed: copying.seed,
-	fetch: func(g *game, i int, out, done string) ([]string, error) {
+	fetch: func(g *game, i int, out, _ string) ([]string, error) {
 		self, err := os.Executable()
-		if done != out+doneSuffix {
-			return nil, fmt.Errorf("%s is not where a copy says that it is done", done)
-		}
 		return []string{self, "pass-copy", g.lab.Addr(g.fetchers[i].host-1) + ":7000", out}, err
 	},
 }
@@ -33,6 +30,22 @@ type arrived struct {
 	all  bool
 }
 
+// Write notes what has been written to the file.
+func (a *arrived) Write(b []byte) (int, error) {
+	a.mu.Lock()
+	a.n += int64(len(b))
+	a.mu.Unlock()
+	a.more.Broadcast()
+	return len(b), nil
+}
+
+func (a *arrived) end() {
+	a.mu.Lock()
+	a.all = true
+	a.mu.Unlock()
+	a.more.Broadcast()
+}
+
 // passCopy fetches a file from another and sends it to whoever connects, while it comes
 // and afterwards. It does not return unless something fails.
 func passCopy(from, path string) error {
@@ -40,51 +53,40 @@ func passCopy(from, path string) error {
 	if err != nil {
 		return err
 	}
+	defer f.Close()
 	there := &arrived{}
 	there.more = sync.NewCond(&there.mu)
-	failed := make(chan error, 2)
+	served := make(chan error, 1)
 	go func() {
-		failed <- serveEach(":7000", func() error { return nil }, func(c net.Conn) { there.send(c, path) })
+		served <- serveEach(":7000", func() error { return nil }, func(c net.Conn) { there.send(c, path) })
 	}()
-	go func() {
-		if err := there.fetch(from, f); err != nil {
-			failed <- err
-			return
-		}
-		if err := os.WriteFile(path+doneSuffix, nil, 0o644); err != nil {
-			failed <- err
-		}
-	}()
-	return <-failed
-}
-
-// fetch reads from another, in parts as large as a piece of a torrent is.
-func (a *arrived) fetch(from string, to *os.File) error {
 	c, err := dialSoon(from)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	h, buf := sha1.New(), make([]byte, 128<<10)
-	for {
-		n, err := io.ReadFull(c, buf)
-		h.Write(buf[:n])
-		if _, err := to.Write(buf[:n]); err != nil {
-			return err
-		}
-		over := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
-		if err != nil && !over {
-			return err
-		}
-		a.mu.Lock()
-		a.n, a.all = a.n+int64(n), over
-		a.mu.Unlock()
-		a.more.Broadcast()
-		if over {
-			fmt.Printf("%x\n", h.Sum(nil))
-			return nil
-		}
+	h := sha1.New()
+	// In parts as large as a piece of a torrent is.
+	if _, err := io.CopyBuffer(io.MultiWriter(f, h, there), whole{c}, make([]byte, 128<<10)); err != nil {
+		return err
 	}
+	there.end()
+	fmt.Printf("%x\n", h.Sum(nil))
+	if err := os.WriteFile(path+doneSuffix, nil, 0o644); err != nil {
+		return err
+	}
+	return <-served
+}
+
+// whole reads as much as is asked for, but at the end.
+type whole struct{ io.Reader }
+
+func (w whole) Read(b []byte) (int, error) {
+	n, err := io.ReadFull(w.Reader, b)
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		err = io.EOF
+	}
+	return n, err
 }
 
 // send sends the file as it comes; who has gone has gone.

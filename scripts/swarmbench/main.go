@@ -170,7 +170,7 @@ func measure(ctx context.Context, args []string) error {
 	}
 	o.clients = strings.Split(list, ",")
 	for _, name := range o.clients {
-		if contenders[name].seed == nil || (o.liars > 0 && name != "btclient") || (o.seeds > 1 && strings.Contains(name, ">")) {
+		if contenders[name].seed == nil || (o.liars > 0 && name != "btclient") || (o.seeds > 1 && strings.Contains(name, ">")) || (o.vanish > 0 && name == "chain") {
 			return fmt.Errorf("--clients: there is no %q, or not with these flags: see --help", name)
 		}
 	}
