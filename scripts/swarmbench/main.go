@@ -146,7 +146,7 @@ func measure(ctx context.Context, args []string) error {
 	fs.StringVar(&rate, "rate", "0", "of each host's link both ways, in bits per second, or with k, m or g; 0: as fast as the machine is")
 	fs.StringVar(&slow, "slow", "0", "the same of the last one that fetches; 0: like all")
 	fs.DurationVar(&o.stagger, "stagger", 0, "those that fetch begin at random within this time")
-	fs.IntVar(&o.vanish, "vanish", 0, "how many of those that fetch are unplugged on the way")
+	fs.IntVar(&o.vanish, "vanish", 0, "how many of those that fetch are unplugged on the way (not with chain)")
 	fs.IntVar(&o.liars, "liars", 0, "how many peers there are besides that send noise (btclient only)")
 	fs.Float64Var(&o.sparse, "sparse", 1, "how much of the file is data, the rest being holes")
 	fs.Uint64Var(&o.seed, "random", 1, "seed of what is random; each run adds one")
